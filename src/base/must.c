@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The last words of the process. Nothing here allocates or takes a lock. */
+#include "base/must.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void say(const char *text, int size)
+{
+    if (size > 0 && write(STDERR_FILENO, text, (size_t)size) < 0)
+        return; /* Nobody is left to tell. */
+}
+
+void must_failed(const char *condition, const char *file, int line)
+{
+    char text[512];
+
+    int size = snprintf(text, sizeof(text),
+                        "sonde: internal error at %s:%d: '%s' does not hold. Please report this.\n",
+                        file, line, condition);
+    say(text, size < (int)sizeof(text) ? size : (int)sizeof(text) - 1);
+    abort();
+}
+
+void must_memory(uint64_t wanted_bytes)
+{
+    char text[128];
+
+    int size = snprintf(text, sizeof(text),
+                        "sonde: out of memory (%" PRIu64 " bytes more were needed); exiting.\n",
+                        wanted_bytes);
+    say(text, size);
+    _exit(71); /* EX_OSERR of sysexits.h */
+}
