@@ -12,8 +12,13 @@
 /* Whatever comes back through `void *` carries its magic as the first member. */
 #define MUST_BE(object, expected_magic) MUST((object) != NULL && (object)->magic == (expected_magic))
 
-/* Functions whose result may not be ignored. */
+/* Functions whose result may not be ignored, unless a cast to void says so. Stands first in a
+ * declaration. (gcc's older spelling of it would complain about the cast, too.) */
+#ifdef __clang__
 #define CHECKED __attribute__((warn_unused_result))
+#else
+#define CHECKED [[nodiscard]]
+#endif
 #define PRINTF_LIKE(format_index, first_index)                                                     \
     __attribute__((format(printf, format_index, first_index)))
 
