@@ -335,7 +335,9 @@ static int shortest_digits(char digits[20], double magnitude)
 {
     char text[40];
 
-    for (int precision = 14; precision <= 16; precision++) {
+    /* Any decimal of 15 digits survives a double and %.14e shows it without its trailing zeros;
+     * subnormals hold fewer digits than that. */
+    for (int precision = magnitude < 0x1p-1022 ? 0 : 14; precision <= 16; precision++) {
         (void)snprintf(text, sizeof(text), "%.*e", precision, magnitude);
         if (strtod_l(text, NULL, c_locale()) == magnitude)
             break;
