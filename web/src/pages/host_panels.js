@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* host_panels - what Home shows of a machine, as data, ordered by the USE method: for every
+ * resource its utilisation, its saturation (work that has to wait) and its errors.
+ *
+ * One row more is one chart more. Expressions use node_exporter's names, so the same questions
+ * can be asked of any Prometheus. "$window" becomes the rate window that suits the step. */
+
+const U = 'Utilisation';
+const S = 'Saturation';
+const E = 'Errors';
+
+const PSI_ABSENT =
+  'This kernel does not report pressure. It needs Linux 4.20 with PSI; start it with `psi=1`.';
+
+const REAL_DEVICE = 'device!~"loop.*|ram.*|zram.*|sr.*|fd.*"';
+const REAL_NETWORK = 'device!~"lo|veth.*|br-.*|docker.*|virbr.*|cali.*|flannel.*"';
+const REAL_FILESYSTEM =
+  'fstype!~"tmpfs|devtmpfs|ramfs|squashfs|iso9660|proc|sysfs|cgroup.*|fuse.*|nsfs|autofs|tracefs"';
+
+/* The columns of several metrics by name, for panels that compute from more than one. */
+function byName(columns) {
+  return new Map(columns.map((column) => [column.metric.__name__, column]));
+}
+
+function computed(name, rows, value_of, extra = {}) {
+  const values = Array.from({ length: rows }, (_, row) => {
+    const value = value_of(row);
+    return Number.isFinite(value) ? Math.max(0, value) : null;
+  });
+  return { key: name, name, metric: {}, values, ...extra };
+}
+
+/* Where memory is: what programs hold, what the kernel caches and gives back on demand, free. */
+function deriveMemory(columns) {
+  const named = byName(columns);
+  const total = named.get('node_memory_MemTotal_bytes');
+  if (!total) return [];
+  const at = (name, row) => named.get(`node_memory_${name}_bytes`)?.values[row] ?? 0;
+  const cache = (row) => at('Cached', row) + at('Buffers', row) + at('SReclaimable', row) - at('Shmem', row);
+  const used = (row) => total.values[row] - at('MemFree', row) - cache(row);
+  const rows = total.values.length;
+  const known = (compute) => (row) => (total.values[row] === null ? NaN : compute(row));
+  return [
+    computed('programs', rows, known(used)),
+    computed('cache', rows, known(cache)),
+    computed('free', rows, known((row) => at('MemFree', row))),
+  ];
+}
+
+export const HOST_SECTIONS = [
+  {
+    title: 'CPU',
+    panels: [
+      {
+        id: 'cpu',
+        kind: U,
+        title: 'CPU in use',
+        unit: 'percent',
+        stacked: true,
+        max: 100,
+        least: 10,
+        colours: { user: 0, system: 1, iowait: 3, irq: 5, softirq: 4, nice: 2, steal: 6 },
+        targets: [
+          {
+            expr: 'avg by (mode) (rate(node_cpu_seconds_total{mode!="idle"}[$window])) * 100',
+            name: '{{mode}}',
+          },
+        ],
+      },
+      {
+        id: 'cpu-pressure',
+        kind: S,
+        title: 'Programs waiting for a CPU',
+        unit: 'percent',
+        max: 100,
+        least: 10,
+        empty: PSI_ABSENT,
+        targets: [
+          {
+            expr: 'rate(node_pressure_cpu_waiting_seconds_total[$window]) * 100',
+            name: 'some waiting',
+          },
+        ],
+      },
+      {
+        id: 'load',
+        kind: S,
+        title: 'Run queue and load',
+        unit: 'count',
+        least: 2,
+        colours: { running: 1, '1 min': 0, '5 min': 2, '15 min': 6 },
+        targets: [
+          {
+            expr: '{__name__=~"node_load1|node_load5|node_load15|node_procs_running"}',
+            name: ({ __name__: name }) =>
+              ({ node_load1: '1 min', node_load5: '5 min', node_load15: '15 min' })[name] ?? 'running',
+          },
+        ],
+      },
+      {
+        id: 'cpu-errors',
+        kind: E,
+        title: 'CPU throttled by heat',
+        unit: 'per_s',
+        quiet: { topic: 'Throttling', none: 'No core was throttled' },
+        targets: [{ expr: 'sum(rate(node_cpu_core_throttles_total[$window]))', name: 'throttles' }],
+      },
+    ],
+  },
+  {
+    title: 'Memory',
+    panels: [
+      {
+        id: 'memory',
+        kind: U,
+        title: 'Memory in use',
+        unit: 'bytes',
+        stacked: true,
+        colours: { programs: 0, cache: 2, free: 7 },
+        derive: deriveMemory,
+        targets: [
+          {
+            expr: '{__name__=~"node_memory_(MemTotal|MemFree|Cached|Buffers|SReclaimable|Shmem)_bytes"}',
+            name: '{{__name__}}',
+          },
+        ],
+      },
+      {
+        id: 'memory-pressure',
+        kind: S,
+        title: 'Programs waiting for memory',
+        unit: 'percent',
+        max: 100,
+        least: 5,
+        empty: PSI_ABSENT,
+        targets: [
+          { expr: 'rate(node_pressure_memory_waiting_seconds_total[$window]) * 100', name: 'some waiting' },
+          { expr: 'rate(node_pressure_memory_stalled_seconds_total[$window]) * 100', name: 'all stalled' },
+        ],
+      },
+      {
+        id: 'paging',
+        kind: S,
+        title: 'Pages fetched from disk and swap',
+        unit: 'per_s',
+        least: 10,
+        targets: [
+          { expr: 'rate(node_vmstat_pgmajfault[$window])', name: 'major faults' },
+          { expr: 'rate(node_vmstat_pswpin[$window])', name: 'swapped in' },
+          { expr: 'rate(node_vmstat_pswpout[$window])', name: 'swapped out' },
+        ],
+      },
+      {
+        id: 'memory-errors',
+        kind: E,
+        title: 'Killed for lack of memory',
+        unit: 'count',
+        quiet: { topic: 'Out-of-memory kills', none: 'Nothing was killed for lack of memory' },
+        targets: [{ expr: 'increase(node_vmstat_oom_kill[$window])', name: 'processes killed' }],
+      },
+    ],
+  },
+  {
+    title: 'Disk',
+    panels: [
+      {
+        id: 'disk',
+        kind: U,
+        title: 'Disks busy',
+        unit: 'percent',
+        max: 100,
+        least: 10,
+        targets: [
+          {
+            expr: `rate(node_disk_io_time_seconds_total{${REAL_DEVICE}}[$window]) * 100`,
+            name: '{{device}}',
+          },
+        ],
+      },
+      {
+        id: 'disk-throughput',
+        kind: U,
+        title: 'Read and written',
+        unit: 'bytes_per_s',
+        least: 4096,
+        targets: [
+          { expr: `rate(node_disk_read_bytes_total{${REAL_DEVICE}}[$window])`, name: '{{device}} read' },
+          { expr: `rate(node_disk_written_bytes_total{${REAL_DEVICE}}[$window])`, name: '{{device}} written' },
+        ],
+      },
+      {
+        id: 'disk-await',
+        kind: S,
+        title: 'Time a request takes',
+        unit: 'seconds',
+        least: 0.001,
+        targets: [
+          {
+            expr:
+              `rate(node_disk_read_time_seconds_total{${REAL_DEVICE}}[$window])` +
+              ` / (rate(node_disk_reads_completed_total{${REAL_DEVICE}}[$window]) > 0)`,
+            name: '{{device}} read',
+          },
+          {
+            expr:
+              `rate(node_disk_write_time_seconds_total{${REAL_DEVICE}}[$window])` +
+              ` / (rate(node_disk_writes_completed_total{${REAL_DEVICE}}[$window]) > 0)`,
+            name: '{{device}} write',
+          },
+        ],
+        empty: 'No disk served a request in this range.',
+      },
+      {
+        id: 'disk-queue',
+        kind: S,
+        title: 'Requests waiting or in service',
+        unit: 'count',
+        least: 1,
+        targets: [
+          {
+            expr: `rate(node_disk_io_time_weighted_seconds_total{${REAL_DEVICE}}[$window])`,
+            name: '{{device}}',
+          },
+        ],
+      },
+      {
+        id: 'io-pressure',
+        kind: S,
+        title: 'Programs waiting for I/O',
+        unit: 'percent',
+        max: 100,
+        least: 5,
+        empty: PSI_ABSENT,
+        targets: [
+          { expr: 'rate(node_pressure_io_waiting_seconds_total[$window]) * 100', name: 'some waiting' },
+          { expr: 'rate(node_pressure_io_stalled_seconds_total[$window]) * 100', name: 'all stalled' },
+        ],
+      },
+      {
+        id: 'disk-requests',
+        kind: U,
+        title: 'Requests served',
+        unit: 'per_s',
+        least: 10,
+        targets: [
+          { expr: `rate(node_disk_reads_completed_total{${REAL_DEVICE}}[$window])`, name: '{{device}} reads' },
+          { expr: `rate(node_disk_writes_completed_total{${REAL_DEVICE}}[$window])`, name: '{{device}} writes' },
+        ],
+      },
+    ],
+  },
+  {
+    title: 'Network',
+    panels: [
+      {
+        id: 'network',
+        kind: U,
+        title: 'Received and sent',
+        unit: 'bytes_per_s',
+        least: 1024,
+        targets: [
+          { expr: `rate(node_network_receive_bytes_total{${REAL_NETWORK}}[$window])`, name: '{{device}} in' },
+          { expr: `rate(node_network_transmit_bytes_total{${REAL_NETWORK}}[$window])`, name: '{{device}} out' },
+        ],
+        empty: 'No network device beside the loopback was seen in this range.',
+      },
+      {
+        id: 'network-saturation',
+        kind: S,
+        title: 'Sent again, dropped, refused',
+        unit: 'per_s',
+        least: 1,
+        targets: [
+          { expr: 'rate(node_netstat_Tcp_RetransSegs[$window])', name: 'TCP sent again' },
+          { expr: 'rate(node_netstat_TcpExt_ListenDrops[$window])', name: 'refused: queue full' },
+          {
+            expr: `sum(rate(node_network_receive_drop_total{${REAL_NETWORK}}[$window]))`,
+            name: 'dropped on receipt',
+          },
+        ],
+      },
+      {
+        id: 'connections',
+        kind: U,
+        title: 'TCP connections',
+        unit: 'count',
+        least: 10,
+        targets: [
+          {
+            expr: '{__name__=~"node_netstat_Tcp_CurrEstab|node_sockstat_TCP_tw|node_sockstat_TCP_orphan"}',
+            name: ({ __name__: name }) =>
+              ({ node_netstat_Tcp_CurrEstab: 'established', node_sockstat_TCP_tw: 'time-wait' })[name] ??
+              'orphaned',
+          },
+        ],
+      },
+      {
+        id: 'network-errors',
+        kind: E,
+        title: 'Network errors',
+        unit: 'per_s',
+        quiet: { topic: 'Network errors', none: 'No network errors' },
+        targets: [
+          { expr: `rate(node_network_receive_errs_total{${REAL_NETWORK}}[$window])`, name: '{{device}} in' },
+          { expr: `rate(node_network_transmit_errs_total{${REAL_NETWORK}}[$window])`, name: '{{device}} out' },
+        ],
+      },
+    ],
+  },
+  {
+    title: 'Filesystems',
+    panels: [
+      {
+        id: 'filesystem',
+        kind: U,
+        title: 'Space used',
+        unit: 'percent',
+        max: 100,
+        targets: [
+          {
+            expr:
+              `100 - 100 * node_filesystem_avail_bytes{${REAL_FILESYSTEM}}` +
+              ` / node_filesystem_size_bytes{${REAL_FILESYSTEM}}`,
+            name: '{{mountpoint}}',
+          },
+        ],
+      },
+      {
+        id: 'inodes',
+        kind: U,
+        title: 'File entries used',
+        unit: 'percent',
+        max: 100,
+        targets: [
+          {
+            expr:
+              `100 - 100 * node_filesystem_files_free{${REAL_FILESYSTEM}}` +
+              ` / (node_filesystem_files{${REAL_FILESYSTEM}} > 0)`,
+            name: '{{mountpoint}}',
+          },
+        ],
+        empty: 'These filesystems do not count their entries.',
+      },
+      {
+        id: 'files',
+        kind: U,
+        title: 'Open files',
+        unit: 'count',
+        least: 100,
+        targets: [{ expr: 'node_filefd_allocated', name: 'open' }],
+      },
+      {
+        id: 'filesystem-errors',
+        kind: E,
+        title: 'Filesystems that do not answer',
+        unit: 'count',
+        quiet: { topic: 'Filesystem errors', none: 'Every filesystem answers' },
+        targets: [
+          { expr: `node_filesystem_device_error{${REAL_FILESYSTEM}}`, name: '{{mountpoint}}' },
+        ],
+      },
+    ],
+  },
+];
+
+/* What the strip above the charts tells once: names and sizes that do not move. */
+export const HOST_FACTS_EXPR =
+  '{__name__=~"node_uname_info|node_os_info|node_boot_time_seconds|node_memory_MemTotal_bytes"}';
+export const CORES_EXPR = 'count(node_cpu_seconds_total{mode="idle"})';
