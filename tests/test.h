@@ -42,37 +42,37 @@ static inline void test_complain(const char *file, int line, const char *what)
     printf("# %s:%d: expected %s\n", file, line, what);
 }
 
-#define TEST(sentence)                                                                             \
-    static void test_##sentence(void);                                                             \
-    __attribute__((constructor)) static void test_add_##sentence(void)                             \
-    {                                                                                              \
-        static struct test self = {#sentence, test_##sentence, NULL};                              \
-        test_add(&self);                                                                           \
-    }                                                                                              \
+#define TEST(sentence)                                                 \
+    static void test_##sentence(void);                                 \
+    __attribute__((constructor)) static void test_add_##sentence(void) \
+    {                                                                  \
+        static struct test self = {#sentence, test_##sentence, NULL};  \
+        test_add(&self);                                               \
+    }                                                                  \
     static void test_##sentence(void)
 
-#define EXPECT(condition)                                                                          \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            test_complain(__FILE__, __LINE__, #condition);                                         \
+#define EXPECT(condition)                                  \
+    do {                                                   \
+        if (!(condition))                                  \
+            test_complain(__FILE__, __LINE__, #condition); \
     } while (0)
 
-#define ASSERT(condition)                                                                          \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            test_complain(__FILE__, __LINE__, #condition);                                         \
-            return;                                                                                \
-        }                                                                                          \
+#define ASSERT(condition)                                  \
+    do {                                                   \
+        if (!(condition)) {                                \
+            test_complain(__FILE__, __LINE__, #condition); \
+            return;                                        \
+        }                                                  \
     } while (0)
 
-#define EXPECT_NEAR(actual, wanted, tolerance)                                                     \
-    do {                                                                                           \
-        double actual_ = (actual);                                                                 \
-        double wanted_ = (wanted);                                                                 \
-        if (!(fabs(actual_ - wanted_) <= (tolerance))) {                                           \
-            test_complain(__FILE__, __LINE__, #actual " near " #wanted);                           \
-            printf("#     got %.17g, wanted %.17g\n", actual_, wanted_);                           \
-        }                                                                                          \
+#define EXPECT_NEAR(actual, wanted, tolerance)                           \
+    do {                                                                 \
+        double actual_ = (actual);                                       \
+        double wanted_ = (wanted);                                       \
+        if (!(fabs(actual_ - wanted_) <= (tolerance))) {                 \
+            test_complain(__FILE__, __LINE__, #actual " near " #wanted); \
+            printf("#     got %.17g, wanted %.17g\n", actual_, wanted_); \
+        }                                                                \
     } while (0)
 
 #define EXPECT_TEXT(actual, wanted)                                                                \
@@ -86,10 +86,10 @@ static inline void test_complain(const char *file, int line, const char *what)
         }                                                                                          \
     } while (0)
 
-#define SKIP(...)                                                                                  \
-    do {                                                                                           \
-        (void)snprintf(tests.skipped, sizeof(tests.skipped), __VA_ARGS__);                         \
-        return;                                                                                    \
+#define SKIP(...)                                                          \
+    do {                                                                   \
+        (void)snprintf(tests.skipped, sizeof(tests.skipped), __VA_ARGS__); \
+        return;                                                            \
     } while (0)
 
 static inline int test_run_all(void)
@@ -115,8 +115,8 @@ static inline int test_run_all(void)
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-#define TEST_MAIN                                                                                  \
-    int main(void)                                                                                 \
-    {                                                                                              \
-        return test_run_all();                                                                     \
+#define TEST_MAIN              \
+    int main(void)             \
+    {                          \
+        return test_run_all(); \
     }

@@ -5,15 +5,15 @@
 
 #include <stdbool.h>
 
-#define CLOCK_NS_PER_US INT64_C(1000)
-#define CLOCK_NS_PER_MS INT64_C(1000000)
-#define CLOCK_NS_PER_S  INT64_C(1000000000)
-#define CLOCK_MS_PER_S  INT64_C(1000)
+#define CLOCK_NS_PER_US  INT64_C(1000)
+#define CLOCK_NS_PER_MS  INT64_C(1000000)
+#define CLOCK_NS_PER_S   INT64_C(1000000000)
+#define CLOCK_MS_PER_S   INT64_C(1000)
 #define CLOCK_MS_PER_DAY (INT64_C(24) * 3600 * 1000)
 
-int64_t clock_now_ns(void);       /* Since 1970 UTC; jumps when the machine's clock is set. */
-int64_t clock_now_ms(void);       /* The same in milliseconds. */
-int64_t clock_monotonic_ns(void); /* Since some start; never jumps. For durations and timers. */
+int64_t clock_now_ns(void);         /* Since 1970 UTC; jumps when the machine's clock is set. */
+int64_t clock_now_ms(void);         /* The same in milliseconds. */
+int64_t clock_monotonic_ns(void);   /* Since some start; never jumps. For durations and timers. */
 int64_t clock_thread_cpu_ns(void);  /* CPU time of this thread. */
 int64_t clock_process_cpu_ns(void); /* CPU time of this process, user and system. */
 

@@ -27,18 +27,18 @@ struct why {
     char hint[WHY_HINT_SIZE]; /* The next step, or "". */
 };
 
-#define WHY_INIT                                                                                   \
-    (struct why)                                                                                   \
-    {                                                                                              \
-        .position = -1                                                                             \
+#define WHY_INIT       \
+    (struct why)       \
+    {                  \
+        .position = -1 \
     }
 
 /* Returns from the calling function when the expression is not ERR_NONE. */
-#define TRY(expression)                                                                            \
-    do {                                                                                           \
-        enum err try_err_ = (expression);                                                          \
-        if (__builtin_expect(try_err_ != ERR_NONE, 0))                                             \
-            return try_err_;                                                                       \
+#define TRY(expression)                                \
+    do {                                               \
+        enum err try_err_ = (expression);              \
+        if (__builtin_expect(try_err_ != ERR_NONE, 0)) \
+            return try_err_;                           \
     } while (0)
 
 /* Writes the sentence into why and returns err, so that `return fail(...)` reads well. */
@@ -58,6 +58,6 @@ void hint(struct why *why, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Puts "context: " before the text; for naming the file or the key one floor up. */
 void why_prefix(struct why *why, const char *format, ...) PRINTF_LIKE(2, 3);
 
-const char *err_code(enum err err);   /* "not_found"; never NULL. */
-const char *err_text(enum err err);   /* "not found"; never NULL. */
-int err_http_status(enum err err);    /* 200 … 599. */
+const char *err_code(enum err err); /* "not_found"; never NULL. */
+const char *err_text(enum err err); /* "not found"; never NULL. */
+int err_http_status(enum err err);  /* 200 … 599. */

@@ -16,7 +16,8 @@ void json_bool(struct buf *out, bool value);
 
 /* A writer that knows when a comma is due:
  *     struct json json = json_begin(&buf);
- *     json_open(&json, '{'); json_key(&json, "name"); json_add_str(&json, name); json_close(&json, '}');
+ *     json_open(&json, '{'); json_key(&json, "name"); json_add_str(&json, name); json_close(&json,
+ * '}');
  */
 struct json {
     struct buf *out;

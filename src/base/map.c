@@ -46,8 +46,7 @@ static void resize(struct map *map, size_t capacity)
     if (map->entries == NULL)
         must_memory(capacity * sizeof(*map->entries));
     map->capacity = capacity;
-    MAP_EACH(&old, entry)
-    {
+    MAP_EACH (&old, entry) {
         map->entries[place_of(map, entry->key, entry->hash)] = *entry;
     }
     free(old.entries);

@@ -28,7 +28,7 @@ void *map_put(struct map *map, struct str key, void *value);
 void *map_remove(struct map *map, struct str key); /* Returns what was there, or NULL. */
 
 /* Every entry, in no order; the map may not change meanwhile. */
-#define MAP_EACH(map, entry)                                                                       \
-    for (struct map_entry *entry = (map)->entries;                                                 \
-         entry != NULL && entry < (map)->entries + (map)->capacity; entry++)                       \
+#define MAP_EACH(map, entry)                                                 \
+    for (struct map_entry *entry = (map)->entries;                           \
+         entry != NULL && entry < (map)->entries + (map)->capacity; entry++) \
         if (entry->value != NULL)

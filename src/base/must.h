@@ -6,11 +6,12 @@
 #include <stdint.h>
 
 /* Ends the process with a plain sentence naming the condition and its place. */
-#define MUST(condition)                                                                            \
+#define MUST(condition) \
     (__builtin_expect(!!(condition), 1) ? (void)0 : must_failed(#condition, __FILE__, __LINE__))
 
 /* Whatever comes back through `void *` carries its magic as the first member. */
-#define MUST_BE(object, expected_magic) MUST((object) != NULL && (object)->magic == (expected_magic))
+#define MUST_BE(object, expected_magic) \
+    MUST((object) != NULL && (object)->magic == (expected_magic))
 
 /* Functions whose result may not be ignored, unless a cast to void says so. Stands first in a
  * declaration. (gcc's older spelling of it would complain about the cast, too.) */
@@ -19,19 +20,19 @@
 #else
 #define CHECKED [[nodiscard]]
 #endif
-#define PRINTF_LIKE(format_index, first_index)                                                     \
+#define PRINTF_LIKE(format_index, first_index) \
     __attribute__((format(printf, format_index, first_index)))
 
 /* CLEANUP(f) runs f(&variable) when the variable leaves its scope. */
 #define CLEANUP(function) __attribute__((cleanup(function)))
 
 /* TAKE(pointer) hands the pointer over and leaves NULL behind. */
-#define TAKE(pointer)                                                                              \
-    ({                                                                                             \
-        __typeof__(pointer) *take_from_ = &(pointer);                                              \
-        __typeof__(pointer) taken_ = *take_from_;                                                  \
-        *take_from_ = NULL;                                                                        \
-        taken_;                                                                                    \
+#define TAKE(pointer)                                 \
+    ({                                                \
+        __typeof__(pointer) *take_from_ = &(pointer); \
+        __typeof__(pointer) taken_ = *take_from_;     \
+        *take_from_ = NULL;                           \
+        taken_;                                       \
     })
 
 #define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 
 enum {
-    POWER_MAX = 22,         /* 10^22 is the last power of ten that a double holds exactly. */
-    NUMBER_SIZE_MAX = 512,  /* A longer run of digits is no number that we need. */
+    POWER_MAX = 22,        /* 10^22 is the last power of ten that a double holds exactly. */
+    NUMBER_SIZE_MAX = 512, /* A longer run of digits is no number that we need. */
 };
 
 #define MANTISSA_MAX (UINT64_C(1) << 53)
@@ -56,9 +56,8 @@ bool str_starts(struct str str, struct str prefix)
 
 bool str_ends(struct str str, struct str suffix)
 {
-    return str.size >= suffix.size &&
-           (suffix.size == 0 ||
-            memcmp(str.data + str.size - suffix.size, suffix.data, suffix.size) == 0);
+    return str.size >= suffix.size && (suffix.size == 0 || memcmp(str.data + str.size - suffix.size,
+                                                                  suffix.data, suffix.size) == 0);
 }
 
 ptrdiff_t str_find(struct str str, char byte)
@@ -72,8 +71,7 @@ ptrdiff_t str_find_str(struct str str, struct str part)
 {
     if (part.size == 0)
         return 0;
-    const char *found =
-        str.size == 0 ? NULL : memmem(str.data, str.size, part.data, part.size);
+    const char *found = str.size == 0 ? NULL : memmem(str.data, str.size, part.data, part.size);
     return found == NULL ? -1 : found - str.data;
 }
 
@@ -183,8 +181,8 @@ static bool slow_to_double(struct str str, double *ret_value)
 
     if (str.size == 0 || str.size >= sizeof(text))
         return false;
-    char first = str.data[0] == '-' || str.data[0] == '+' ? (str.size > 1 ? str.data[1] : 0)
-                                                          : str.data[0];
+    char first =
+        str.data[0] == '-' || str.data[0] == '+' ? (str.size > 1 ? str.data[1] : 0) : str.data[0];
     if (!(first >= '0' && first <= '9') && first != '.')
         return special_to_double(str, ret_value);
     memcpy(text, str.data, str.size);

@@ -31,7 +31,7 @@ static inline bool str_eq(struct str a, struct str b)
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-int str_compare(struct str a, struct str b); /* Bytewise, as memcmp; shorter first. */
+int str_compare(struct str a, struct str b);    /* Bytewise, as memcmp; shorter first. */
 bool str_eq_nocase(struct str a, struct str b); /* ASCII only. */
 bool str_starts(struct str str, struct str prefix);
 bool str_ends(struct str str, struct str suffix);

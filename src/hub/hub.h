@@ -3,15 +3,16 @@
  *
  * hub_submit may be called from any thread. A full ring answers ERR_BUSY ("later") to the sender;
  * what cannot wait (a sampler) drops and counts. The writer thread takes all batches that wait, up
- * to HUB_GROUP_ROWS, shows them to the sinks in the order in which these were added, lets every sink
- * commit once for the group, and then tells each batch's `done`. So one fsync serves many senders,
- * and a sender hears yes only after it. */
+ * to HUB_GROUP_ROWS, shows them to the sinks in the order in which these were added, lets every
+ * sink commit once for the group, and then tells each batch's `done`. So one fsync serves many
+ * senders, and a sender hears yes only after it. */
 #pragma once
 #include "hub/sink.h"
 
-#define HUB_RING_BATCHES  1024   /* Waiting batches. */
-#define HUB_GROUP_ROWS    200000 /* Rows that one commit takes in at most (a batch is never split). */
-#define HUB_SINKS_MAX     16
+#define HUB_RING_BATCHES 1024   /* Waiting batches. */
+#define HUB_GROUP_ROWS   200000 /* Rows that one commit takes in at most (a batch is never split). \
+                                 */
+#define HUB_SINKS_MAX 16
 
 struct hub;
 
@@ -19,23 +20,23 @@ struct hub_limits {
     uint32_t labels_per_series_max; /* Default 40, __name__ included. */
     uint32_t label_name_bytes_max;  /* Default 256. */
     uint32_t label_value_bytes_max; /* Default 2048. */
-    int64_t future_ms_max;          /* Samples later than now by more are refused. Default 10 min. */
-    double sampling_ratio;          /* Of traces, 0 … 1; errors and slow spans always stay. */
-    int64_t slow_ns_min;            /* A span this long is slow. Default 1 s. */
+    int64_t future_ms_max; /* Samples later than now by more are refused. Default 10 min. */
+    double sampling_ratio; /* Of traces, 0 … 1; errors and slow spans always stay. */
+    int64_t slow_ns_min;   /* A span this long is slow. Default 1 s. */
 };
 
 extern const struct hub_limits hub_limits_default;
 
 struct hub_stats {
-    uint64_t batches;          /* Accepted by hub_submit. */
-    uint64_t rows;             /* Committed. */
-    uint64_t rejected_rows;    /* Turned away by limits, here or in a sink. */
-    uint64_t refused_batches;  /* ERR_BUSY. */
-    uint64_t failed_batches;   /* A sink refused or could not commit. */
+    uint64_t batches;         /* Accepted by hub_submit. */
+    uint64_t rows;            /* Committed. */
+    uint64_t rejected_rows;   /* Turned away by limits, here or in a sink. */
+    uint64_t refused_batches; /* ERR_BUSY. */
+    uint64_t failed_batches;  /* A sink refused or could not commit. */
     uint64_t commits;
-    uint64_t sink_errors;      /* Of sinks that are not durable. */
-    int64_t commit_ns;         /* Time spent in commits. */
-    size_t waiting;            /* Batches in the ring now. */
+    uint64_t sink_errors; /* Of sinks that are not durable. */
+    int64_t commit_ns;    /* Time spent in commits. */
+    size_t waiting;       /* Batches in the ring now. */
 };
 
 struct hub *hub_new(const struct hub_limits *limits);

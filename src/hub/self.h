@@ -13,7 +13,7 @@ struct self_report {
     struct batch *batch;
     struct label_pool *pool;
     int64_t time_ms;
-    bool with_infos; /* Types and help texts are due: once in a while, not every time. */
+    bool with_infos;            /* Types and help texts are due: once in a while, not every time. */
     const struct label *labels; /* Added to every series; job and instance. */
     size_t label_count;
 };
@@ -35,7 +35,7 @@ struct self_metric {
     const char *name; /* Counters end in _total; units are in the name. */
     const char *help;
     enum metric_kind kind;
-    const char *label; /* NULL, or one more label … */
+    const char *label;       /* NULL, or one more label … */
     const char *label_value; /* … and its value. */
 };
 

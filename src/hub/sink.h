@@ -8,9 +8,9 @@
 struct sink_ops {
     const char *name;
 
-    /* Looks at a batch; it is gone after commit, so keep nothing of it. Rows that a limit turns away
-     * are told with batch_reject; an error refuses the whole batch for its sender.
-     * Only a sink with `durable` may refuse: the answer of others is counted and logged. */
+    /* Looks at a batch; it is gone after commit, so keep nothing of it. Rows that a limit turns
+     * away are told with batch_reject; an error refuses the whole batch for its sender. Only a sink
+     * with `durable` may refuse: the answer of others is counted and logged. */
     enum err (*accept)(void *self, struct batch *batch, struct why *why);
 
     /* The end of a group of batches: what was accepted since the last commit is now kept. May be

@@ -7,10 +7,11 @@
 enum { CAPACITY_FIRST = 64 };
 
 /* The next free place of a column, or NULL when it is full. */
-#define COLUMN_ADD(column)                                                                         \
-    ((column)->count == (column)->capacity &&                                                      \
-             !column_grow((void **)&(column)->items, sizeof(*(column)->items), &(column)->capacity) \
-         ? NULL                                                                                    \
+#define COLUMN_ADD(column)                                                     \
+    ((column)->count == (column)->capacity &&                                  \
+             !column_grow((void **)&(column)->items, sizeof(*(column)->items), \
+                          &(column)->capacity)                                 \
+         ? NULL                                                                \
          : &(column)->items[(column)->count++])
 
 static bool column_grow(void **items, size_t size, size_t *capacity)

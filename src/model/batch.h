@@ -5,7 +5,8 @@
  * NULL and the hub's writer thread shows the batch, read-only, to every sink. The batch owns an
  * arena for its texts and holds the label pools that its rows point into; all of it dies at once.
  *
- * One thread at a time. Rows over BATCH_ROWS_MAX and texts over the arena's budget are ERR_LIMIT. */
+ * One thread at a time. Rows over BATCH_ROWS_MAX and texts over the arena's budget are ERR_LIMIT.
+ */
 #pragma once
 #include "base/arena.h"
 #include "model/event.h"
@@ -19,19 +20,19 @@
 #define BATCH_TENANT_BYTES 64
 
 /* A growing array of rows. */
-#define BATCH_COLUMN(type)                                                                         \
-    struct {                                                                                       \
-        type *items;                                                                               \
-        size_t count;                                                                              \
-        size_t capacity;                                                                           \
+#define BATCH_COLUMN(type) \
+    struct {               \
+        type *items;       \
+        size_t count;      \
+        size_t capacity;   \
     }
 
 /* How a batch ended, told once to who asked: after the commit, or when it was turned away. */
 struct batch_outcome {
-    enum err err;             /* ERR_NONE: what was not rejected is on disk. */
-    const struct why *why;    /* The reason, when err or rejected_count says there is one. */
-    uint64_t accepted_count;  /* Rows kept. */
-    uint64_t rejected_count;  /* Rows that a limit turned away; the rest was kept. */
+    enum err err;            /* ERR_NONE: what was not rejected is on disk. */
+    const struct why *why;   /* The reason, when err or rejected_count says there is one. */
+    uint64_t accepted_count; /* Rows kept. */
+    uint64_t rejected_count; /* Rows that a limit turned away; the rest was kept. */
 };
 
 struct batch {

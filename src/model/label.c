@@ -216,8 +216,7 @@ struct label_pool *label_pool_ref(struct label_pool *pool)
 
 struct label_pool *label_pool_unref(struct label_pool *pool)
 {
-    if (pool != NULL &&
-        atomic_fetch_sub_explicit(&pool->holders, 1, memory_order_acq_rel) == 1) {
+    if (pool != NULL && atomic_fetch_sub_explicit(&pool->holders, 1, memory_order_acq_rel) == 1) {
         map_done(&pool->sets);
         arena_free(pool->arena);
         free(pool);

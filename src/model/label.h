@@ -44,7 +44,8 @@ int labels_compare(const struct labels *a, const struct labels *b); /* As Promet
 CHECKED enum err labels_arrange(struct label *pairs, size_t count, size_t *ret_count,
                                 struct why *why);
 
-/* Bytes that a set of these arranged pairs takes, and the set built in that memory (aligned to 8). */
+/* Bytes that a set of these arranged pairs takes, and the set built in that memory (aligned to 8).
+ */
 size_t labels_size(const struct label *pairs, size_t count);
 struct labels *labels_build(void *memory, const struct label *pairs, size_t count);
 

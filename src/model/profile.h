@@ -8,11 +8,11 @@
 #include "model/span.h"
 
 enum profile_kind {
-    PROFILE_CPU,        /* Nanoseconds on the processor. */
-    PROFILE_OFF_CPU,    /* Nanoseconds waiting. */
+    PROFILE_CPU,     /* Nanoseconds on the processor. */
+    PROFILE_OFF_CPU, /* Nanoseconds waiting. */
     PROFILE_ALLOC_BYTES,
     PROFILE_LIVE_BYTES,
-    PROFILE_LOCK,       /* Nanoseconds waiting for a lock. */
+    PROFILE_LOCK, /* Nanoseconds waiting for a lock. */
     PROFILE_KIND_COUNT
 };
 
@@ -43,7 +43,7 @@ struct profile_sample {
     int64_t weight; /* In the unit of kind. */
     uint64_t count; /* How many events were folded into it. */
     const struct stack *stack;
-    const struct labels *labels; /* process, thread, service… */
+    const struct labels *labels;      /* process, thread, service… */
     uint8_t trace_id[TRACE_ID_BYTES]; /* All zero: none. */
     uint8_t span_id[SPAN_ID_BYTES];
 };

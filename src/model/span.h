@@ -7,18 +7,18 @@
 #define SPAN_ID_BYTES  8
 
 enum span_kind { /* Numbers of OTLP. */
-    SPAN_KIND_UNSPECIFIED,
-    SPAN_KIND_INTERNAL,
-    SPAN_KIND_SERVER,
-    SPAN_KIND_CLIENT,
-    SPAN_KIND_PRODUCER,
-    SPAN_KIND_CONSUMER,
+                 SPAN_KIND_UNSPECIFIED,
+                 SPAN_KIND_INTERNAL,
+                 SPAN_KIND_SERVER,
+                 SPAN_KIND_CLIENT,
+                 SPAN_KIND_PRODUCER,
+                 SPAN_KIND_CONSUMER,
 };
 
 enum span_status { /* Numbers of OTLP. */
-    SPAN_STATUS_UNSET,
-    SPAN_STATUS_OK,
-    SPAN_STATUS_ERROR,
+                   SPAN_STATUS_UNSET,
+                   SPAN_STATUS_OK,
+                   SPAN_STATUS_ERROR,
 };
 
 /* Who sent it: shared by all spans, events and profiles of one block of a message. */

@@ -56,8 +56,8 @@ enum field {
 };
 
 struct samples {
-    const int64_t *time_ms; /* Strictly rising. */
-    const double *value;    /* Every bit is kept: Prometheus' stale marker is one of the NaNs. */
+    const int64_t *time_ms;   /* Strictly rising. */
+    const double *value;      /* Every bit is kept: Prometheus' stale marker is one of the NaNs. */
     const struct str *sketch; /* Serialised sketch/quantile each, where the series holds sketches;
                                  then value is the count of observations. Else NULL. */
     size_t count;

@@ -43,8 +43,7 @@ TEST(each_visits_every_entry_once)
 
     for (int i = 0; i < 100; i++)
         (void)map_put(&map, key_of(i), keys[i]); /* Nothing was there. */
-    MAP_EACH(&map, entry)
-    {
+    MAP_EACH (&map, entry) {
         EXPECT(entry->key.data == entry->value);
         seen++;
     }

@@ -172,7 +172,8 @@ TEST(samples_of_the_future_are_turned_away_and_the_rest_kept)
 TEST(tenants_have_plain_names)
 {
     EXPECT(admit_is_tenant(STR("default")) && admit_is_tenant(STR("team-7_a")));
-    EXPECT(!admit_is_tenant(STR("")) && !admit_is_tenant(STR("../x")) && !admit_is_tenant(STR("A")));
+    EXPECT(!admit_is_tenant(STR("")) && !admit_is_tenant(STR("../x")) &&
+           !admit_is_tenant(STR("A")));
     EXPECT(!admit_is_tenant(STR("_x")) && !admit_is_tenant(STR("a.b")));
 }
 

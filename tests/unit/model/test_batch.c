@@ -32,9 +32,14 @@ TEST(a_histogram_becomes_cumulative_buckets_sum_and_count)
     const double bounds[] = {0.5, 1};
     const uint64_t counts[] = {3, 2, 1};
     struct label base[] = {{STR("path"), STR("/")}};
-    struct histogram histogram = {.name = STR("h"), .base = base, .base_count = 1,
-                                  .bounds = bounds, .counts = counts, .bound_count = 2,
-                                  .sum = 4.5, .time_ms = 7};
+    struct histogram histogram = {.name = STR("h"),
+                                  .base = base,
+                                  .base_count = 1,
+                                  .bounds = bounds,
+                                  .counts = counts,
+                                  .bound_count = 2,
+                                  .sum = 4.5,
+                                  .time_ms = 7};
     const char *wanted[] = {"h_bucket{le=\"0.5\",path=\"/\"}", "h_bucket{le=\"1\",path=\"/\"}",
                             "h_bucket{le=\"+Inf\",path=\"/\"}", "h_sum{path=\"/\"}",
                             "h_count{path=\"/\"}"};
