@@ -9,7 +9,7 @@
  * draw() is cheap for new points and rebuilds only when the set of series or the theme changed.
  * Stacked charts get running sums; `columns` always keeps the true values. */
 import uPlot from './vendor/uPlot.esm.js';
-import { formatValue, UNITS } from './format.js';
+import { formatClock, formatDay, formatMoment, formatValue, UNITS } from './format.js';
 import { GAP_STEPS, stackColumns } from './series.js';
 import { colours } from './theme.js';
 
@@ -85,9 +85,9 @@ export class Chart {
 
   #drawnValues(columns) {
     if (!this.#options.stacked) return columns.map(({ values }) => values);
-    const visible = columns.filter(({ hidden }) => !hidden);
+    const visible = columns.filter(({ hidden, limit }) => !hidden && !limit);
     const sums = new Map(stackColumns(visible).map((values, index) => [visible[index].key, values]));
-    return columns.map(({ key, values }) => sums.get(key) ?? values.map(() => null));
+    return columns.map(({ key, values }) => sums.get(key) ?? values);
   }
 
   #rebuild(width, shape) {
@@ -136,13 +136,18 @@ export class Chart {
       space: 72,
       grid: { show: false },
       ticks: { show: false },
-      values: [
-        [86400 * 28, '{MMM} {YYYY}', null, null, null, null, null, null, 1],
-        [86400, '{D} {MMM}', null, null, null, null, null, null, 1],
-        [60, '{HH}:{mm}', '\n{D} {MMM}', null, null, null, null, null, 0],
-        [1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1],
-      ],
+      values: (_, ticks) => ticks.map((tick, index) => this.#timeTick(tick, ticks[index - 1])),
     };
+  }
+
+  /* Midnight and the first tick of a new day carry the date; days in a row only that. */
+  #timeTick(tick, before) {
+    const span_ms = this.#view.to - this.#view.from;
+    const spacing_s = before === undefined ? span_ms / 5000 : tick - before;
+    if (spacing_s >= 86400 || new Date(tick * 1000).getHours() + new Date(tick * 1000).getMinutes() === 0) {
+      return formatDay(tick * 1000);
+    }
+    return spacing_s < 60 ? formatMoment(tick * 1000) : formatClock(tick * 1000);
   }
 
   #valueAxis(theme) {
@@ -176,13 +181,13 @@ export class Chart {
 
   #series(column, index) {
     const colour = this.#colour(column, index);
-    const { stacked } = this.#options;
+    const stacked = this.#options.stacked && !column.limit;
     const alone = this.#columns.length === 1;
     return {
       label: column.name,
       show: !column.hidden,
       stroke: colour,
-      width: stacked ? 1 : 1.5,
+      width: stacked || column.limit ? 1 : 1.5,
       dash: column.limit ? [4, 4] : seriesDash(index),
       fill: stacked ? withAlpha(colour, 0.3) : alone ? withAlpha(colour, 0.1) : undefined,
       points: {
@@ -221,7 +226,7 @@ export class Chart {
   #bands() {
     if (!this.#options.stacked) return [];
     const shown = this.#columns.map((column, index) => ({ column, index: index + 1 }))
-      .filter(({ column }) => !column.hidden);
+      .filter(({ column }) => !column.hidden && !column.limit);
     return shown.slice(1).map(({ index }, below) => ({ series: [index, shown[below].index] }));
   }
 

@@ -91,6 +91,13 @@ const pad = (number) => String(number).padStart(2, '0');
 const clock = (date) => `${pad(date.getHours())}:${pad(date.getMinutes())}`;
 const day = (date) => `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
 
+export const formatClock = (ms) => clock(new Date(ms));
+
+export function formatDay(ms) {
+  const date = new Date(ms);
+  return `${date.getDate()} ${date.toLocaleString('en', { month: 'short' })}`;
+}
+
 /* A moment in local time: seconds always, the day only when the span crosses one. */
 export function formatMoment(ms, span_ms = 0) {
   const date = new Date(ms);
@@ -108,7 +115,7 @@ export function formatDateTime(ms) {
 export function formatSince(ms, now) {
   const date = new Date(ms);
   if (day(date) === day(new Date(now))) return clock(date);
-  return `${date.getDate()} ${date.toLocaleString('en', { month: 'short' })} ${clock(date)}`;
+  return `${formatDay(ms)} ${clock(date)}`;
 }
 
 /* A fixed view as the range button shows it. */
@@ -116,9 +123,8 @@ export function formatWindow(from, to) {
   const [first, last] = [new Date(from), new Date(to)];
   const with_seconds = to - from < 10 * 60e3;
   const time = (date) => (with_seconds ? `${clock(date)}:${pad(date.getSeconds())}` : clock(date));
-  const short = (date) => `${date.getDate()} ${date.toLocaleString('en', { month: 'short' })}`;
-  if (day(first) === day(last)) return `${short(first)}, ${time(first)} – ${time(last)}`;
-  return `${short(first)} ${time(first)} – ${short(last)} ${time(last)}`;
+  if (day(first) === day(last)) return `${formatDay(from)}, ${time(first)} – ${time(last)}`;
+  return `${formatDay(from)} ${time(first)} – ${formatDay(to)} ${time(last)}`;
 }
 
 const LONG_NAMES = { s: 'second', m: 'minute', h: 'hour', d: 'day' };

@@ -5,6 +5,7 @@
  *
  * One row more is one chart more. Expressions use node_exporter's names, so the same questions
  * can be asked of any Prometheus. "$window" becomes the rate window that suits the step. */
+import { isAllZero } from '../series.js';
 
 const U = 'Utilisation';
 const S = 'Saturation';
@@ -31,7 +32,8 @@ function computed(name, rows, value_of, extra = {}) {
   return { key: name, name, metric: {}, values, ...extra };
 }
 
-/* Where memory is: what programs hold, what the kernel caches and gives back on demand, free. */
+/* Where memory is: what programs hold, what the kernel caches and gives back on demand, and how
+ * much there is in all. */
 function deriveMemory(columns) {
   const named = byName(columns);
   const total = named.get('node_memory_MemTotal_bytes');
@@ -44,8 +46,20 @@ function deriveMemory(columns) {
   return [
     computed('programs', rows, known(used)),
     computed('cache', rows, known(cache)),
-    computed('free', rows, known((row) => at('MemFree', row))),
+    computed('in all', rows, (row) => total.values[row] ?? NaN, { limit: true }),
   ];
+}
+
+/* Names in the order of the stack, from the ground up, with their colour. */
+const CPU_COLOURS = { user: 0, system: 1, nice: 2, iowait: 3, softirq: 4, irq: 5, steal: 6 };
+const LOAD_COLOURS = { running: 1, '1 min': 0, '5 min': 2, '15 min': 6 };
+
+/* In the given order, without what never happened: seven modes of which four are zero tell less
+ * than three. When all is zero, all is shown. */
+function ordered(columns, names) {
+  const place = ({ name }) => (names.includes(name) ? names.indexOf(name) : names.length);
+  const happened = columns.filter((column) => !isAllZero([column]));
+  return [...(happened.length > 0 ? happened : columns)].sort((a, b) => place(a) - place(b));
 }
 
 export const HOST_SECTIONS = [
@@ -60,7 +74,8 @@ export const HOST_SECTIONS = [
         stacked: true,
         max: 100,
         least: 10,
-        colours: { user: 0, system: 1, iowait: 3, irq: 5, softirq: 4, nice: 2, steal: 6 },
+        colours: CPU_COLOURS,
+        derive: (columns) => ordered(columns, Object.keys(CPU_COLOURS)),
         targets: [
           {
             expr: 'avg by (mode) (rate(node_cpu_seconds_total{mode!="idle"}[$window])) * 100',
@@ -89,7 +104,8 @@ export const HOST_SECTIONS = [
         title: 'Run queue and load',
         unit: 'count',
         least: 2,
-        colours: { running: 1, '1 min': 0, '5 min': 2, '15 min': 6 },
+        colours: LOAD_COLOURS,
+        derive: (columns) => ordered(columns, Object.keys(LOAD_COLOURS)),
         targets: [
           {
             expr: '{__name__=~"node_load1|node_load5|node_load15|node_procs_running"}',
@@ -117,7 +133,7 @@ export const HOST_SECTIONS = [
         title: 'Memory in use',
         unit: 'bytes',
         stacked: true,
-        colours: { programs: 0, cache: 2, free: 7 },
+        colours: { programs: 0, cache: 2 },
         derive: deriveMemory,
         targets: [
           {
