@@ -10,9 +10,8 @@
 #include "hub/sink.h"
 
 #define HUB_RING_BATCHES 1024   /* Waiting batches. */
-#define HUB_GROUP_ROWS   200000 /* Rows that one commit takes in at most (a batch is never split). \
-                                 */
-#define HUB_SINKS_MAX 16
+#define HUB_GROUP_ROWS   200000 /* Rows of one commit at most; a batch is never split. */
+#define HUB_SINKS_MAX    16
 
 struct hub;
 
