@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # make run     build and watch this machine at http://127.0.0.1:7070
 # make test    everything that proves it, with sanitizers
-# make bench   speed and size beside the peers -> bench/RESULTS.md
+# make bench   [ONLY=name] speed and size beside the peers -> bench/RESULTS.md
 # make fuzz    libFuzzer on every parser of foreign bytes (SECONDS_EACH=60)
 # make soak    hours under load: growth, leaks, drift
 # make format  clang-format over everything in C
@@ -36,7 +36,7 @@ test: web/node_modules/uplot/package.json
 
 bench: build
 	@python3 tools/install_packages.py build test bench
-	@python3 bench/run.py
+	@python3 bench/run.py $(ONLY)
 
 fuzz: web/node_modules/uplot/package.json
 	@python3 tools/install_packages.py build test
