@@ -225,10 +225,11 @@ class Page:
         return result["result"].get("value")
 
     def wait_for(self, expression, seconds=10, what=None):
-        """Asks until the expression is truthy and returns its value."""
+        """Asks until the expression is truthy and returns its value; a node counts as True."""
+        question = f"((value) => value instanceof Node ? true : value)({expression})"
         end = time.monotonic() + seconds
         while True:
-            value = self.evaluate(expression)
+            value = self.evaluate(question)
             if value:
                 return value
             if time.monotonic() > end:

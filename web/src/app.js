@@ -86,7 +86,7 @@ class App {
     keys.add(
       { keys: '/', label: 'Search or filter', group: 'Do', run: () => this.#search() },
       { keys: 't', label: 'Choose the time range', group: 'Do', run: () => this.#picker.toggle() },
-      { keys: 'l', label: 'Hold still, or go on live', group: 'Do', run: () => this.#badge.press() },
+      { keys: 'l', label: 'Hold still, or go on live', group: 'Do', run: () => this.#holdStill() },
       { keys: '-', label: 'Zoom out', group: 'Do', run: () => this.#zoomOut() },
       { keys: 'd', label: 'System, light or dark', group: 'Do', run: () => this.#switchTheme() },
       { keys: '?', label: 'This help', group: 'Do', run: () => openHelp(keys) },
@@ -101,6 +101,12 @@ class App {
   #search() {
     if (!this.#page.search) this.#store.goPage('explore');
     this.#page.search?.();
+  }
+
+  /* A page that has something of its own to hold (a table) goes before the charts. */
+  #holdStill() {
+    if (this.#live.state === 'off' && this.#page.togglePause) this.#page.togglePause();
+    else this.#badge.press();
   }
 
   /* One thing at a time: a field, the sheet, a detail, then the zoom. */

@@ -104,7 +104,7 @@ export class Chart {
     return {
       width,
       height: this.#height,
-      padding: [8, 6, 0, 0],
+      padding: [8, 16, 0, 0],
       legend: { show: false },
       select: { show: true, left: 0, top: 0, width: 0, height: 0 },
       cursor: {
@@ -187,9 +187,10 @@ export class Chart {
       label: column.name,
       show: !column.hidden,
       stroke: colour,
-      width: stacked || column.limit ? 1 : 1.5,
+      /* Layers have no outline: that of an empty layer would be drawn along the one below. */
+      width: stacked ? 0 : column.limit ? 1 : 1.5,
       dash: column.limit ? [4, 4] : seriesDash(index),
-      fill: stacked ? withAlpha(colour, 0.3) : alone ? withAlpha(colour, 0.1) : undefined,
+      fill: stacked ? withAlpha(colour, 0.7) : alone ? withAlpha(colour, 0.1) : undefined,
       points: {
         show: () => false,
         filter: (plot, series_index) => this.#lonelyRows(plot, series_index),

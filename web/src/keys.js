@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* keys - the keyboard, as one table. A shortcut is one key or two in a row ("g h"). Keys typed
- * into a field belong to the field, and whatever carries Ctrl, Alt or Meta to the browser. */
+ * into a field belong to the field, those while a dialog is open to the dialog, and whatever
+ * carries Ctrl, Alt or Meta to the browser. */
 
 const SEQUENCE_MS = 1200;
 
@@ -29,6 +30,7 @@ export class Keys {
 
   #pressed(event) {
     if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (document.querySelector('dialog[open]')) return;
     if (isTyping(event.target) && event.key !== 'Escape') return;
     const fresh = event.timeStamp - this.#prefix_at < SEQUENCE_MS;
     const pressed = this.#prefix && fresh ? `${this.#prefix} ${event.key}` : event.key;

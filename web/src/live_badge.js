@@ -5,7 +5,7 @@
 import { h, setText } from './dom.js';
 
 const WORDS = {
-  off: ['Live', 'idle', 'Nothing on this page is streamed.'],
+  off: ['Idle', 'idle', 'Nothing on this page is streamed.'],
   connecting: ['Connecting', 'wait', 'Opening the live stream.'],
   live: ['Live', 'live', 'Points appear as they are recorded. Press to hold still (l).'],
   stale: ['Stale', 'warn', 'The stream is open, but nothing new arrived for a while.'],

@@ -32,7 +32,7 @@ export class QueryBox {
       spellcheck: 'false',
       autocomplete: 'off',
       autocapitalize: 'off',
-      placeholder: 'An expression in PromQL, for example node_load1  ( / )',
+      placeholder: 'PromQL, for example node_load1',
       role: 'combobox',
       'aria-label': 'Expression',
       'aria-autocomplete': 'list',

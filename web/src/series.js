@@ -36,6 +36,24 @@ export function spellMetric(metric) {
   return pairs.length > 0 ? `${name}{${pairs.join(', ')}}` : name || 'value';
 }
 
+/* Columns renamed by the labels in which they differ: what all share says nothing here.
+ * Returns the same columns when there is but one, or when nothing tells them apart. */
+export function distinctNames(columns) {
+  if (columns.length < 2) return columns;
+  const labels = [...new Set(columns.flatMap(({ metric }) => Object.keys(metric)))].sort();
+  const differing = labels.filter((label) =>
+    columns.some(({ metric }) => metric[label] !== columns[0].metric[label]),
+  );
+  if (differing.length === 0) return columns;
+  const plain = (label) => differing.length === 1 || label === '__name__';
+  return columns.map((column) => {
+    const words = differing
+      .filter((label) => column.metric[label] !== undefined)
+      .map((label) => (plain(label) ? column.metric[label] : `${label} ${column.metric[label]}`));
+    return { ...column, name: words.join(', ') || column.name };
+  });
+}
+
 export function seriesKey(target_index, metric) {
   const pairs = Object.keys(metric)
     .sort()

@@ -40,7 +40,7 @@ export class FrameTable {
 
   draw(frame) {
     this.#frame = frame;
-    const shape = frame.columns.map(({ key }) => key).join('|');
+    const shape = frame.columns.map(({ key, name }) => key + name).join('|');
     const rewound = (frame.times.at(-1) ?? -Infinity) < this.#newest;
     if (shape !== this.#shape || rewound) this.#rebuild(shape);
     this.#addNewRows();

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  appendVector, buildFrame, currentValue, emptyFrame, frameToCsv, isAllZero, limitColumns, nameSeries,
+  appendVector, buildFrame, currentValue, distinctNames, emptyFrame, frameToCsv, isAllZero, limitColumns, nameSeries,
   parseSample, rowsToCsv, spellMetric, stackColumns, trimFrame,
 } from '../src/series.js';
 
@@ -70,6 +70,19 @@ test('names come from labels', () => {
   assert.equal(nameSeries(metric, ({ job }) => job.toUpperCase()), 'X');
   assert.equal(spellMetric(metric), 'up{a="q\\"", job="x"}');
   assert.equal(spellMetric({}), 'value');
+});
+
+test('a legend names only what differs', () => {
+  const names = (...metrics) =>
+    distinctNames(metrics.map((metric) => ({ metric, name: 'whole' }))).map(({ name }) => name);
+  assert.deepEqual(names({ job: 'a', cpu: '0' }, { job: 'a', cpu: '1' }), ['0', '1']);
+  assert.deepEqual(
+    names({ cpu: '0', mode: 'idle' }, { cpu: '1', mode: 'user' }),
+    ['cpu 0, mode idle', 'cpu 1, mode user'],
+  );
+  assert.deepEqual(names({ __name__: 'a', d: 'x' }, { __name__: 'b' }), ['a, d x', 'b']);
+  assert.deepEqual(names({ job: 'a' }), ['whole']);
+  assert.deepEqual(names({ job: 'a' }, { job: 'a' }), ['whole', 'whole']);
 });
 
 test('the legend does not show a value that is long gone', () => {

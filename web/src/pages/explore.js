@@ -7,7 +7,7 @@ import { formatDateTime, formatValue } from '../format.js';
 import { Panel } from '../panel.js';
 import { guessUnit } from '../promql.js';
 import { QueryBox } from '../query_box.js';
-import { parseSample, rowsToCsv, spellMetric } from '../series.js';
+import { distinctNames, parseSample, rowsToCsv, spellMetric } from '../series.js';
 
 const ROWS_MAX = 200;
 const SERIES_MAX = 20;
@@ -94,6 +94,7 @@ export class ExplorePage {
         title: expr,
         unit: guessUnit(expr),
         targets: [{ expr }],
+        derive: distinctNames,
         limit: SERIES_MAX,
         height: CHART_HEIGHT_PX,
         no_explore: true,

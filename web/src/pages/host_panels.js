@@ -15,7 +15,8 @@ const PSI_ABSENT =
   'This kernel does not report pressure. It needs Linux 4.20 with PSI; start it with `psi=1`.';
 
 const REAL_DEVICE = 'device!~"loop.*|ram.*|zram.*|sr.*|fd.*"';
-const REAL_NETWORK = 'device!~"lo|veth.*|br-.*|docker.*|virbr.*|cali.*|flannel.*"';
+const REAL_NETWORK =
+  'device!~"lo|veth.*|br-.*|docker.*|virbr.*|cali.*|flannel.*|ifb.*|dummy.*|tunl.*|sit.*|ip6tnl.*"';
 const REAL_FILESYSTEM =
   'fstype!~"tmpfs|devtmpfs|ramfs|squashfs|iso9660|proc|sysfs|cgroup.*|fuse.*|nsfs|autofs|tracefs"';
 

@@ -80,7 +80,7 @@ export class ProcessesPage {
       filter: h('input', {
         type: 'search',
         class: 'filter',
-        placeholder: 'Filter by name, command, user or PID  ( / )',
+        placeholder: 'Filter by name, user or PID',
         'aria-label': 'Filter processes',
         autocomplete: 'off',
         spellcheck: 'false',
@@ -88,7 +88,7 @@ export class ProcessesPage {
       }),
       list: this.#viewButton('list', 'Processes'),
       groups: this.#viewButton('groups', 'Groups'),
-      pause: h('button', { type: 'button', class: 'button', onclick: () => this.#togglePause() }),
+      pause: h('button', { type: 'button', class: 'button', onclick: () => this.togglePause() }),
       pss: h(
         'button',
         { type: 'button', class: 'button wide-only', 'aria-pressed': 'false', onclick: () => this.#togglePss() },
@@ -212,7 +212,7 @@ export class ProcessesPage {
     this.#draw();
   }
 
-  #togglePause() {
+  togglePause() {
     this.#paused = !this.#paused;
     this.#labelPause(this.#parts.pause);
     if (!this.#paused) void this.#refresh();

@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Someone opens the dashboard of a freshly started daemon in a real browser and uses it.
+
+SONDE_BINARY names the binary (default build/sonde); SONDE_ARTEFACTS a folder for screenshots.
+Waits are for events, with an upper bound, never for time to pass.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from chromium import Browser, find_chromium
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BINARY = os.environ.get("SONDE_BINARY", os.path.join(ROOT, "build", "sonde"))
+ARTEFACTS = os.environ.get("SONDE_ARTEFACTS")
+PAGES = ("home", "processes", "explore", "self")
+READY_SECONDS = 15
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Daemon:
+    """`sonde serve` on a port and in a folder of its own; it can be ended and started again."""
+
+    def __init__(self):
+        self.data = tempfile.mkdtemp(prefix="sonde-dashboard-")
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = None
+
+    def start(self):
+        log = open(os.path.join(self.data, "log"), "ab")
+        with log:
+            self.process = subprocess.Popen(
+                [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}",
+                 "--data", os.path.join(self.data, "data")],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )
+        end = time.monotonic() + READY_SECONDS
+        while not self._ready():
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise AssertionError(f"sonde serve did not become ready:\n{self.log()}")
+            time.sleep(0.05)
+
+    def _ready(self):
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def end(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def log(self):
+        with open(os.path.join(self.data, "log"), errors="replace") as file:
+            return file.read()[-4000:]
+
+    def close(self):
+        self.end()
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    def get(self, path, **fields):
+        query = f"?{urllib.parse.urlencode(fields)}" if fields else ""
+        with urllib.request.urlopen(f"{self.url}{path}{query}", timeout=10) as answer:
+            return json.load(answer)
+
+
+def panel(name):
+    return f"document.querySelector('[data-panel=\"{name}\"]')"
+
+
+@unittest.skipUnless(os.access(BINARY, os.X_OK), f"{BINARY} is not built")
+@unittest.skipUnless(find_chromium(), "no Chromium here; apt install chromium")
+class DashboardTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon()
+        cls.addClassCleanup(cls.daemon.close)
+        cls.daemon.start()
+        cls.browser = Browser()
+        cls.addClassCleanup(cls.browser.close)
+
+    def open(self, hash_="#/home", **options):
+        page = self.browser.open(f"{self.daemon.url}/{hash_}", **options)
+        self.addCleanup(page.close)
+        page.wait_for("document.querySelector('.page')", what="a page is shown")
+        return page
+
+    def keep(self, page, name):
+        if ARTEFACTS:
+            os.makedirs(ARTEFACTS, exist_ok=True)
+            page.screenshot(os.path.join(ARTEFACTS, f"dashboard-{name}.png"))
+
+    def wait_for_points(self, page, name="cpu", seconds=8):
+        page.wait_for(
+            f"{panel(name)}?.querySelector('.legend-value')?.textContent.match(/[0-9]/)",
+            seconds, f"points in the panel {name}",
+        )
+
+    def test_charts_move_within_five_seconds_and_nothing_complains(self):
+        page = self.open()
+        self.wait_for_points(page, seconds=5)
+        picture = f"{panel('cpu')}.querySelector('canvas').toDataURL()"
+        before = page.evaluate(picture)
+        page.evaluate(f"window.before = {json.dumps(before)}")
+        page.wait_for(f"{picture} !== window.before", 5, "the chart of the CPU moves")
+        page.wait_for("document.querySelector('.live-badge').dataset.state === 'live'", 5)
+        self.keep(page, "home")
+        self.assertEqual(page.complaints(), [])
+
+    def test_every_page_opens_without_a_complaint(self):
+        for name in PAGES:
+            with self.subTest(page=name):
+                page = self.open(f"#/{name}")
+                page.wait_for(f"document.querySelector('.page-{name}')")
+                page.wait_for("document.querySelector('nav a[aria-current]')")
+                if name == "processes":
+                    page.wait_for("document.querySelectorAll('.processes tbody tr').length > 3")
+                if name == "self":
+                    page.wait_for("document.querySelectorAll('.plain tbody tr').length > 1")
+                self.keep(page, name)
+                self.assertEqual(page.complaints(), [])
+
+    def test_health_is_a_sentence(self):
+        page = self.open()
+        sentence = page.wait_for("document.querySelector('.finding h2')?.textContent")
+        self.assertRegex(sentence.strip(), r"^[A-Z].*\.$")
+        report = self.daemon.get("/api/v1/health")
+        if not report["findings"]:
+            self.assertIn("since", page.evaluate("document.querySelector('.health').textContent"))
+
+    def test_the_keyboard_reaches_everything(self):
+        page = self.open()
+        self.wait_for_points(page)
+        for keys, name in (("gp", "processes"), ("ge", "explore"), ("gs", "self"), ("gh", "home")):
+            page.type(keys)
+            page.wait_for(f"location.hash.startsWith('#/{name}')", 3)
+            page.wait_for(f"document.querySelector('.page-{name}')", 3)
+        page.press("?")
+        page.wait_for("document.querySelector('dialog.help[open]')", 3)
+        page.press("Escape")
+        page.wait_for("!document.querySelector('dialog.help')", 3)
+        page.press("t")
+        page.wait_for("document.activeElement.id === 'range-typed'", 3)
+        page.type("soon")
+        page.press("Enter")
+        page.wait_for("document.querySelector('.field-error').textContent.includes('soon')", 3)
+        page.evaluate("document.activeElement.value = ''")
+        page.type("30m")
+        page.press("Enter")
+        page.wait_for("location.hash.includes('range=30m')", 3)
+        page.press("l")
+        page.wait_for("document.querySelector('.live-badge').dataset.state === 'paused'", 3)
+        page.press("l")
+        page.wait_for("document.querySelector('.live-badge').dataset.state === 'live'", 3)
+        page.type("gp")
+        page.wait_for("document.querySelector('.page-processes')", 3)
+        page.press("/")
+        page.wait_for("document.activeElement.matches('input.filter')", 3)
+        self.assertEqual(page.complaints(), [])
+
+    def test_arrows_pan_and_zoom_a_focused_chart(self):
+        page = self.open("#/home?range=5m")
+        self.wait_for_points(page)
+        page.evaluate(f"{panel('cpu')}.querySelector('.chart').focus()")
+        page.press("ArrowLeft")
+        page.wait_for("/from=/.test(location.hash) && /to=/.test(location.hash)", 3)
+        first = page.evaluate("location.hash")
+        page.press("ArrowUp")
+        page.wait_for(f"location.hash !== {json.dumps(first)}", 3)
+        page.press("Escape")
+        page.wait_for("!/from=/.test(location.hash)", 3)
+
+    def test_a_drag_zooms_and_the_link_shows_the_same(self):
+        page = self.open("#/home?range=5m")
+        self.wait_for_points(page)
+        box = page.evaluate(
+            f"(() => {{ const b = {panel('cpu')}.querySelector('.u-over').getBoundingClientRect();"
+            " return [b.left, b.top, b.width, b.height]; })()"
+        )
+        middle = box[1] + box[3] / 2
+        page.drag((box[0] + box[2] * 0.4, middle), (box[0] + box[2] * 0.9, middle))
+        page.wait_for("/from=/.test(location.hash)", 3, "the zoom is in the address")
+        page.wait_for("document.querySelector('.live-badge').dataset.state === 'paused'", 3)
+        link = page.evaluate("location.hash")
+        label = page.evaluate("document.querySelector('.range-label').textContent")
+        other = self.open(link)
+        self.assertEqual(other.evaluate("document.querySelector('.range-label').textContent"), label)
+        page.evaluate("history.back()")
+        page.wait_for("!/from=/.test(location.hash)", 3, "back undoes the zoom")
+        page.evaluate(f"location.hash = {json.dumps(link)}")
+        page.wait_for("/from=/.test(location.hash)", 3)
+        page.click(box[0] + box[2] / 2, middle, count=2)
+        page.wait_for("!/from=/.test(location.hash)", 3, "a double click leaves the zoom")
+
+    def test_the_table_behind_a_chart_has_the_same_numbers(self):
+        now = int(time.time())
+        window = {"start": now - 60, "end": now, "step": 1}
+        moments = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+                   for at in (window["start"], window["end"])]
+        answer = self.daemon.get("/api/v1/query_range", query="node_load1", **window)
+        expected = [float(value) for _, value in answer["data"]["result"][0]["values"]]
+        page = self.open(f"#/home?from={moments[0]}&to={moments[1]}&table=load")
+        self.wait_for_points(page, "load")
+        rows = f"{panel('load')}.querySelectorAll('tbody tr')"
+        page.wait_for(f"{rows}.length > 0")
+        column = page.evaluate(
+            f"[...{panel('load')}.querySelectorAll('thead th')]"
+            ".findIndex((cell) => cell.textContent === '1 min')"
+        )
+        self.assertGreater(column, 0)
+        cells = page.evaluate(f"[...{rows}].map((row) => row.cells[{column}].textContent)")
+        shown = [float(cell) for cell in reversed(cells) if cell != "–"]
+        self.assertEqual(len(shown), len(expected))
+        for got, wanted in zip(shown, expected):
+            self.assertAlmostEqual(got, wanted, delta=max(0.01, abs(wanted) * 0.01))
+        legend = page.evaluate(
+            f"[...{panel('load')}.querySelectorAll('.legend-entry')]"
+            ".find((entry) => entry.textContent.startsWith('1 min'))"
+            ".querySelector('.legend-value').textContent"
+        )
+        self.assertEqual(float(legend), shown[-1])
+        page.evaluate(f"{panel('load')}.querySelector('[aria-pressed=true]').click()")
+        page.wait_for(f"!{panel('load')}.classList.contains('as-table')", 3)
+        self.assertEqual(page.complaints(), [])
+
+    def test_the_crosshair_is_shared(self):
+        page = self.open("#/home?range=5m")
+        self.wait_for_points(page)
+        self.wait_for_points(page, "load")
+        page.evaluate(f"{panel('cpu')}.querySelector('.chart').focus()")
+        page.press("ArrowLeft", modifiers=8)
+        page.wait_for(
+            f"{panel('load')}.querySelector('.u-cursor-x').style.transform.match(/translate\\(\\d/)",
+            3, "another chart points at the same moment",
+        )
+        spoken = f"{panel('cpu')}.querySelector('[aria-live]').textContent"
+        self.assertRegex(page.evaluate(spoken), r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d: ")
+
+    def test_light_and_dark(self):
+        background = "getComputedStyle(document.body.parentElement).backgroundColor"
+        shades = {}
+        for dark in (False, True):
+            page = self.open(dark=dark)
+            self.wait_for_points(page)
+            shades[dark] = page.evaluate(background)
+            self.keep(page, "dark" if dark else "light")
+        self.assertNotEqual(shades[False], shades[True])
+        page.press("d")
+        page.wait_for(f"{background} === {json.dumps(shades[False])}", 3, "the person's choice wins")
+        page.evaluate("location.reload()")
+        page.wait_for("document.documentElement?.dataset.theme === 'light'", 5, "the choice is kept")
+        page.wait_for("document.querySelector('.page')")
+        page.press("d")
+        page.wait_for("document.documentElement.dataset.theme === 'dark'", 3)
+        page.press("d")
+        page.wait_for("document.documentElement.dataset.theme === undefined", 3)
+
+    def test_a_phone_shows_everything_in_its_width(self):
+        for name in PAGES:
+            with self.subTest(page=name):
+                page = self.open(f"#/{name}", width=360, height=740, touch=True)
+                page.wait_for("document.querySelectorAll('#nav a').length === 4")
+                self.keep(page, f"phone-{name}")
+                width = page.evaluate("document.documentElement.scrollWidth")
+                self.assertLessEqual(width, 360)
+
+    def test_explore_marks_the_error_and_runs_the_mended_expression(self):
+        page = self.open("#/explore")
+        page.press("/")
+        page.wait_for("document.activeElement.id === 'expr'", 3)
+        page.type("sum(rate(node_load1[1m})")
+        page.press("Enter")
+        page.wait_for("document.querySelector('.query-error strong')", 5)
+        self.assertTrue(page.evaluate("document.querySelector('.marked mark') !== null"),
+                        page.evaluate("document.querySelector('.query-error').textContent"))
+        page.evaluate("document.getElementById('expr').select()")
+        page.type("node_lo")
+        page.wait_for("document.querySelectorAll('.suggestions li').length > 0", 5, "completion")
+        page.press("Escape")
+        page.type("ad1")
+        page.press("Enter")
+        page.wait_for("document.querySelector('.values tbody tr td.number')", 5)
+        page.wait_for("/expr=node_load1/.test(location.hash)", 3)
+        self.assertEqual(page.evaluate("document.querySelector('.query-error').textContent"), "")
+
+    def test_processes_sort_filter_and_open(self):
+        page = self.open("#/processes?sort=pid")
+        rows = "[...document.querySelectorAll('.page-processes .is-full tbody tr')]"
+        page.wait_for(f"{rows}.length > 3")
+        pids = page.evaluate(f"{rows}.map((row) => Number(row.cells[0].textContent))")
+        self.assertEqual(pids, sorted(pids))
+        own = str(self.daemon.process.pid)
+        page.press("/")
+        page.type(own)
+        page.wait_for(f"{rows}.some((row) => row.cells[0].textContent === '{own}')", 5)
+        page.evaluate(f"{rows}.find((row) => row.cells[0].textContent === '{own}')"
+                      ".querySelector('button').click()")
+        page.wait_for(f"document.querySelector('.detail h2')?.textContent.includes('{own}')", 3)
+        self.assertIn(f"pid={own}", page.evaluate("location.hash"))
+
+    def test_a_broken_stream_is_told_and_mended(self):
+        daemon = Daemon()
+        self.addCleanup(daemon.close)
+        daemon.start()
+        page = self.browser.open(f"{daemon.url}/#/home?range=5m")
+        self.addCleanup(page.close)
+        self.wait_for_points(page)
+        state = "document.querySelector('.live-badge').dataset.state"
+        page.wait_for(f"{state} === 'live'", 5)
+        daemon.end()
+        page.wait_for(f"['waiting', 'connecting'].includes({state})", 5, "the break is told")
+        self.keep(page, "reconnecting")
+        daemon.start()
+        page.wait_for(f"{state} === 'live'", 40, "the stream comes back by itself")
+
+
+if __name__ == "__main__":
+    unittest.main()

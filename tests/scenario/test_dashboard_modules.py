@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The dashboard's pure modules keep their promises, and its list of assets is complete."""
+
+import os
+import re
+import shutil
+import subprocess
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+WEB = os.path.join(ROOT, "web")
+
+
+def assets():
+    with open(os.path.join(WEB, "assets.txt"), encoding="utf-8") as file:
+        return dict(line.split() for line in file if line.strip())
+
+
+class DashboardModulesTest(unittest.TestCase):
+    @unittest.skipUnless(shutil.which("node"), "no node here; apt install nodejs")
+    def test_the_unit_tests_of_the_modules_pass(self):
+        tests = [os.path.join("test", name) for name in sorted(os.listdir(os.path.join(WEB, "test")))]
+        done = subprocess.run(["node", "--test", *tests], cwd=WEB, capture_output=True, text=True,
+                              timeout=120, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout[-4000:] + done.stderr[-2000:])
+
+    def test_every_file_of_the_page_is_listed(self):
+        listed = set(assets().values())
+        for folder in ("src", "src/pages", "style"):
+            for name in os.listdir(os.path.join(WEB, folder)):
+                if name.endswith((".js", ".css")):
+                    self.assertIn(f"{folder}/{name}", listed)
+
+    def test_every_import_leads_to_an_asset(self):
+        paths = assets()
+        for url, path in paths.items():
+            if not path.startswith("src/"):
+                continue
+            with open(os.path.join(WEB, path), encoding="utf-8") as file:
+                source = file.read()
+            for target in re.findall(r"from '(\.[^']+)'", source):
+                wanted = os.path.normpath(os.path.join(os.path.dirname(url), target))
+                self.assertIn(wanted, paths, f"{path} imports {target}")
+
+    def test_the_page_names_only_assets_and_no_other_host(self):
+        paths = assets()
+        with open(os.path.join(WEB, "index.html"), encoding="utf-8") as file:
+            page = file.read()
+        for target in re.findall(r'(?:src|href)="([^"#]+)"', page):
+            self.assertIn(target, paths)
+        self.assertNotRegex(page, r"https?://|style=|\son\w+=")
+
+
+if __name__ == "__main__":
+    unittest.main()
