@@ -48,7 +48,7 @@ struct str exchange_body(const struct exchange *exchange);
 /* Moves the body into *ret_body, which is overwritten. */
 void exchange_take_body(struct exchange *exchange, struct buf *ret_body);
 
-struct str exchange_peer(const struct exchange *exchange); /* "192.0.2.7", "2001:db8::1". */
+struct str exchange_peer(struct exchange *exchange); /* "192.0.2.7", "2001:db8::1". */
 bool exchange_peer_is_loopback(const struct exchange *exchange);
 int64_t exchange_started_ns(const struct exchange *exchange); /* Monotonic. */
 
@@ -64,11 +64,15 @@ bool exchange_cancelled(const struct exchange *exchange);
 
 /* ---- The answer. ---- */
 
+#define HTTP_RESPONSE_HEADERS_MAX 32
+
 struct http_response {
     int status; /* 0 is 200. */
     struct str content_type;
-    struct str etag;                   /* Quoted. A GET that has it already is answered 304. */
-    const struct http_header *headers; /* Beside Date, Content-Type, Content-Length, ETag. */
+    struct str etag; /* Quoted. A GET that has it already is answered 304. */
+    /* Beside Date, Content-Type, Content-Length and ETag; at most HTTP_RESPONSE_HEADERS_MAX. One
+     * that would break the message (a line break in its value) is left out. */
+    const struct http_header *headers;
     size_t headers_count;
     struct buf *body;       /* Moved: empty afterwards. */
     struct str static_body; /* Or borrowed: lives as long as the server. */
