@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* day - one file of rows: the blocks of a UTC day and what is pending for it, or the roll-ups of a
+ * longer span.
+ *
+ * The writer's half (struct day) belongs to the writer thread. Readers borrow a day_reader, a
+ * connection of their own with its statement ready; they see the file as it was when they took it.
+ *
+ * `kind` says what a row holds; each kind has its own bodies. Kinds live side by side in one file,
+ * so that one commit makes a batch durable whatever it carried. */
+#pragma once
+#include "base/buf.h"
+#include "store/block.h"
+#include "store/db.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum day_kind {
+    KIND_METRIC = 1,
+    KIND_SPAN = 2,
+    KIND_PROFILE = 3,
+    KIND_EVENT = 4,
+};
+
+struct day_reader;
+
+struct day {
+    char *path;
+    int32_t from_day;  /* First UTC day, since 1970. */
+    int32_t to_day;    /* Last one; from_day for raw samples. */
+    int64_t step_ms;   /* 0: raw samples. */
+    struct db db;      /* The writer's connection; closed when not needed. */
+    sqlite3_stmt *put_pending;
+    sqlite3_stmt *put_block;
+    sqlite3_stmt *put_group;
+    bool writing;      /* In a transaction. */
+    int64_t touched_ms; /* Writer's clock when it was last written. */
+    uint64_t pending_rows;
+    uint64_t pending_samples;
+    bool compacted; /* Nothing was sealed since it was compacted. */
+    _Atomic bool damaged; /* A reader met bytes that it could not read. */
+    _Atomic uint32_t holders;
+    pthread_mutex_t lock; /* Of idle. */
+    struct day_reader *idle;
+};
+
+/* No file is touched. */
+struct day *day_new(const char *folder, const char *name, int32_t from_day, int32_t to_day,
+                    int64_t step_ms);
+struct day *day_ref(struct day *day);
+struct day *day_unref(struct day *day); /* Always NULL; the last one closes all connections. */
+
+/* Opens the writer's connection unless it is open; creates the file. */
+CHECKED enum err day_open(struct day *day, struct why *why);
+/* Closes it, moving the log into the file; what fails is told by the next open. */
+void day_rest(struct day *day);
+
+CHECKED enum err day_begin(struct day *day, struct why *why);
+CHECKED enum err day_commit(struct day *day, struct why *why);
+void day_rollback(struct day *day);
+
+CHECKED enum err day_put_pending(struct day *day, enum day_kind kind, int64_t min_ms,
+                                 int64_t max_ms, size_t rows, struct str body, struct why *why);
+CHECKED enum err day_clear_pending(struct day *day, struct why *why);
+CHECKED enum err day_put_block(struct day *day, enum day_kind kind, uint32_t group,
+                               const struct block_info *info, struct str body, struct why *why);
+/* The roster of a group, so that the file explains itself. */
+CHECKED enum err day_put_group(struct day *day, uint32_t group, struct str roster,
+                               struct why *why);
+
+struct day_pending_visitor {
+    enum err (*visit)(void *self, int64_t id, enum day_kind kind, struct str body,
+                      struct why *why);
+    void *self;
+};
+/* In the order of writing. ERR_CORRUPT: a checksum does not match. */
+CHECKED enum err day_replay(struct day *day, const struct day_pending_visitor *visitor,
+                            struct why *why);
+
+struct day_block {
+    int64_t id;
+    int64_t min_ms;
+    int64_t max_ms;
+    uint32_t rows;
+    uint32_t crc;
+    struct str body; /* Good until the next call. */
+};
+
+/* Reader. ERR_NOT_FOUND: the file is not there (any more). */
+CHECKED enum err day_reader_take(struct day *day, struct day_reader **ret_reader,
+                                 struct why *why);
+void day_reader_give(struct day_reader *reader); /* Back to its day, or closed. */
+/* Blocks that touch [from_ms, to_ms], for day_reader_next. */
+void day_reader_find(struct day_reader *reader, enum day_kind kind, uint32_t group,
+                     int64_t from_ms, int64_t to_ms);
+/* The next block found, oldest first; false at the end. */
+CHECKED enum err day_reader_next(struct day_reader *reader, struct day_block *ret_block,
+                                 bool *ret_found, struct why *why);

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each group of series has a list of chunks, newest first; a chunk holds rows of one day:
+ *
+ *   group.newest ─► chunk (day 20412, open) ─► chunk (day 20412, full) ─► chunk (day 20411)
+ *
+ *   chunk:  count[64]          rows of each series, published with release
+ *           times[64][rows]    milliseconds since the day began
+ *           values[64][rows]
+ *           sketches[64][rows] where any series of the group has them
+ *
+ * A row is written before its count is published and never changes, so a reader needs no lock.
+ * Chunks of a series that run full are followed by new ones; memory of slots that nobody uses is
+ * never touched.
+ *
+ * Sealing: the rows of a day are written to blocks in one transaction, and then its chunks are
+ * marked with the epoch. A reader who entered up to that epoch may have opened its view of the
+ * file before the transaction, so it goes on reading the chunk (and drops what it sees twice); a
+ * later reader surely sees the blocks and passes the chunk by. When no earlier reader is left, the
+ * chunk is taken out of its list, and freed when the readers of that moment are gone, too. */
+#include "store/head.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+static const uint64_t EPOCH_OPEN = UINT64_MAX;
+
+struct blob {
+    uint32_t size;
+    char bytes[];
+};
+
+struct chunk {
+    _Atomic(struct chunk *) next; /* Older. */
+    _Atomic uint64_t sealed;      /* Epoch, or EPOCH_OPEN. */
+    uint32_t group;
+    int32_t day;
+    uint32_t rows; /* Capacity of each series. */
+    uint32_t *times;
+    double *values;
+    _Atomic(struct blob **) sketches;
+    _Atomic uint16_t count[GROUP_SERIES];
+};
+
+static size_t chunk_size(uint32_t rows)
+{
+    return sizeof(struct chunk) +
+           (size_t)GROUP_SERIES * rows * (sizeof(uint32_t) + sizeof(double));
+}
+
+static struct chunk *chunk_new(uint32_t group, int32_t day, uint32_t rows)
+{
+    struct chunk *chunk = malloc(chunk_size(rows));
+
+    if (chunk == NULL)
+        must_memory(chunk_size(rows));
+    *chunk = (struct chunk){.sealed = EPOCH_OPEN, .group = group, .day = day, .rows = rows};
+    chunk->values = (double *)(void *)(chunk + 1);
+    chunk->times = (uint32_t *)(void *)(chunk->values + (size_t)GROUP_SERIES * rows);
+    return chunk;
+}
+
+static void chunk_free(void *memory)
+{
+    struct chunk *chunk = memory;
+    struct blob **sketches = chunk->sketches;
+
+    for (size_t i = 0; sketches != NULL && i < (size_t)GROUP_SERIES * chunk->rows; i++)
+        free(sketches[i]);
+    free(sketches);
+    free(chunk);
+}
+
+static struct chunk *chunk_first(const struct group *group)
+{
+    return atomic_load_explicit(&((struct group *)group)->newest, memory_order_acquire);
+}
+
+static struct chunk *chunk_next(const struct chunk *chunk)
+{
+    return atomic_load_explicit(&((struct chunk *)chunk)->next, memory_order_acquire);
+}
+
+static uint64_t chunk_sealed(const struct chunk *chunk)
+{
+    return atomic_load_explicit(&((struct chunk *)chunk)->sealed, memory_order_acquire);
+}
+
+static uint32_t chunk_count(const struct chunk *chunk, unsigned slot)
+{
+    return atomic_load_explicit(&((struct chunk *)chunk)->count[slot], memory_order_acquire);
+}
+
+static struct head_row chunk_row(const struct chunk *chunk, unsigned slot, uint32_t index)
+{
+    size_t at = (size_t)slot * chunk->rows + index;
+    struct blob **sketches = atomic_load_explicit(&((struct chunk *)chunk)->sketches,
+                                                  memory_order_acquire);
+    struct head_row row = {
+        .time_ms = (int64_t)chunk->day * CLOCK_MS_PER_DAY + chunk->times[at],
+        .value = chunk->values[at],
+    };
+
+    if (sketches != NULL && sketches[at] != NULL)
+        row.sketch = (struct str){sketches[at]->bytes, sketches[at]->size};
+    return row;
+}
+
+void head_init(struct head *head, struct epoch *epoch)
+{
+    *head = (struct head){
+        .epoch = epoch,
+        .groups = paged_new(sizeof(struct group)),
+        .chunk_rows = HEAD_CHUNK_ROWS_MAX / 2,
+    };
+}
+
+void head_done(struct head *head)
+{
+    if (head->groups == NULL)
+        return;
+    for (uint32_t i = 0; i < paged_count(head->groups); i++) {
+        for (struct chunk *chunk = chunk_first(head_group(head, i)); chunk != NULL;) {
+            struct chunk *next = chunk_next(chunk);
+            chunk_free(chunk);
+            chunk = next;
+        }
+    }
+    paged_free(head->groups);
+    free(head->sealed);
+    *head = (struct head){0};
+}
+
+struct group *head_add_group(struct head *head, uint32_t *ret_number)
+{
+    struct group *group = paged_next(head->groups);
+
+    if (group == NULL)
+        return NULL;
+    *ret_number = paged_count(head->groups);
+    paged_publish(head->groups);
+    return group;
+}
+
+static void chunk_keep_sketch(struct head *head, struct chunk *chunk, size_t at, struct str sketch)
+{
+    struct blob **sketches = chunk->sketches;
+
+    if (sketches == NULL) {
+        sketches = calloc((size_t)GROUP_SERIES * chunk->rows, sizeof(*sketches));
+        if (sketches == NULL)
+            must_memory((size_t)GROUP_SERIES * chunk->rows * sizeof(*sketches));
+        head->chunk_bytes += (size_t)GROUP_SERIES * chunk->rows * sizeof(*sketches);
+        atomic_store_explicit(&chunk->sketches, sketches, memory_order_release);
+    }
+    struct blob *blob = malloc(sizeof(*blob) + sketch.size);
+    if (blob == NULL)
+        must_memory(sketch.size);
+    blob->size = (uint32_t)sketch.size;
+    memcpy(blob->bytes, sketch.data, sketch.size);
+    sketches[at] = blob;
+}
+
+/* The open chunk that has room for one more row. */
+static struct chunk *chunk_with_room(struct head *head, uint32_t number, unsigned slot, int32_t day)
+{
+    struct group *group = head_group(head, number);
+    struct chunk *first = atomic_load_explicit(&group->newest, memory_order_relaxed);
+
+    for (struct chunk *chunk = first; chunk != NULL;
+         chunk = atomic_load_explicit(&chunk->next, memory_order_relaxed)) {
+        if (chunk->day == day &&
+            atomic_load_explicit(&chunk->sealed, memory_order_relaxed) == EPOCH_OPEN &&
+            atomic_load_explicit(&chunk->count[slot], memory_order_relaxed) < chunk->rows)
+            return chunk;
+    }
+    struct chunk *chunk = chunk_new(number, day, head->chunk_rows);
+    head->chunk_bytes += chunk_size(chunk->rows);
+    atomic_init(&chunk->next, first);
+    atomic_store_explicit(&group->newest, chunk, memory_order_release);
+    return chunk;
+}
+
+void head_append(struct head *head, uint32_t id, int32_t day, const struct head_row *row)
+{
+    unsigned slot = SLOT_OF(id);
+    struct chunk *chunk = chunk_with_room(head, GROUP_OF(id), slot, day);
+    uint16_t count = atomic_load_explicit(&chunk->count[slot], memory_order_relaxed);
+    size_t at = (size_t)slot * chunk->rows + count;
+
+    chunk->times[at] = (uint32_t)(row->time_ms - (int64_t)day * CLOCK_MS_PER_DAY);
+    chunk->values[at] = row->value;
+    if (__builtin_expect(row->sketch.data != NULL, 0))
+        chunk_keep_sketch(head, chunk, at, row->sketch);
+    atomic_store_explicit(&chunk->count[slot], (uint16_t)(count + 1), memory_order_release);
+}
+
+bool head_find(const struct head *head, uint32_t id, int32_t day, int64_t time_ms,
+               struct head_row *ret_row)
+{
+    uint32_t in_day = (uint32_t)(time_ms - (int64_t)day * CLOCK_MS_PER_DAY);
+    unsigned slot = SLOT_OF(id);
+
+    for (const struct chunk *chunk = chunk_first(head_group(head, GROUP_OF(id))); chunk != NULL;
+         chunk = chunk_next(chunk)) {
+        if (chunk->day != day || chunk_sealed(chunk) != EPOCH_OPEN)
+            continue;
+        for (uint32_t i = chunk_count(chunk, slot); i-- > 0;) {
+            if (chunk->times[(size_t)slot * chunk->rows + i] == in_day) {
+                *ret_row = chunk_row(chunk, slot, i);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Equal times keep their order of arrival, by index. */
+struct sort_row {
+    struct head_row row;
+    size_t index;
+};
+
+static int by_time(const void *a, const void *b)
+{
+    const struct sort_row *left = a;
+    const struct sort_row *right = b;
+
+    if (left->row.time_ms != right->row.time_ms)
+        return left->row.time_ms < right->row.time_ms ? -1 : 1;
+    return left->index < right->index ? -1 : left->index > right->index;
+}
+
+static void *must_alloc(struct arena *arena, size_t count, size_t size)
+{
+    void *memory = arena_array(arena, count, size);
+
+    MUST(memory != NULL);
+    return memory;
+}
+
+/* Writes the sorted rows into series; the first of equal times stays. */
+static void collect_rows(const struct sort_row *rows, size_t count, struct arena *arena,
+                         struct block_series *series)
+{
+    int64_t *times = must_alloc(arena, count, sizeof(*times));
+    double *values = must_alloc(arena, count, sizeof(*values));
+    struct str *sketches = NULL;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (kept > 0 && times[kept - 1] == rows[i].row.time_ms)
+            continue;
+        times[kept] = rows[i].row.time_ms;
+        values[kept] = rows[i].row.value;
+        if (rows[i].row.sketch.data != NULL) {
+            if (sketches == NULL)
+                sketches = must_alloc(arena, count, sizeof(*sketches));
+            sketches[kept] = rows[i].row.sketch;
+        }
+        kept++;
+    }
+    series->count = kept;
+    series->time_ms = times;
+    series->values[0] = values;
+    series->sketches = sketches;
+}
+
+static void collect_slot(struct chunk *const *chunks, size_t chunk_count_, unsigned slot,
+                         struct arena *arena, struct block_series *series)
+{
+    size_t total = 0;
+    size_t filled = 0;
+    bool sorted = true;
+
+    for (size_t i = 0; i < chunk_count_; i++)
+        total += chunk_count(chunks[i], slot);
+    *series = (struct block_series){.slot = (uint8_t)slot};
+    if (total == 0)
+        return;
+    struct sort_row *rows = calloc(total, sizeof(*rows));
+    if (rows == NULL)
+        must_memory(total * sizeof(*rows));
+    for (size_t i = 0; i < chunk_count_; i++) {
+        for (uint32_t row = 0; row < chunk_count(chunks[i], slot); row++, filled++) {
+            rows[filled] = (struct sort_row){chunk_row(chunks[i], slot, row), filled};
+            sorted = sorted && (filled == 0 || by_time(&rows[filled - 1], &rows[filled]) < 0);
+        }
+    }
+    if (!sorted)
+        qsort(rows, total, sizeof(*rows), by_time);
+    collect_rows(rows, total, arena, series);
+    free(rows);
+}
+
+size_t head_collect(const struct head *head, uint32_t number, int32_t day, struct arena *arena,
+                    struct block_series series[GROUP_SERIES])
+{
+    const struct group *group = head_group(head, number);
+    size_t chunks_count = 0;
+    size_t filled = 0;
+
+    for (struct chunk *chunk = chunk_first(group); chunk != NULL; chunk = chunk_next(chunk))
+        chunks_count += chunk->day == day && chunk_sealed(chunk) == EPOCH_OPEN;
+    if (chunks_count == 0)
+        return 0;
+    struct chunk **chunks = must_alloc(arena, chunks_count, sizeof(*chunks));
+    size_t at = chunks_count;
+    for (struct chunk *chunk = chunk_first(group); chunk != NULL; chunk = chunk_next(chunk)) {
+        if (chunk->day == day && chunk_sealed(chunk) == EPOCH_OPEN)
+            chunks[--at] = chunk; /* Oldest first. */
+    }
+    for (unsigned slot = 0; slot < group->used; slot++) {
+        collect_slot(chunks, chunks_count, slot, arena, &series[filled]);
+        filled += series[filled].count > 0;
+    }
+    return filled;
+}
+
+static void remember_sealed(struct head *head, struct chunk *chunk)
+{
+    if (head->sealed_count == head->sealed_capacity) {
+        size_t capacity = head->sealed_capacity == 0 ? 64 : head->sealed_capacity * 2;
+        head->sealed = reallocarray(head->sealed, capacity, sizeof(*head->sealed));
+        if (head->sealed == NULL)
+            must_memory(capacity * sizeof(*head->sealed));
+        head->sealed_capacity = capacity;
+    }
+    head->sealed[head->sealed_count++] = chunk;
+}
+
+void head_sealed(struct head *head, int32_t day)
+{
+    uint64_t at = epoch_advance(head->epoch);
+
+    for (uint32_t i = 0; i < paged_count(head->groups); i++) {
+        for (struct chunk *chunk = chunk_first(head_group(head, i)); chunk != NULL;
+             chunk = chunk_next(chunk)) {
+            if (chunk->day != day || chunk_sealed(chunk) != EPOCH_OPEN)
+                continue;
+            atomic_store_explicit(&chunk->sealed, at, memory_order_release);
+            remember_sealed(head, chunk);
+        }
+    }
+    head_reclaim(head);
+}
+
+/* Takes chunk out of its group's list; readers at it can still go on from it. */
+static void unlink_chunk(struct head *head, struct chunk *chunk)
+{
+    _Atomic(struct chunk *) *link = &head_group(head, chunk->group)->newest;
+
+    while (*link != chunk)
+        link = &(*link)->next;
+    atomic_store_explicit(link, chunk_next(chunk), memory_order_release);
+}
+
+void head_reclaim(struct head *head)
+{
+    uint64_t oldest = epoch_oldest(head->epoch);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < head->sealed_count; i++) {
+        struct chunk *chunk = head->sealed[i];
+        if (chunk->sealed >= oldest) {
+            head->sealed[kept++] = chunk;
+            continue;
+        }
+        unlink_chunk(head, chunk);
+        head->chunk_bytes -= chunk_size(chunk->rows);
+        if (chunk->sketches != NULL)
+            head->chunk_bytes -= (size_t)GROUP_SERIES * chunk->rows * sizeof(struct blob *);
+        epoch_retire(head->epoch, chunk, chunk_free);
+    }
+    head->sealed_count = kept;
+    epoch_reclaim(head->epoch);
+}
+
+/* Whether a reader must look at chunk, see above. */
+static bool chunk_for(const struct chunk *chunk, const struct epoch_reader *reader)
+{
+    return chunk_sealed(chunk) >= reader->entered;
+}
+
+size_t head_count(const struct head *head, const struct epoch_reader *reader, uint32_t id)
+{
+    size_t count = 0;
+
+    for (const struct chunk *chunk = chunk_first(head_group(head, GROUP_OF(id))); chunk != NULL;
+         chunk = chunk_next(chunk)) {
+        if (chunk_for(chunk, reader))
+            count += chunk_count(chunk, SLOT_OF(id));
+    }
+    return count;
+}
+
+size_t head_read(const struct head *head, const struct epoch_reader *reader, uint32_t id,
+                 int64_t from_ms, int64_t to_ms, struct head_row *rows, size_t room)
+{
+    size_t filled = 0;
+
+    for (const struct chunk *chunk = chunk_first(head_group(head, GROUP_OF(id))); chunk != NULL;
+         chunk = chunk_next(chunk)) {
+        int64_t day_ms = (int64_t)chunk->day * CLOCK_MS_PER_DAY;
+        if (!chunk_for(chunk, reader) || day_ms > to_ms || day_ms + CLOCK_MS_PER_DAY <= from_ms)
+            continue;
+        uint32_t count = chunk_count(chunk, SLOT_OF(id));
+        for (uint32_t i = 0; i < count && filled < room; i++) {
+            struct head_row row = chunk_row(chunk, SLOT_OF(id), i);
+            if (row.time_ms >= from_ms && row.time_ms <= to_ms)
+                rows[filled++] = row;
+        }
+    }
+    return filled;
+}
