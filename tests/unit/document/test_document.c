@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "document/document.h"
+#include "test.h"
+
+static struct document *sample(void)
+{
+    static const struct column columns[] = {
+        {"operation", "Operation", UNIT_NONE, true},
+        {"count", "Count", UNIT_COUNT, false},
+        {"p95_ms", "P95", UNIT_MS, false},
+    };
+    static const double x[] = {0, 1000, 2000};
+    static const double y[] = {1, NAN, 3};
+    struct document *document = document_new("Performance <report>", 1 << 20);
+
+    document_set_time(document, INT64_C(1763658245678));
+    document_section(document, "overall", "Overall");
+    document_number(document, "success_rate", "Success rate", 0.9234, UNIT_RATIO);
+    document_number(document, "p95_ms", "P95", NAN, UNIT_MS);
+    document_mark(document, STATUS_BAD, "Overall P95 latency (%.1fms) exceeds target", 325.4);
+    document_section(document, "operations", "Operations");
+    struct table *table = document_table(document, "operations", "By operation", columns, 3);
+    table_row(table, STATUS_GOOD);
+    table_text(table, "retrieval|x");
+    table_number(table, 12345);
+    table_number(table, 0.25);
+    table_row(table, STATUS_BAD);
+    table_text(table, "=cmd()\033[2J, \"q\"");
+    table_number(table, 1);
+    table_number(table, NAN);
+    struct chart *chart = document_chart(document, "latency", "Latency", CHART_LINE, UNIT_MS);
+    chart_set_time_axis(chart);
+    chart_series(chart, "p50", x, y, 3);
+    return document;
+}
+
+static const char *written(enum document_form form, struct buf *out)
+{
+    struct document *document CLEANUP(document_freep) = sample();
+
+    EXPECT(document_write(document, form, NULL, out, NULL) == ERR_NONE);
+    return buf_cstr(out);
+}
+
+TEST(json_carries_raw_numbers_and_null_for_unknown)
+{
+    struct buf out CLEANUP(buf_done) = {0};
+
+    EXPECT_TEXT(written(FORM_JSON, &out),
+                "{\"title\":\"Performance <report>\",\"generated\":\"2025-11-20T17:04:05.678Z\","
+                "\"sections\":{\"overall\":{\"title\":\"Overall\",\"success_rate\":0.9234,"
+                "\"p95_ms\":null,\"notes\":[{\"status\":\"bad\",\"text\":\"Overall P95 latency "
+                "(325.4ms) exceeds target\"}]},\"operations\":{\"title\":\"Operations\","
+                "\"operations\":[{\"operation\":\"retrieval|x\",\"count\":12345,\"p95_ms\":0.25,"
+                "\"status\":\"good\"},{\"operation\":\"=cmd()\\u001b[2J, \\\"q\\\"\",\"count\":1,"
+                "\"p95_ms\":null,\"status\":\"bad\"}],\"latency\":[{\"name\":\"p50\",\"time_ms\":"
+                "[0,1000,2000],\"y\":[1,null,3]}]}}}\n");
+}
+
+TEST(csv_quotes_and_disarms_formulas)
+{
+    struct buf out CLEANUP(buf_done) = {0};
+
+    EXPECT_TEXT(written(FORM_CSV, &out), "operation,count,p95_ms\n"
+                                         "retrieval|x,12345,0.25\n"
+                                         "\"'=cmd()\033[2J, \"\"q\"\"\",1,\n");
+}
+
+TEST(markdown_tables_survive_pipes)
+{
+    struct buf out CLEANUP(buf_done) = {0};
+    const char *text = written(FORM_MARKDOWN, &out);
+
+    EXPECT(strstr(text, "# Performance \\<report>\n") != NULL);
+    EXPECT(strstr(text, "- **Success rate:** 92.3%\n") != NULL);
+    EXPECT(strstr(text, "- ❌ Overall P95 latency (325.4ms) exceeds target\n") != NULL);
+    EXPECT(strstr(text, "| retrieval\\|x | 12,345 | 0.250ms |\n") != NULL);
+}
+
+TEST(html_is_one_page_that_escapes_and_needs_nothing_else)
+{
+    struct buf out CLEANUP(buf_done) = {0};
+    const char *text = written(FORM_HTML, &out);
+
+    EXPECT(strstr(text, "<title>Performance &lt;report&gt;</title>") != NULL);
+    EXPECT(strstr(text, "<script") == NULL && strstr(text, "src=") == NULL);
+    EXPECT(strstr(text, "href=") == NULL && strstr(text, "@import") == NULL);
+    EXPECT(strstr(text, "<tr class=\"bad\">") != NULL);
+    EXPECT(strstr(text, "<svg") != NULL && strstr(text, "aria-label=\"Latency\"") != NULL);
+}
+
+TEST(the_console_shows_no_control_characters_and_colour_only_when_asked)
+{
+    struct document *document CLEANUP(document_freep) = sample();
+    struct buf plain CLEANUP(buf_done) = {0};
+    struct buf coloured CLEANUP(buf_done) = {0};
+    const struct document_look look = {.colour = true, .width = 80};
+
+    EXPECT(document_write(document, FORM_CONSOLE, NULL, &plain, NULL) == ERR_NONE);
+    EXPECT(strchr(buf_cstr(&plain), '\033') == NULL);
+    EXPECT(strstr(buf_cstr(&plain), "✗ Overall P95 latency (325.4ms)") != NULL);
+    EXPECT(strstr(buf_cstr(&plain), "Success rate  92.3%") != NULL);
+    EXPECT(document_write(document, FORM_CONSOLE, &look, &coloured, NULL) == ERR_NONE);
+    EXPECT(strstr(buf_cstr(&coloured), "\033[31m✗") != NULL);
+    EXPECT(strstr(buf_cstr(&coloured), "\033[2J") == NULL);
+}
+
+static const char *formatted(double value, enum unit unit)
+{
+    static struct buf out;
+
+    buf_clear(&out);
+    document_format(&out, value, unit);
+    static char text[64];
+    (void)snprintf(text, sizeof(text), "%.*s", (int)out.size, out.data); /* Fits. */
+    buf_done(&out);
+    return text;
+}
+
+TEST(numbers_read_as_people_say_them)
+{
+    EXPECT_TEXT(formatted(1234567, UNIT_COUNT), "1,234,567");
+    EXPECT_TEXT(formatted(-999, UNIT_COUNT), "-999");
+    EXPECT_TEXT(formatted(325.44, UNIT_MS), "325.4ms");
+    EXPECT_TEXT(formatted(1536, UNIT_BYTES), "1.5 KiB");
+    EXPECT_TEXT(formatted(0.923, UNIT_RATIO), "92.3%");
+    EXPECT_TEXT(formatted(8.5, UNIT_RPS), "8.5 RPS");
+    EXPECT_TEXT(formatted(0.0125, UNIT_USD), "$0.0125");
+    EXPECT_TEXT(formatted(0.0015, UNIT_SECONDS), "1.5 ms");
+    EXPECT_TEXT(formatted(90 * 60, UNIT_SECONDS), "90.0 min");
+    EXPECT_TEXT(formatted(NAN, UNIT_MS), "–");
+}
+
+TEST(a_spent_budget_is_an_error_at_writing)
+{
+    struct document *document CLEANUP(document_freep) = document_new("x", 200);
+    struct buf out CLEANUP(buf_done) = {0};
+    struct why why = WHY_INIT;
+
+    for (int i = 0; i < 100; i++)
+        document_text(document, "line %d", i);
+    EXPECT(document_write(document, FORM_JSON, NULL, &out, &why) == ERR_LIMIT);
+    EXPECT(out.size == 0);
+}
+
+TEST(forms_are_found_by_name)
+{
+    enum document_form form;
+
+    EXPECT(document_form_parse(STR("md"), &form) && form == FORM_MARKDOWN);
+    EXPECT(document_form_parse(STR("html"), &form) && form == FORM_HTML);
+    EXPECT(!document_form_parse(STR("docx"), &form));
+    EXPECT_TEXT(document_form_type(FORM_CSV), "text/csv; charset=utf-8");
+}
+
+TEST_MAIN
