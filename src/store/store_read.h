@@ -10,7 +10,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
-#include "model/batch.h"
+#include "model/metric.h"
 #include "model/label.h"
 
 enum match_op {
