@@ -204,9 +204,10 @@ class DashboardTest(unittest.TestCase):
         page.wait_for("/from=/.test(location.hash)", 3, "the zoom is in the address")
         page.wait_for("document.querySelector('.live-badge').dataset.state === 'paused'", 3)
         link = page.evaluate("location.hash")
-        label = page.evaluate("document.querySelector('.range-label').textContent")
+        label_text = "document.querySelector('.range-label').textContent"
+        label = page.evaluate(label_text)
         other = self.open(link)
-        self.assertEqual(other.evaluate("document.querySelector('.range-label').textContent"), label)
+        self.assertEqual(other.evaluate(label_text), label)
         page.evaluate("history.back()")
         page.wait_for("!/from=/.test(location.hash)", 3, "back undoes the zoom")
         page.evaluate(f"location.hash = {json.dumps(link)}")
@@ -252,7 +253,7 @@ class DashboardTest(unittest.TestCase):
         page.evaluate(f"{panel('cpu')}.querySelector('.chart').focus()")
         page.press("ArrowLeft", modifiers=8)
         page.wait_for(
-            f"{panel('load')}.querySelector('.u-cursor-x').style.transform.match(/translate\\(\\d/)",
+            f"/translate\\(\\d/.test({panel('load')}.querySelector('.u-cursor-x').style.transform)",
             3, "another chart points at the same moment",
         )
         spoken = f"{panel('cpu')}.querySelector('[aria-live]').textContent"
@@ -268,9 +269,11 @@ class DashboardTest(unittest.TestCase):
             self.keep(page, "dark" if dark else "light")
         self.assertNotEqual(shades[False], shades[True])
         page.press("d")
-        page.wait_for(f"{background} === {json.dumps(shades[False])}", 3, "the person's choice wins")
+        light = json.dumps(shades[False])
+        page.wait_for(f"{background} === {light}", 3, "the person's choice wins")
         page.evaluate("location.reload()")
-        page.wait_for("document.documentElement?.dataset.theme === 'light'", 5, "the choice is kept")
+        kept = "document.documentElement?.dataset.theme === 'light'"
+        page.wait_for(kept, 5, "the choice is kept")
         page.wait_for("document.querySelector('.page')")
         page.press("d")
         page.wait_for("document.documentElement.dataset.theme === 'dark'", 3)

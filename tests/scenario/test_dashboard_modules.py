@@ -19,7 +19,8 @@ def assets():
 class DashboardModulesTest(unittest.TestCase):
     @unittest.skipUnless(shutil.which("node"), "no node here; apt install nodejs")
     def test_the_unit_tests_of_the_modules_pass(self):
-        tests = [os.path.join("test", name) for name in sorted(os.listdir(os.path.join(WEB, "test")))]
+        names = sorted(os.listdir(os.path.join(WEB, "test")))
+        tests = [os.path.join("test", name) for name in names]
         done = subprocess.run(["node", "--test", *tests], cwd=WEB, capture_output=True, text=True,
                               timeout=120, check=False)
         self.assertEqual(done.returncode, 0, done.stdout[-4000:] + done.stderr[-2000:])

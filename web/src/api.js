@@ -8,12 +8,12 @@
 const IN_FLIGHT_MAX = 4;
 
 export class ApiError extends Error {
-  constructor(message, { code = 'error', hint = '', status = 0 } = {}) {
-    super(message);
-    this.code = code;
-    this.hint = hint;
-    this.status = status;
-  }
+    constructor(message, { code = 'error', hint = '', status = 0 } = {}) {
+        super(message);
+        this.code = code;
+        this.hint = hint;
+        this.status = status;
+    }
 }
 
 export const isAbort = (error) => error?.name === 'AbortError';
@@ -23,122 +23,122 @@ const waiting = [];
 
 /* Browsers give one origin six connections; the live stream and the assets want some too. */
 async function takeTurn(signal) {
-  if (in_flight >= IN_FLIGHT_MAX) {
-    await new Promise((resolve, reject) => {
-      const entry = { resolve, signal };
-      waiting.push(entry);
-      signal?.addEventListener('abort', () => {
-        const index = waiting.indexOf(entry);
-        if (index >= 0) waiting.splice(index, 1);
-        reject(signal.reason);
-      });
-    });
-  }
-  in_flight += 1;
+    if (in_flight >= IN_FLIGHT_MAX) {
+        await new Promise((resolve, reject) => {
+            const entry = { resolve, signal };
+            waiting.push(entry);
+            signal?.addEventListener('abort', () => {
+                const index = waiting.indexOf(entry);
+                if (index >= 0) waiting.splice(index, 1);
+                reject(signal.reason);
+            });
+        });
+    }
+    in_flight += 1;
 }
 
 function endTurn() {
-  in_flight -= 1;
-  waiting.shift()?.resolve();
+    in_flight -= 1;
+    waiting.shift()?.resolve();
 }
 
 /* Both shapes of error: Prometheus' {status, errorType, error} and ours {error: {…}}. */
 export function errorFromBody(body, status) {
-  if (body && typeof body.error === 'object' && body.error !== null) {
-    const { code, message, hint } = body.error;
-    return new ApiError(message ?? `The daemon answered ${status}.`, { code, hint, status });
-  }
-  if (body && typeof body.error === 'string') {
-    return new ApiError(body.error, { code: body.errorType, hint: body.hint ?? '', status });
-  }
-  return new ApiError(`The daemon answered ${status} without saying why.`, { status });
+    if (body && typeof body.error === 'object' && body.error !== null) {
+        const { code, message, hint } = body.error;
+        return new ApiError(message ?? `The daemon answered ${status}.`, { code, hint, status });
+    }
+    if (body && typeof body.error === 'string') {
+        return new ApiError(body.error, { code: body.errorType, hint: body.hint ?? '', status });
+    }
+    return new ApiError(`The daemon answered ${status} without saying why.`, { status });
 }
 
 async function request(path, { signal, method = 'GET', body } = {}) {
-  signal?.throwIfAborted();
-  await takeTurn(signal);
-  try {
-    const response = await send(path, { signal, method, body });
-    const json = await response.json().catch((error) => {
-      if (isAbort(error)) throw error;
-      return null;
-    });
-    if (!response.ok || json === null || json.status === 'error') {
-      throw errorFromBody(json, response.status);
+    signal?.throwIfAborted();
+    await takeTurn(signal);
+    try {
+        const response = await send(path, { signal, method, body });
+        const json = await response.json().catch((error) => {
+            if (isAbort(error)) throw error;
+            return null;
+        });
+        if (!response.ok || json === null || json.status === 'error') {
+            throw errorFromBody(json, response.status);
+        }
+        return json;
+    } finally {
+        endTurn();
     }
-    return json;
-  } finally {
-    endTurn();
-  }
 }
 
 async function send(path, options) {
-  try {
-    return await fetch(path, options);
-  } catch (error) {
-    if (isAbort(error)) throw error;
-    throw new ApiError('The daemon does not answer.', {
-      code: 'unreachable',
-      hint: 'Is `sonde serve` still running, and is this machine still reached?',
-    });
-  }
+    try {
+        return await fetch(path, options);
+    } catch (error) {
+        if (isAbort(error)) throw error;
+        throw new ApiError('The daemon does not answer.', {
+            code: 'unreachable',
+            hint: 'Is `sonde serve` still running, and is this machine still reached?',
+        });
+    }
 }
 
 /* Long expressions do not fit an address line, so questions are posted as a form. */
 function ask(path, fields, signal) {
-  const body = new URLSearchParams(fields);
-  return request(path, { signal, method: 'POST', body });
+    const body = new URLSearchParams(fields);
+    return request(path, { signal, method: 'POST', body });
 }
 
 /* Returns the matrix: [{ metric, values: [[s, "text"], …] }]. */
 export async function queryRange(expr, { start, end, step_ms, signal }) {
-  const fields = { query: expr, start: start / 1000, end: end / 1000, step: step_ms / 1000 };
-  const { data } = await ask('/api/v1/query_range', fields, signal);
-  return data.result;
+    const fields = { query: expr, start: start / 1000, end: end / 1000, step: step_ms / 1000 };
+    const { data } = await ask('/api/v1/query_range', fields, signal);
+    return data.result;
 }
 
 /* Returns { type, result } at an instant; without `time` the daemon takes now. */
 export async function queryInstant(expr, { time, signal } = {}) {
-  const fields = { query: expr };
-  if (time !== undefined) fields.time = time / 1000;
-  const { data } = await ask('/api/v1/query', fields, signal);
-  return { type: data.resultType, result: data.result };
+    const fields = { query: expr };
+    if (time !== undefined) fields.time = time / 1000;
+    const { data } = await ask('/api/v1/query', fields, signal);
+    return { type: data.resultType, result: data.result };
 }
 
 export async function labelValues(label, { match, signal } = {}) {
-  const query = match ? `?${new URLSearchParams({ 'match[]': match })}` : '';
-  const { data } = await request(`/api/v1/label/${encodeURIComponent(label)}/values${query}`, {
-    signal,
-  });
-  return data;
+    const query = match ? `?${new URLSearchParams({ 'match[]': match })}` : '';
+    const { data } = await request(`/api/v1/label/${encodeURIComponent(label)}/values${query}`, {
+        signal,
+    });
+    return data;
 }
 
 export async function labelNames({ match, signal } = {}) {
-  const query = match ? `?${new URLSearchParams({ 'match[]': match })}` : '';
-  const { data } = await request(`/api/v1/labels${query}`, { signal });
-  return data;
+    const query = match ? `?${new URLSearchParams({ 'match[]': match })}` : '';
+    const { data } = await request(`/api/v1/labels${query}`, { signal });
+    return data;
 }
 
 /* { name: [{ type, help, unit }] } */
 export async function metadata({ signal } = {}) {
-  const { data } = await request('/api/v1/metadata', { signal });
-  return data;
+    const { data } = await request('/api/v1/metadata', { signal });
+    return data;
 }
 
 export function health({ signal } = {}) {
-  return request('/api/v1/health', { signal });
+    return request('/api/v1/health', { signal });
 }
 
 export async function processes({ sort, limit, pss, signal } = {}) {
-  const query = new URLSearchParams();
-  if (sort) query.set('sort', sort);
-  if (limit) query.set('limit', limit);
-  if (pss) query.set('pss', '1');
-  const { data } = await request(`/api/v1/processes?${query}`, { signal });
-  return data;
+    const query = new URLSearchParams();
+    if (sort) query.set('sort', sort);
+    if (limit) query.set('limit', limit);
+    if (pss) query.set('pss', '1');
+    const { data } = await request(`/api/v1/processes?${query}`, { signal });
+    return data;
 }
 
 export async function status({ signal } = {}) {
-  const { data } = await request('/api/v1/status', { signal });
-  return data;
+    const { data } = await request('/api/v1/status', { signal });
+    return data;
 }

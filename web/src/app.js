@@ -2,6 +2,7 @@
 
 /* app - wires the page: one store (the address), one live stream, one crosshair, one health
  * watch, and whichever page the address names. */
+import { serverNow } from './clock.js';
 import { Crosshair } from './crosshair.js';
 import { h, icon, iconButton } from './dom.js';
 import { HealthWatch } from './health.js';
@@ -20,171 +21,195 @@ import { chosenTheme, nextTheme } from './theme.js';
 
 /* name in the address -> what it is. The order is that of the navigation. */
 const PAGES = {
-  home: { title: 'Home', icon: 'home', key: 'g h', make: HomePage },
-  processes: { title: 'Processes', icon: 'list', key: 'g p', make: ProcessesPage },
-  explore: { title: 'Explore', icon: 'explore', key: 'g e', make: ExplorePage },
-  self: { title: 'Self', icon: 'gauge', key: 'g s', make: SelfPage },
+    home: { title: 'Home', icon: 'home', key: 'g h', make: HomePage },
+    processes: { title: 'Processes', icon: 'list', key: 'g p', make: ProcessesPage },
+    explore: { title: 'Explore', icon: 'explore', key: 'g e', make: ExplorePage },
+    self: { title: 'Self', icon: 'gauge', key: 'g s', make: SelfPage },
 };
 
 function openSocket() {
-  const url = new URL('/api/v1/live', location.href);
-  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  return new WebSocket(url);
+    const url = new URL('/api/v1/live', location.href);
+    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+    return new WebSocket(url);
 }
 
 class App {
-  #store = new Store();
-  #live = new Live(openSocket);
-  #crosshair = new Crosshair();
-  #health = new HealthWatch();
-  #keys = new Keys();
-  #picker = new RangePicker(this.#store);
-  #badge = new LiveBadge(this.#store, this.#live);
-  #main = document.getElementById('main');
-  #links = new Map();
-  #page = null;
-  #zoom_out = iconButton('zoom_out', 'Zoom out (-)', () => this.#zoomOut());
-  #theme_button = iconButton('theme', '', () => this.#switchTheme());
+    #store = new Store();
+    #live = new Live(openSocket);
+    #crosshair = new Crosshair();
+    #health = new HealthWatch();
+    #keys = new Keys();
+    #picker = new RangePicker(this.#store);
+    #badge = new LiveBadge(this.#store, this.#live);
+    #main = document.getElementById('main');
+    #links = new Map();
+    #page = null;
+    #zoom_out = iconButton('zoom_out', 'Zoom out (-)', () => this.#zoomOut());
+    #theme_button = iconButton('theme', '', () => this.#switchTheme());
 
-  start() {
-    this.#buildBar();
-    this.#addKeys();
-    this.#store.listen((state, before) => this.#stateChanged(state, before));
-    this.#health.listen(() => this.#showHealth());
-    this.#health.start();
-    this.#openPage();
-    this.#showBar();
-  }
-
-  #buildBar() {
-    for (const [name, page] of Object.entries(PAGES)) {
-      const link = h('a', { href: `#/${name}` }, icon(page.icon), h('span', {}, page.title));
-      link.addEventListener('click', (event) => {
-        if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-        event.preventDefault();
-        this.#store.goPage(name);
-      });
-      this.#links.set(name, link);
+    start() {
+        this.#buildBar();
+        this.#addKeys();
+        this.#store.listen((state, before) => this.#stateChanged(state, before));
+        this.#health.listen(() => this.#showHealth());
+        this.#health.start();
+        this.#openPage();
+        this.#showBar();
     }
-    document.getElementById('nav').append(...this.#links.values());
-    document
-      .getElementById('tools')
-      .append(
-        this.#badge.element,
-        this.#zoom_out,
-        this.#picker.element,
-        this.#theme_button,
-        iconButton('help', 'Keyboard help (?)', () => openHelp(this.#keys), { class: 'icon-button wide-only' }),
-      );
-  }
 
-  #addKeys() {
-    const keys = this.#keys;
-    for (const [name, { title, key }] of Object.entries(PAGES)) {
-      keys.add({ keys: key, label: title, group: 'Go', run: () => this.#store.goPage(name) });
+    #buildBar() {
+        for (const [name, page] of Object.entries(PAGES)) {
+            const link = h('a', { href: `#/${name}` }, icon(page.icon), h('span', {}, page.title));
+            link.addEventListener('click', (event) => {
+                if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+                event.preventDefault();
+                this.#store.goPage(name);
+            });
+            this.#links.set(name, link);
+        }
+        document.getElementById('nav').append(...this.#links.values());
+        document.getElementById('tools').append(
+            this.#badge.element,
+            this.#zoom_out,
+            this.#picker.element,
+            this.#theme_button,
+            iconButton('help', 'Keyboard help (?)', () => openHelp(this.#keys), {
+                class: 'icon-button wide-only',
+            }),
+        );
     }
-    keys.add(
-      { keys: '/', label: 'Search or filter', group: 'Do', run: () => this.#search() },
-      { keys: 't', label: 'Choose the time range', group: 'Do', run: () => this.#picker.toggle() },
-      { keys: 'l', label: 'Hold still, or go on live', group: 'Do', run: () => this.#holdStill() },
-      { keys: '-', label: 'Zoom out', group: 'Do', run: () => this.#zoomOut() },
-      { keys: 'd', label: 'System, light or dark', group: 'Do', run: () => this.#switchTheme() },
-      { keys: '?', label: 'This help', group: 'Do', run: () => openHelp(keys) },
-      { keys: 'Escape', label: 'Close, or back to live', group: 'Do', run: () => this.#escape() },
-      { keys: '← →', label: 'Earlier, later', group: 'On a focused chart' },
-      { keys: '↑ ↓', label: 'Zoom in, out', group: 'On a focused chart' },
-      { keys: 'Shift ← →', label: 'Read point by point', group: 'On a focused chart' },
-      { keys: 'Home', label: 'Back to live', group: 'On a focused chart' },
-    );
-  }
 
-  #search() {
-    if (!this.#page.search) this.#store.goPage('explore');
-    this.#page.search?.();
-  }
-
-  /* A page that has something of its own to hold (a table) goes before the charts. */
-  #holdStill() {
-    if (this.#live.state === 'off' && this.#page.togglePause) this.#page.togglePause();
-    else this.#badge.press();
-  }
-
-  /* One thing at a time: a field, the sheet, a detail, then the zoom. */
-  #escape() {
-    const field = document.activeElement?.closest('input, textarea');
-    if (this.#picker.close()) return;
-    if (this.#page.escape?.()) return;
-    if (field) field.blur();
-    else if (!this.#store.view().live) this.#store.release();
-  }
-
-  #zoomOut() {
-    this.#store.fix(zoom(this.#store.view(), 2, Date.now()));
-  }
-
-  #switchTheme() {
-    nextTheme();
-    this.#showTheme();
-  }
-
-  #showTheme() {
-    const label = `Theme: ${chosenTheme()} (d)`;
-    this.#theme_button.title = label;
-    this.#theme_button.setAttribute('aria-label', label);
-  }
-
-  #openPage() {
-    this.#page?.destroy();
-    const { make: Page } = PAGES[this.#store.page];
-    this.#page = new Page({
-      store: this.#store,
-      live: this.#live,
-      crosshair: this.#crosshair,
-      health: this.#health,
-    });
-    this.#main.replaceChildren(this.#page.element);
-    window.scrollTo(0, 0);
-    this.#showTitle();
-  }
-
-  #stateChanged(state, before) {
-    this.#crosshair.publish(null, null);
-    this.#showBar();
-    if (state.page !== before.page) {
-      this.#openPage();
-      this.#main.focus({ preventScroll: true });
-      return;
+    #addKeys() {
+        const keys = this.#keys;
+        for (const [name, { title, key }] of Object.entries(PAGES)) {
+            keys.add({ keys: key, label: title, group: 'Go', run: () => this.#store.goPage(name) });
+        }
+        keys.add(
+            { keys: '/', label: 'Search or filter', group: 'Do', run: () => this.#search() },
+            {
+                keys: 't',
+                label: 'Choose the time range',
+                group: 'Do',
+                run: () => this.#picker.toggle(),
+            },
+            {
+                keys: 'l',
+                label: 'Hold still, or go on live',
+                group: 'Do',
+                run: () => this.#holdStill(),
+            },
+            { keys: '-', label: 'Zoom out', group: 'Do', run: () => this.#zoomOut() },
+            {
+                keys: 'd',
+                label: 'System, light or dark',
+                group: 'Do',
+                run: () => this.#switchTheme(),
+            },
+            { keys: '?', label: 'This help', group: 'Do', run: () => openHelp(keys) },
+            {
+                keys: 'Escape',
+                label: 'Close, or back to live',
+                group: 'Do',
+                run: () => this.#escape(),
+            },
+            { keys: '← →', label: 'Earlier, later', group: 'On a focused chart' },
+            { keys: '↑ ↓', label: 'Zoom in, out', group: 'On a focused chart' },
+            { keys: 'Shift ← →', label: 'Read point by point', group: 'On a focused chart' },
+            { keys: 'Home', label: 'Back to live', group: 'On a focused chart' },
+        );
     }
-    const moved = ['range', 'from', 'to'].some((key) => state.params[key] !== before.params[key]);
-    this.#page.update({ moved, params: state.params, before: before.params });
-  }
 
-  #showBar() {
-    for (const [name, link] of this.#links) {
-      if (name === this.#store.page) link.setAttribute('aria-current', 'page');
-      else link.removeAttribute('aria-current');
-      link.href = this.#store.href(name);
+    #search() {
+        if (!this.#page.search) this.#store.goPage('explore');
+        this.#page.search?.();
     }
-    const view = this.#store.view();
-    this.#zoom_out.hidden = view.live;
-    this.#picker.show();
-    this.#badge.show();
-    this.#showTheme();
-    const notice = document.getElementById('notice');
-    notice.textContent = view.error ? `${view.error} The last 15 minutes are shown instead.` : '';
-  }
 
-  #showHealth() {
-    const status = this.#health.error ? 'unknown' : (this.#health.report?.status ?? 'unknown');
-    this.#links.get('home').dataset.health = status;
-    this.#showTitle();
-  }
+    /* A page that has something of its own to hold (a table) goes before the charts. */
+    #holdStill() {
+        if (this.#live.state === 'off' && this.#page.togglePause) this.#page.togglePause();
+        else this.#badge.press();
+    }
 
-  #showTitle() {
-    const worst = this.#health.report?.findings?.[0];
-    const sign = { critical: '● Critical · ', warning: '▲ Warning · ' }[worst?.severity] ?? '';
-    document.title = `${sign}${PAGES[this.#store.page].title} · sonde`;
-  }
+    /* One thing at a time: a field, the sheet, a detail, then the zoom. */
+    #escape() {
+        const field = document.activeElement?.closest('input, textarea');
+        if (this.#picker.close()) return;
+        if (this.#page.escape?.()) return;
+        if (field) field.blur();
+        else if (!this.#store.view().live) this.#store.release();
+    }
+
+    #zoomOut() {
+        this.#store.fix(zoom(this.#store.view(), 2, serverNow()));
+    }
+
+    #switchTheme() {
+        nextTheme();
+        this.#showTheme();
+    }
+
+    #showTheme() {
+        const label = `Theme: ${chosenTheme()} (d)`;
+        this.#theme_button.title = label;
+        this.#theme_button.setAttribute('aria-label', label);
+    }
+
+    #openPage() {
+        this.#page?.destroy();
+        const { make: Page } = PAGES[this.#store.page];
+        this.#page = new Page({
+            store: this.#store,
+            live: this.#live,
+            crosshair: this.#crosshair,
+            health: this.#health,
+        });
+        this.#main.replaceChildren(this.#page.element);
+        window.scrollTo(0, 0);
+        this.#showTitle();
+    }
+
+    #stateChanged(state, before) {
+        this.#crosshair.publish(null, null);
+        this.#showBar();
+        if (state.page !== before.page) {
+            this.#openPage();
+            this.#main.focus({ preventScroll: true });
+            return;
+        }
+        const moved = ['range', 'from', 'to'].some(
+            (key) => state.params[key] !== before.params[key],
+        );
+        this.#page.update({ moved, params: state.params, before: before.params });
+    }
+
+    #showBar() {
+        for (const [name, link] of this.#links) {
+            if (name === this.#store.page) link.setAttribute('aria-current', 'page');
+            else link.removeAttribute('aria-current');
+            link.href = this.#store.href(name);
+        }
+        const view = this.#store.view();
+        this.#zoom_out.hidden = view.live;
+        this.#picker.show();
+        this.#badge.show();
+        this.#showTheme();
+        const notice = document.getElementById('notice');
+        notice.textContent = view.error
+            ? `${view.error} The last 15 minutes are shown instead.`
+            : '';
+    }
+
+    #showHealth() {
+        const status = this.#health.error ? 'unknown' : (this.#health.report?.status ?? 'unknown');
+        this.#links.get('home').dataset.health = status;
+        this.#showTitle();
+    }
+
+    #showTitle() {
+        const worst = this.#health.report?.findings?.[0];
+        const sign = { critical: '● Critical · ', warning: '▲ Warning · ' }[worst?.severity] ?? '';
+        document.title = `${sign}${PAGES[this.#store.page].title} · sonde`;
+    }
 }
 
 new App().start();

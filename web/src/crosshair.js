@@ -6,17 +6,17 @@
  * their pixels are. null: nobody points. */
 
 export class Crosshair {
-  #listeners = new Set();
-  time = null;
+    #listeners = new Set();
+    time = null;
 
-  listen(listener) {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
+    listen(listener) {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
+    }
 
-  publish(time, source) {
-    if (time === this.time) return;
-    this.time = time;
-    for (const listener of this.#listeners) listener(time, source);
-  }
+    publish(time, source) {
+        if (time === this.time) return;
+        this.time = time;
+        for (const listener of this.#listeners) listener(time, source);
+    }
 }

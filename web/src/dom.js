@@ -6,89 +6,96 @@
 /* h('button', { class: 'quiet', onclick: f, 'aria-label': 'Close' }, 'x'). A key that starts
  * with "on" is a listener; false, null and undefined leave the attribute out. */
 export function h(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  return fill(element, attributes, children);
+    const element = document.createElement(tag);
+    return fill(element, attributes, children);
 }
 
 const SVG = 'http://www.w3.org/2000/svg';
 
 export function svg(tag, attributes = {}, ...children) {
-  return fill(document.createElementNS(SVG, tag), attributes, children);
+    return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
 function fill(element, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === false || value === null || value === undefined) continue;
-    if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? '' : value);
-  }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
-  return element;
+    for (const [name, value] of Object.entries(attributes)) {
+        if (value === false || value === null || value === undefined) continue;
+        if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
+        else element.setAttribute(name, value === true ? '' : value);
+    }
+    element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+    return element;
 }
 
 /* Icons are strokes on a 16 x 16 grid; they take the colour of the text. */
 const ICONS = {
-  check: 'M3.5 8.5l3 3 6-7',
-  alert: 'M8 2.5l6 11H2zM8 6.5v3M8 11.6v.1',
-  stop: 'M5.3 2h5.4L14 5.3v5.4L10.7 14H5.3L2 10.7V5.3zM8 5v3.6M8 11v.1',
-  info: 'M8 2a6 6 0 100 12A6 6 0 008 2zM8 7.4V11M8 5v.1',
-  table: 'M2.5 3h11v10h-11zM2.5 6.3h11M2.5 9.6h11M6.5 3v10',
-  chart: 'M2.5 2.5v11h11M4.5 10.5l2.6-3.2 2.2 1.8 3.7-5',
-  copy: 'M5.5 5.5h8v8h-8zM3 10.5H2.5v-8h8V3',
-  explore: 'M7 2.5a4.5 4.5 0 100 9 4.5 4.5 0 000-9zM10.3 10.3l3.2 3.2',
-  clock: 'M8 2a6 6 0 100 12A6 6 0 008 2zM8 4.8V8l2.2 1.6',
-  theme: 'M8 2a6 6 0 100 12A6 6 0 008 2zM8 2v12M8 4.5L5 6.2M8 8l-4 1.8M8 11.5l-2.6 1.2',
-  help: 'M8 2a6 6 0 100 12A6 6 0 008 2zM6.3 6.5c0-2.4 3.5-2.3 3.4 0 0 1.2-1.7 1.3-1.7 2.7M8 11.2v.1',
-  close: 'M4 4l8 8M12 4l-8 8',
-  zoom_out: 'M7 2.5a4.5 4.5 0 100 9 4.5 4.5 0 000-9zM10.3 10.3l3.2 3.2M5 7h4',
-  back: 'M7 3.5L2.5 8 7 12.5M2.5 8h11',
-  pause: 'M5.5 3.5v9M10.5 3.5v9',
-  play: 'M5 3l7.5 5L5 13z',
-  home: 'M2.5 7.5L8 3l5.5 4.5M4 6.5v7h8v-7',
-  list: 'M2.5 4h11M2.5 8h11M2.5 12h11',
-  gauge: 'M2.8 12.5a6 6 0 1110.4 0M8 9.5l2.8-3.6',
+    check: 'M3.5 8.5l3 3 6-7',
+    alert: 'M8 2.5l6 11H2zM8 6.5v3M8 11.6v.1',
+    stop: 'M5.3 2h5.4L14 5.3v5.4L10.7 14H5.3L2 10.7V5.3zM8 5v3.6M8 11v.1',
+    info: 'M8 2a6 6 0 100 12A6 6 0 008 2zM8 7.4V11M8 5v.1',
+    table: 'M2.5 3h11v10h-11zM2.5 6.3h11M2.5 9.6h11M6.5 3v10',
+    chart: 'M2.5 2.5v11h11M4.5 10.5l2.6-3.2 2.2 1.8 3.7-5',
+    copy: 'M5.5 5.5h8v8h-8zM3 10.5H2.5v-8h8V3',
+    explore: 'M7 2.5a4.5 4.5 0 100 9 4.5 4.5 0 000-9zM10.3 10.3l3.2 3.2',
+    clock: 'M8 2a6 6 0 100 12A6 6 0 008 2zM8 4.8V8l2.2 1.6',
+    theme: 'M8 2a6 6 0 100 12A6 6 0 008 2zM8 2v12M8 4.5L5 6.2M8 8l-4 1.8M8 11.5l-2.6 1.2',
+    help: 'M8 2a6 6 0 100 12A6 6 0 008 2zM6.3 6.5c0-2.4 3.5-2.3 3.4 0 0 1.2-1.7 1-1.7 2.7M8 11v.1',
+    close: 'M4 4l8 8M12 4l-8 8',
+    zoom_out: 'M7 2.5a4.5 4.5 0 100 9 4.5 4.5 0 000-9zM10.3 10.3l3.2 3.2M5 7h4',
+    back: 'M7 3.5L2.5 8 7 12.5M2.5 8h11',
+    pause: 'M5.5 3.5v9M10.5 3.5v9',
+    play: 'M5 3l7.5 5L5 13z',
+    home: 'M2.5 7.5L8 3l5.5 4.5M4 6.5v7h8v-7',
+    list: 'M2.5 4h11M2.5 8h11M2.5 12h11',
+    gauge: 'M2.8 12.5a6 6 0 1110.4 0M8 9.5l2.8-3.6',
 };
 
 export function icon(name) {
-  return svg(
-    'svg',
-    { class: 'icon', viewBox: '0 0 16 16', 'aria-hidden': 'true', focusable: 'false' },
-    svg('path', { d: ICONS[name] }),
-  );
+    return svg(
+        'svg',
+        { class: 'icon', viewBox: '0 0 16 16', 'aria-hidden': 'true', focusable: 'false' },
+        svg('path', { d: ICONS[name] }),
+    );
 }
 
 /* A button that is an icon to the eye and a word to everyone else. */
 export function iconButton(name, label, onclick, attributes = {}) {
-  return h(
-    'button',
-    { type: 'button', class: 'icon-button', 'aria-label': label, title: label, onclick, ...attributes },
-    icon(name),
-  );
+    return h(
+        'button',
+        {
+            type: 'button',
+            class: 'icon-button',
+            'aria-label': label,
+            title: label,
+            onclick,
+            ...attributes,
+        },
+        icon(name),
+    );
 }
 
 /* Writes only what changed: the same text again would still cost layout. */
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+    if (element.textContent !== text) element.textContent = text;
 }
 
 /* Plain sentences in which `code` is set as code. */
 export function withCode(text) {
-  return String(text)
-    .split('`')
-    .map((part, index) => (index % 2 === 1 ? h('code', {}, part) : part));
+    return String(text)
+        .split('`')
+        .map((part, index) => (index % 2 === 1 ? h('code', {}, part) : part));
 }
 
 /* Puts text on the clipboard; where the page may not (plain http from afar), by selection. */
 export async function copyText(text) {
-  if (navigator.clipboard && window.isSecureContext) {
-    await navigator.clipboard.writeText(text);
-    return;
-  }
-  const area = h('textarea', { class: 'offscreen', readonly: true });
-  area.value = text;
-  document.body.append(area);
-  area.select();
-  const copied = document.execCommand('copy');
-  area.remove();
-  if (!copied) throw new Error('The browser did not allow copying.');
+    if (navigator.clipboard && window.isSecureContext) {
+        await navigator.clipboard.writeText(text);
+        return;
+    }
+    const area = h('textarea', { class: 'offscreen', readonly: true });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const copied = document.execCommand('copy');
+    area.remove();
+    if (!copied) throw new Error('The browser did not allow copying.');
 }

@@ -13,113 +13,113 @@ const WINDOW_MARK = '$window';
 
 /* "$window" in an expression stands for the rate window that suits the step. */
 export function fillWindow(expr, step_ms) {
-  return expr.replaceAll(WINDOW_MARK, rateWindow(step_ms));
+    return expr.replaceAll(WINDOW_MARK, rateWindow(step_ms));
 }
 
 export class Feed {
-  #targets;
-  #live;
-  #on_change;
-  #abort = null;
-  #stops = [];
-  #early = [];
-  #view = null;
-  #step_ms = 1000;
+    #targets;
+    #live;
+    #on_change;
+    #abort = null;
+    #stops = [];
+    #early = [];
+    #view = null;
+    #step_ms = 1000;
 
-  frame = emptyFrame();
-  error = null;
-  loading = false;
+    frame = emptyFrame();
+    error = null;
+    loading = false;
 
-  /* targets: [{ expr, name }]; on_change() after every change of frame, error or loading. */
-  constructor({ targets, live, on_change }) {
-    this.#targets = targets;
-    this.#live = live;
-    this.#on_change = on_change;
-  }
-
-  get step_ms() {
-    return this.#step_ms;
-  }
-
-  expressions() {
-    return this.#targets.map(({ expr }) => fillWindow(expr, this.#step_ms));
-  }
-
-  async load(view, step_ms) {
-    this.stop();
-    this.#view = view;
-    this.#step_ms = step_ms;
-    this.loading = true;
-    this.#on_change();
-    if (view.live) this.#subscribe();
-    const abort = new AbortController();
-    this.#abort = abort;
-    try {
-      const results = await this.#fetch(view, abort.signal);
-      this.frame = buildFrame(results, this.#targets, step_ms);
-      this.error = null;
-      this.#joinEarly();
-    } catch (error) {
-      if (isAbort(error) || abort.signal.aborted) return;
-      this.error = error;
-      this.frame = emptyFrame();
+    /* targets: [{ expr, name }]; on_change() after every change of frame, error or loading. */
+    constructor({ targets, live, on_change }) {
+        this.#targets = targets;
+        this.#live = live;
+        this.#on_change = on_change;
     }
-    this.loading = false;
-    this.#abort = null;
-    this.#on_change();
-  }
 
-  /* No more answers, no more points; what is there stays. */
-  stop() {
-    this.#abort?.abort();
-    this.#abort = null;
-    for (const stop of this.#stops) stop();
-    this.#stops = [];
-    this.#early = [];
-    this.loading = false;
-  }
-
-  #fetch(view, signal) {
-    const { start, end } = alignWindow(view.from, view.to, this.#step_ms);
-    const question = { start, end, step_ms: this.#step_ms, signal };
-    return Promise.all(this.expressions().map((expr) => queryRange(expr, question)));
-  }
-
-  #subscribe() {
-    this.#stops = this.expressions().map((expr, target_index) =>
-      this.#live.subscribe({
-        expr,
-        step_ms: this.#step_ms,
-        on_point: (point) => this.#pushed(target_index, point),
-        on_error: ({ message, hint }) => this.#refused(message, hint),
-      }),
-    );
-  }
-
-  #pushed(target_index, point) {
-    if (this.loading) {
-      this.#early.push([target_index, point]);
-      return;
+    get step_ms() {
+        return this.#step_ms;
     }
-    this.#append(target_index, point);
-    this.error = null;
-    trimFrame(this.frame, point.time_ms - this.#view.range_ms);
-    this.#on_change();
-  }
 
-  #append(target_index, { time_ms, result }) {
-    const target = this.#targets[target_index];
-    appendVector(this.frame, result, { time_ms, target_index, target, step_ms: this.#step_ms });
-  }
+    expressions() {
+        return this.#targets.map(({ expr }) => fillWindow(expr, this.#step_ms));
+    }
 
-  #joinEarly() {
-    for (const [target_index, point] of this.#early) this.#append(target_index, point);
-    this.#early = [];
-  }
+    async load(view, step_ms) {
+        this.stop();
+        this.#view = view;
+        this.#step_ms = step_ms;
+        this.loading = true;
+        this.#on_change();
+        if (view.live) this.#subscribe();
+        const abort = new AbortController();
+        this.#abort = abort;
+        try {
+            const results = await this.#fetch(view, abort.signal);
+            this.frame = buildFrame(results, this.#targets, step_ms);
+            this.error = null;
+            this.#joinEarly();
+        } catch (error) {
+            if (isAbort(error) || abort.signal.aborted) return;
+            this.error = error;
+            this.frame = emptyFrame();
+        }
+        this.loading = false;
+        this.#abort = null;
+        this.#on_change();
+    }
 
-  #refused(message, hint) {
-    if (this.loading) return; /* The query will say it, with a position. */
-    this.error = Object.assign(new Error(message), { hint });
-    this.#on_change();
-  }
+    /* No more answers, no more points; what is there stays. */
+    stop() {
+        this.#abort?.abort();
+        this.#abort = null;
+        for (const stop of this.#stops) stop();
+        this.#stops = [];
+        this.#early = [];
+        this.loading = false;
+    }
+
+    #fetch(view, signal) {
+        const { start, end } = alignWindow(view.from, view.to, this.#step_ms);
+        const question = { start, end, step_ms: this.#step_ms, signal };
+        return Promise.all(this.expressions().map((expr) => queryRange(expr, question)));
+    }
+
+    #subscribe() {
+        this.#stops = this.expressions().map((expr, target_index) =>
+            this.#live.subscribe({
+                expr,
+                step_ms: this.#step_ms,
+                on_point: (point) => this.#pushed(target_index, point),
+                on_error: ({ message, hint }) => this.#refused(message, hint),
+            }),
+        );
+    }
+
+    #pushed(target_index, point) {
+        if (this.loading) {
+            this.#early.push([target_index, point]);
+            return;
+        }
+        this.#append(target_index, point);
+        this.error = null;
+        trimFrame(this.frame, point.time_ms - this.#view.range_ms);
+        this.#on_change();
+    }
+
+    #append(target_index, { time_ms, result }) {
+        const target = this.#targets[target_index];
+        appendVector(this.frame, result, { time_ms, target_index, target, step_ms: this.#step_ms });
+    }
+
+    #joinEarly() {
+        for (const [target_index, point] of this.#early) this.#append(target_index, point);
+        this.#early = [];
+    }
+
+    #refused(message, hint) {
+        if (this.loading) return; /* The query will say it, with a position. */
+        this.error = Object.assign(new Error(message), { hint });
+        this.#on_change();
+    }
 }

@@ -7,19 +7,19 @@ const pending = new Set();
 let scheduled = false;
 
 export function onNextPaint(task) {
-  pending.add(task);
-  if (scheduled) return;
-  scheduled = true;
-  requestAnimationFrame(run);
+    pending.add(task);
+    if (scheduled) return;
+    scheduled = true;
+    requestAnimationFrame(run);
 }
 
 export function cancelPaint(task) {
-  pending.delete(task);
+    pending.delete(task);
 }
 
 function run() {
-  scheduled = false;
-  const tasks = [...pending];
-  pending.clear();
-  for (const task of tasks) task();
+    scheduled = false;
+    const tasks = [...pending];
+    pending.clear();
+    for (const task of tasks) task();
 }

@@ -5,6 +5,7 @@
  * HealthWatch is one for the page; HealthView shows it on Home. The daemon's findings come
  * sorted, worst first, and are shown unchanged: the judgement is its, not the page's. */
 import { health, isAbort } from './api.js';
+import { noteServerTime, serverNow } from './clock.js';
 import { h, icon, withCode } from './dom.js';
 import { formatSince } from './format.js';
 
@@ -12,139 +13,150 @@ const PERIOD_MS = 5000;
 const SINCE_KEY = 'sonde.well_since';
 
 const LOOKS = {
-  critical: { icon: 'stop', word: 'Critical' },
-  warning: { icon: 'alert', word: 'Warning' },
-  info: { icon: 'info', word: 'Note' },
+    critical: { icon: 'stop', word: 'Critical' },
+    warning: { icon: 'alert', word: 'Warning' },
+    info: { icon: 'info', word: 'Note' },
 };
 
 export class HealthWatch {
-  #listeners = new Set();
-  #timer = null;
-  #watched_since = Date.now();
+    #listeners = new Set();
+    #timer = null;
+    #watched_since = serverNow();
 
-  report = null;
-  error = null;
-  /* Since when all is well: { ms, watched } - watched: only since this page began to look. */
-  since = null;
+    report = null;
+    error = null;
+    /* Since when all is well: { ms, watched } - watched: only since this page began to look. */
+    since = null;
 
-  start() {
-    document.addEventListener('visibilitychange', () => !document.hidden && this.#ask());
-    void this.#ask();
-  }
-
-  listen(listener) {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  async #ask() {
-    clearTimeout(this.#timer);
-    try {
-      this.report = await health({ signal: AbortSignal.timeout(10000) });
-      this.error = null;
-      this.#noteSince();
-    } catch (error) {
-      if (!isAbort(error)) this.error = error;
+    start() {
+        document.addEventListener('visibilitychange', () => !document.hidden && this.#ask());
+        void this.#ask();
     }
-    for (const listener of this.#listeners) listener();
-    clearTimeout(this.#timer);
-    if (!document.hidden) this.#timer = setTimeout(() => void this.#ask(), PERIOD_MS);
-  }
 
-  #noteSince() {
-    if (this.report.findings.length > 0) {
-      this.since = null;
-      sessionStorage.setItem(SINCE_KEY, 'trouble');
-      return;
+    listen(listener) {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
     }
-    if (this.report.since_ms) this.since = { ms: this.report.since_ms, watched: false };
-    if (this.since) return;
-    const kept = sessionStorage.getItem(SINCE_KEY);
-    if (kept === 'trouble') this.since = { ms: this.report.checked_at_ms, watched: false };
-    else if (Number(kept) > 0) this.since = { ms: Number(kept), watched: true };
-    else this.since = { ms: this.#watched_since, watched: true };
-    sessionStorage.setItem(SINCE_KEY, String(this.since.ms));
-  }
+
+    async #ask() {
+        clearTimeout(this.#timer);
+        try {
+            this.report = await health({ signal: AbortSignal.timeout(10000) });
+            noteServerTime(this.report.checked_at_ms);
+            this.error = null;
+            this.#noteSince();
+        } catch (error) {
+            if (!isAbort(error)) this.error = error;
+        }
+        for (const listener of this.#listeners) listener();
+        clearTimeout(this.#timer);
+        if (!document.hidden) this.#timer = setTimeout(() => void this.#ask(), PERIOD_MS);
+    }
+
+    #noteSince() {
+        if (this.report.findings.length > 0) {
+            this.since = null;
+            sessionStorage.setItem(SINCE_KEY, 'trouble');
+            return;
+        }
+        if (this.report.since_ms) this.since = { ms: this.report.since_ms, watched: false };
+        if (this.since) return;
+        const kept = sessionStorage.getItem(SINCE_KEY);
+        if (kept === 'trouble') this.since = { ms: this.report.checked_at_ms, watched: false };
+        else if (Number(kept) > 0) this.since = { ms: Number(kept), watched: true };
+        else this.since = { ms: this.#watched_since, watched: true };
+        sessionStorage.setItem(SINCE_KEY, String(this.since.ms));
+    }
 }
 
 export class HealthView {
-  #watch;
-  #store;
-  #stop;
-  #shape = '';
+    #watch;
+    #store;
+    #stop;
+    #shape = '';
 
-  element = h('div', { class: 'health', role: 'status', 'aria-live': 'polite' });
+    element = h('div', { class: 'health', role: 'status', 'aria-live': 'polite' });
 
-  constructor(watch, store) {
-    this.#watch = watch;
-    this.#store = store;
-    this.#stop = watch.listen(() => this.show());
-    this.show();
-  }
+    constructor(watch, store) {
+        this.#watch = watch;
+        this.#store = store;
+        this.#stop = watch.listen(() => this.show());
+        this.show();
+    }
 
-  destroy() {
-    this.#stop();
-  }
+    destroy() {
+        this.#stop();
+    }
 
-  show() {
-    const { report, error, since } = this.#watch;
-    /* Numbers in a sentence may change each time; only then is it said (and read out) anew. */
-    const shape = JSON.stringify([error?.message, report?.findings, since]);
-    if (shape === this.#shape) return;
-    this.#shape = shape;
-    if (error) this.element.replaceChildren(this.#unknown(error));
-    else if (!report) this.element.replaceChildren(h('p', { class: 'health-wait' }, 'Checking…'));
-    else if (report.findings.length === 0) this.element.replaceChildren(this.#well(since));
-    else this.element.replaceChildren(...report.findings.map((finding) => this.#finding(finding)));
-  }
+    show() {
+        const { report, error, since } = this.#watch;
+        /* Numbers in a sentence may change each time; only then is it said (and read out) anew. */
+        const shape = JSON.stringify([error?.message, report?.findings, since]);
+        if (shape === this.#shape) return;
+        this.#shape = shape;
+        if (error) this.element.replaceChildren(this.#unknown(error));
+        else if (!report)
+            this.element.replaceChildren(h('p', { class: 'health-wait' }, 'Checking…'));
+        else if (report.findings.length === 0) this.element.replaceChildren(this.#well(since));
+        else
+            this.element.replaceChildren(
+                ...report.findings.map((finding) => this.#finding(finding)),
+            );
+    }
 
-  #well(since) {
-    const time = formatSince(since.ms, Date.now());
-    const text = since.watched
-      ? `Nothing wrong found since ${time}, when this page began to watch.`
-      : `Nothing wrong found since ${time}.`;
-    return h(
-      'article',
-      { class: 'finding finding-ok' },
-      icon('check'),
-      h('div', {}, h('h2', {}, 'All is well.'), h('p', { class: 'evidence' }, text)),
-    );
-  }
+    #well(since) {
+        const time = formatSince(since.ms, serverNow());
+        const text = since.watched
+            ? `Nothing wrong found since ${time}, when this page began to watch.`
+            : `Nothing wrong found since ${time}.`;
+        return h(
+            'article',
+            { class: 'finding finding-ok' },
+            icon('check'),
+            h('div', {}, h('h2', {}, 'All is well.'), h('p', { class: 'evidence' }, text)),
+        );
+    }
 
-  #unknown(error) {
-    return h(
-      'article',
-      { class: 'finding finding-unknown' },
-      icon('info'),
-      h(
-        'div',
-        {},
-        h('h2', {}, `How this machine is doing is unknown: ${lowerFirst(error.message)}`),
-        error.hint ? h('p', { class: 'evidence' }, ...withCode(error.hint)) : null,
-      ),
-    );
-  }
+    #unknown(error) {
+        return h(
+            'article',
+            { class: 'finding finding-unknown' },
+            icon('info'),
+            h(
+                'div',
+                {},
+                h('h2', {}, `How this machine is doing is unknown: ${lowerFirst(error.message)}`),
+                error.hint ? h('p', { class: 'evidence' }, ...withCode(error.hint)) : null,
+            ),
+        );
+    }
 
-  #finding({ severity, claim, evidence, next_step: next, expr }) {
-    const look = LOOKS[severity] ?? LOOKS.info;
-    return h(
-      'article',
-      { class: `finding finding-${severity}` },
-      icon(look.icon),
-      h(
-        'div',
-        {},
-        h('h2', {}, h('span', { class: 'offscreen' }, `${look.word}: `), claim),
-        evidence ? h('p', { class: 'evidence' }, ...withCode(evidence)) : null,
-        next ? h('p', { class: 'next-step' }, h('b', {}, 'Next: '), ...withCode(next)) : null,
-      ),
-      expr
-        ? h('a', { class: 'button', href: this.#store.href('explore', { expr }) }, 'Show me')
-        : null,
-    );
-  }
+    #finding({ severity, claim, evidence, next_step: next, expr }) {
+        const look = LOOKS[severity] ?? LOOKS.info;
+        return h(
+            'article',
+            { class: `finding finding-${severity}` },
+            icon(look.icon),
+            h(
+                'div',
+                {},
+                h('h2', {}, h('span', { class: 'offscreen' }, `${look.word}: `), claim),
+                evidence ? h('p', { class: 'evidence' }, ...withCode(evidence)) : null,
+                next
+                    ? h('p', { class: 'next-step' }, h('b', {}, 'Next: '), ...withCode(next))
+                    : null,
+            ),
+            expr
+                ? h(
+                      'a',
+                      { class: 'button', href: this.#store.href('explore', { expr }) },
+                      'Show me',
+                  )
+                : null,
+        );
+    }
 }
 
 function lowerFirst(text) {
-  return text.charAt(0).toLowerCase() + text.slice(1);
+    return text.charAt(0).toLowerCase() + text.slice(1);
 }

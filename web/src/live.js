@@ -8,6 +8,7 @@
  *                            ▲                 │  └──quiet──────►┘
  *                            └──── waiting ◄───┘ closed: back-off 1, 2, 4 … 30 s with jitter
  *
+ * Without a subscription it is off, though the socket stays open for the next page.
  * Subscriptions outlive a connection: they are sent again after each reconnect, and listeners
  * hear `reconnected` so that they can load what they missed. */
 
@@ -18,165 +19,172 @@ const QUIET_STEPS = 3;
 
 /* Exported for its test: full delay doubles, jitter takes away up to a third. */
 export function backoffDelay(attempt, random = Math.random()) {
-  const full = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** attempt);
-  return Math.round(full * (1 - random / 3));
+    const full = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** attempt);
+    return Math.round(full * (1 - random / 3));
 }
 
 export class Live {
-  #make_socket;
-  #socket = null;
-  #subscriptions = new Map();
-  #outbox = { subscribe: new Map(), unsubscribe: new Set() };
-  #flush_scheduled = false;
-  #attempt = 0;
-  #retry_at = 0;
-  #retry_timer = null;
-  #watch_timer = null;
-  #heard_at = 0;
-  #state = 'off';
-  #next_id = 1;
-  #listeners = new Set();
+    #make_socket;
+    #socket = null;
+    #subscriptions = new Map();
+    #outbox = { subscribe: new Map(), unsubscribe: new Set() };
+    #flush_scheduled = false;
+    #attempt = 0;
+    #retry_at = 0;
+    #retry_timer = null;
+    #watch_timer = null;
+    #heard_at = 0;
+    #state = 'off';
+    #next_id = 1;
+    #listeners = new Set();
 
-  constructor(make_socket) {
-    this.#make_socket = make_socket;
-  }
-
-  get state() {
-    return this.#state;
-  }
-
-  /* Milliseconds until the next attempt, while waiting. */
-  get retryIn() {
-    return Math.max(0, this.#retry_at - Date.now());
-  }
-
-  /* listener({ type: 'state' | 'reconnected' }); returns the way to stop listening. */
-  listen(listener) {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  /* on_point({ time_ms, result }) and on_error({ code, message, hint }). Returns `stop`. */
-  subscribe({ expr, step_ms, on_point, on_error }) {
-    const id = `s${this.#next_id++}`;
-    this.#subscriptions.set(id, { id, expr, step_ms, on_point, on_error });
-    this.#outbox.subscribe.set(id, { id, expr, step_ms });
-    this.#ensureOpen();
-    this.#scheduleFlush();
-    return () => this.#unsubscribe(id);
-  }
-
-  /* Drops the wait and tries at once; for a person who presses the button. */
-  retryNow() {
-    if (this.#state !== 'waiting') return;
-    clearTimeout(this.#retry_timer);
-    this.#connect();
-  }
-
-  #unsubscribe(id) {
-    if (!this.#subscriptions.delete(id)) return;
-    if (!this.#outbox.subscribe.delete(id)) this.#outbox.unsubscribe.add(id);
-    this.#scheduleFlush();
-  }
-
-  #ensureOpen() {
-    if (this.#state === 'off') this.#connect();
-  }
-
-  #connect() {
-    this.#setState('connecting');
-    const socket = this.#make_socket();
-    this.#socket = socket;
-    socket.onopen = () => this.#opened();
-    socket.onmessage = (event) => this.#received(event.data);
-    socket.onclose = () => this.#closed(socket);
-  }
-
-  #opened() {
-    const again = this.#attempt > 0;
-    this.#attempt = 0;
-    this.#heard_at = Date.now();
-    this.#outbox.unsubscribe.clear();
-    this.#outbox.subscribe.clear();
-    for (const { id, expr, step_ms } of this.#subscriptions.values()) {
-      this.#outbox.subscribe.set(id, { id, expr, step_ms });
+    constructor(make_socket) {
+        this.#make_socket = make_socket;
     }
-    this.#flush();
-    this.#setState('live');
-    this.#watch_timer ??= setInterval(() => this.#watchQuiet(), 1000);
-    if (again) this.#emit({ type: 'reconnected' });
-  }
 
-  #closed(socket) {
-    if (socket !== this.#socket) return;
-    this.#socket = null;
-    clearInterval(this.#watch_timer);
-    this.#watch_timer = null;
-    if (this.#subscriptions.size === 0) {
-      this.#setState('off');
-      return;
+    get state() {
+        return this.#state;
     }
-    const delay = backoffDelay(this.#attempt);
-    this.#attempt += 1;
-    this.#retry_at = Date.now() + delay;
-    this.#retry_timer = setTimeout(() => this.#connect(), delay);
-    this.#setState('waiting');
-  }
 
-  #received(text) {
-    let message;
-    try {
-      message = JSON.parse(text);
-    } catch {
-      return; /* Not ours; the quiet watch will say so if nothing better follows. */
+    /* Milliseconds until the next attempt, while waiting. */
+    get retryIn() {
+        return Math.max(0, this.#retry_at - Date.now());
     }
-    const subscription = this.#subscriptions.get(message.id);
-    if (!subscription) return;
-    if (message.error) {
-      subscription.on_error?.(message.error);
-      return;
+
+    /* listener({ type: 'state' | 'reconnected' }); returns the way to stop listening. */
+    listen(listener) {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
     }
-    this.#heard_at = Date.now();
-    if (this.#state === 'stale') this.#setState('live');
-    subscription.on_point(message);
-  }
 
-  #watchQuiet() {
-    if (this.#state !== 'live' || this.#subscriptions.size === 0) return;
-    const steps = [...this.#subscriptions.values()].map(({ step_ms }) => step_ms);
-    const patience = Math.max(QUIET_MS_MIN, QUIET_STEPS * Math.min(...steps));
-    if (Date.now() - this.#heard_at > patience) this.#setState('stale');
-  }
+    /* on_point({ time_ms, result }) and on_error({ code, message, hint }). Returns `stop`. */
+    subscribe({ expr, step_ms, on_point, on_error }) {
+        const id = `s${this.#next_id++}`;
+        this.#subscriptions.set(id, { id, expr, step_ms, on_point, on_error });
+        this.#outbox.subscribe.set(id, { id, expr, step_ms });
+        this.#ensureOpen();
+        this.#scheduleFlush();
+        return () => this.#unsubscribe(id);
+    }
 
-  #scheduleFlush() {
-    if (this.#flush_scheduled) return;
-    this.#flush_scheduled = true;
-    queueMicrotask(() => {
-      this.#flush_scheduled = false;
-      this.#flush();
-    });
-  }
+    /* Drops the wait and tries at once; for a person who presses the button. */
+    retryNow() {
+        if (this.#state !== 'waiting') return;
+        clearTimeout(this.#retry_timer);
+        this.#connect();
+    }
 
-  /* One frame for everything that changed in this turn. */
-  #flush() {
-    if (this.#socket?.readyState !== 1) return;
-    const { subscribe, unsubscribe } = this.#outbox;
-    if (subscribe.size === 0 && unsubscribe.size === 0) return;
-    const message = {};
-    if (unsubscribe.size > 0) message.unsubscribe = [...unsubscribe];
-    if (subscribe.size > 0) message.subscribe = [...subscribe.values()];
-    if (subscribe.size > 0) this.#heard_at = Date.now();
-    subscribe.clear();
-    unsubscribe.clear();
-    this.#socket.send(JSON.stringify(message));
-  }
+    #unsubscribe(id) {
+        if (!this.#subscriptions.delete(id)) return;
+        if (!this.#outbox.subscribe.delete(id)) this.#outbox.unsubscribe.add(id);
+        this.#scheduleFlush();
+        if (this.#subscriptions.size === 0 && this.#isOpen()) this.#setState('off');
+    }
 
-  #setState(state) {
-    this.#state = state;
-    this.#emit({ type: 'state' });
-  }
+    #ensureOpen() {
+        if (this.#state !== 'off') return;
+        if (this.#isOpen()) this.#setState('live');
+        else this.#connect();
+    }
 
-  #emit(event) {
-    for (const listener of [...this.#listeners]) listener(event);
-  }
+    #isOpen() {
+        return this.#socket?.readyState === 1;
+    }
+
+    #connect() {
+        this.#setState('connecting');
+        const socket = this.#make_socket();
+        this.#socket = socket;
+        socket.onopen = () => this.#opened();
+        socket.onmessage = (event) => this.#received(event.data);
+        socket.onclose = () => this.#closed(socket);
+    }
+
+    #opened() {
+        const again = this.#attempt > 0;
+        this.#attempt = 0;
+        this.#heard_at = Date.now();
+        this.#outbox.unsubscribe.clear();
+        this.#outbox.subscribe.clear();
+        for (const { id, expr, step_ms } of this.#subscriptions.values()) {
+            this.#outbox.subscribe.set(id, { id, expr, step_ms });
+        }
+        this.#flush();
+        this.#setState(this.#subscriptions.size > 0 ? 'live' : 'off');
+        this.#watch_timer ??= setInterval(() => this.#watchQuiet(), 1000);
+        if (again) this.#emit({ type: 'reconnected' });
+    }
+
+    #closed(socket) {
+        if (socket !== this.#socket) return;
+        this.#socket = null;
+        clearInterval(this.#watch_timer);
+        this.#watch_timer = null;
+        if (this.#subscriptions.size === 0) {
+            this.#setState('off');
+            return;
+        }
+        const delay = backoffDelay(this.#attempt);
+        this.#attempt += 1;
+        this.#retry_at = Date.now() + delay;
+        this.#retry_timer = setTimeout(() => this.#connect(), delay);
+        this.#setState('waiting');
+    }
+
+    #received(text) {
+        let message;
+        try {
+            message = JSON.parse(text);
+        } catch {
+            return; /* Not ours; the quiet watch will say so if nothing better follows. */
+        }
+        const subscription = this.#subscriptions.get(message.id);
+        if (!subscription) return;
+        if (message.error) {
+            subscription.on_error?.(message.error);
+            return;
+        }
+        this.#heard_at = Date.now();
+        if (this.#state === 'stale') this.#setState('live');
+        subscription.on_point(message);
+    }
+
+    #watchQuiet() {
+        if (this.#state !== 'live' || this.#subscriptions.size === 0) return;
+        const steps = [...this.#subscriptions.values()].map(({ step_ms }) => step_ms);
+        const patience = Math.max(QUIET_MS_MIN, QUIET_STEPS * Math.min(...steps));
+        if (Date.now() - this.#heard_at > patience) this.#setState('stale');
+    }
+
+    #scheduleFlush() {
+        if (this.#flush_scheduled) return;
+        this.#flush_scheduled = true;
+        queueMicrotask(() => {
+            this.#flush_scheduled = false;
+            this.#flush();
+        });
+    }
+
+    /* One frame for everything that changed in this turn. */
+    #flush() {
+        if (!this.#isOpen()) return;
+        const { subscribe, unsubscribe } = this.#outbox;
+        if (subscribe.size === 0 && unsubscribe.size === 0) return;
+        const message = {};
+        if (unsubscribe.size > 0) message.unsubscribe = [...unsubscribe];
+        if (subscribe.size > 0) message.subscribe = [...subscribe.values()];
+        if (subscribe.size > 0) this.#heard_at = Date.now();
+        subscribe.clear();
+        unsubscribe.clear();
+        this.#socket.send(JSON.stringify(message));
+    }
+
+    #setState(state) {
+        this.#state = state;
+        this.#emit({ type: 'state' });
+    }
+
+    #emit(event) {
+        for (const listener of [...this.#listeners]) listener(event);
+    }
 }

@@ -9,6 +9,7 @@
  * derive(columns) -> columns, colours: { name: index }, limit, empty, quiet }.
  * `quiet` is the sentence shown instead of the chart while every value is zero. */
 import { Chart, seriesColour, seriesDash } from './chart.js';
+import { serverNow } from './clock.js';
 import { copyText, h, icon, iconButton, setText, withCode } from './dom.js';
 import { Feed } from './feed.js';
 import { formatDateTime, formatValue } from './format.js';
@@ -24,355 +25,383 @@ const SERIES_MAX = 12;
 const UNSEEN_MS = 5000;
 
 export class Panel {
-  #spec;
-  #context;
-  #feed;
-  #chart;
-  #legend;
-  #table;
-  #hidden = new Set();
-  #seen = false;
-  #stale = true;
-  #unseen_timer = null;
-  #cleanups = [];
-  #shown = { columns: [], total: 0 };
-  #quiet_open = false;
-  #cursor_row = null;
-  #parts;
-  #paint = () => this.#draw();
+    #spec;
+    #context;
+    #feed;
+    #chart;
+    #legend;
+    #table;
+    #hidden = new Set();
+    #seen = false;
+    #stale = true;
+    #unseen_timer = null;
+    #cleanups = [];
+    #shown = { columns: [], total: 0 };
+    #quiet_open = false;
+    #cursor_row = null;
+    #parts;
+    #paint = () => this.#draw();
 
-  element;
+    element;
 
-  /* context: { store, live, crosshair }. */
-  constructor(spec, context) {
-    this.#spec = spec;
-    this.#context = context;
-    this.#parts = this.#build();
-    this.#feed = new Feed({
-      targets: spec.targets,
-      live: context.live,
-      on_change: () => onNextPaint(this.#paint),
-    });
-    this.#chart = new Chart(this.#parts.canvas, {
-      ...spec,
-      crosshair: context.crosshair,
-      colour_of: (column) => spec.colours?.[column.name],
-      on_zoom: (window) => context.store.fix(window),
-      on_reset: () => context.store.release(),
-      on_cursor: (row) => this.#showCursor(row),
-    });
-    this.#watch();
-  }
-
-  destroy() {
-    clearTimeout(this.#unseen_timer);
-    cancelPaint(this.#paint);
-    this.#feed.stop();
-    this.#chart.destroy();
-    for (const cleanup of this.#cleanups) cleanup();
-  }
-
-  /* The view changed: load again, now if seen, else when it is. */
-  refresh() {
-    this.#stale = true;
-    this.#table.reset();
-    if (this.#seen) this.#load();
-  }
-
-  /* The parameters changed but not the view: the table may have been opened or closed. */
-  showMode() {
-    const as_table = parseList(this.#context.store.params.table).has(this.#spec.id);
-    this.element.classList.toggle('as-table', as_table);
-    const label = as_table ? 'Show as chart' : 'Show as table';
-    const { toggle } = this.#parts;
-    toggle.setAttribute('aria-label', label);
-    toggle.setAttribute('aria-pressed', String(as_table));
-    toggle.title = label;
-    toggle.replaceChildren(icon(as_table ? 'chart' : 'table'));
-    this.#parts.copy.hidden = !as_table;
-    onNextPaint(this.#paint);
-  }
-
-  #build() {
-    const { id, title, kind, unit } = this.#spec;
-    const heading = `${id}-title`;
-    this.#table = new FrameTable({ title, unit });
-    this.#legend = new Legend({ unit, on_toggle: (key) => this.#toggleSeries(key) });
-    const parts = {
-      canvas: h('div', {
-        class: 'chart',
-        tabindex: '0',
-        role: 'group',
-        'aria-roledescription': 'chart',
-        'aria-labelledby': heading,
-        onkeydown: (event) => this.#onKey(event),
-        onfocus: () => this.#describe(),
-      }),
-      message: h('div', { class: 'panel-message', role: 'status' }),
-      spoken: h('p', { class: 'offscreen', 'aria-live': 'polite' }),
-      toggle: iconButton('table', 'Show as table', () => this.#toggleTable()),
-      copy: iconButton('copy', 'Copy as CSV', () => this.#copy(), { hidden: true }),
-      quiet: h('button', {
-        type: 'button',
-        class: 'quiet-line',
-        'aria-expanded': 'false',
-        onclick: () => this.#openQuiet(),
-      }),
-    };
-    this.element = h(
-      'section',
-      { class: this.#spec.quiet ? 'panel is-quiet' : 'panel', 'aria-labelledby': heading, 'data-panel': id },
-      h(
-        'header',
-        { class: 'panel-head' },
-        kind ? h('span', { class: `kind kind-${kind[0].toLowerCase()}`, title: kind }, kind) : null,
-        h('h3', { id: heading }, title),
-        h('span', { class: 'panel-tools' }, parts.copy, parts.toggle, this.#exploreLink()),
-      ),
-      parts.quiet,
-      h(
-        'div',
-        { class: 'panel-body' },
-        parts.canvas,
-        h('div', { class: 'panel-table' }, this.#table.element),
-        parts.message,
-        parts.spoken,
-      ),
-      this.#legend.element,
-    );
-    return parts;
-  }
-
-  #exploreLink() {
-    if (this.#spec.no_explore) return null;
-    const { title, targets } = this.#spec;
-    const label = `Explore ${title}`;
-    const link = h('a', { class: 'icon-button', href: '#', title: label, 'aria-label': label }, icon('explore'));
-    /* The address is made when it is needed, for the range moves on. */
-    const aim = () => {
-      const expr = this.#feed.expressions()[0] ?? targets[0].expr;
-      link.href = this.#context.store.href('explore', { expr });
-    };
-    for (const moment of ['pointerdown', 'pointerenter', 'focus']) link.addEventListener(moment, aim);
-    return link;
-  }
-
-  #watch() {
-    const seen = new IntersectionObserver(([entry]) => this.#sight(entry.isIntersecting), {
-      rootMargin: '150px',
-    });
-    seen.observe(this.element);
-    const resized = new ResizeObserver(() => this.#resized());
-    resized.observe(this.#parts.canvas);
-    const repaint = () => {
-      this.#chart.invalidate();
-      onNextPaint(this.#paint);
-    };
-    window.addEventListener('sonde-theme', repaint);
-    this.#cleanups.push(
-      () => seen.disconnect(),
-      () => resized.disconnect(),
-      () => window.removeEventListener('sonde-theme', repaint),
-      this.#context.live.listen(({ type }) => type === 'reconnected' && this.refresh()),
-    );
-    this.showMode();
-  }
-
-  #sight(visible) {
-    this.#seen = visible;
-    clearTimeout(this.#unseen_timer);
-    if (visible) {
-      if (this.#stale) this.#load();
-      return;
+    /* context: { store, live, crosshair }. */
+    constructor(spec, context) {
+        this.#spec = spec;
+        this.#context = context;
+        this.#parts = this.#build();
+        this.#feed = new Feed({
+            targets: spec.targets,
+            live: context.live,
+            on_change: () => onNextPaint(this.#paint),
+        });
+        this.#chart = new Chart(this.#parts.canvas, {
+            ...spec,
+            crosshair: context.crosshair,
+            colour_of: (column) => spec.colours?.[column.name],
+            on_zoom: (window) => context.store.fix(window),
+            on_reset: () => context.store.release(),
+            on_cursor: (row) => this.#showCursor(row),
+        });
+        this.#watch();
     }
-    this.#unseen_timer = setTimeout(() => {
-      this.#feed.stop();
-      this.#stale = true;
-    }, UNSEEN_MS);
-  }
 
-  #load() {
-    this.#stale = false;
-    const view = this.#context.store.view();
-    void this.#feed.load(view, this.#stepFor(view));
-  }
-
-  #stepFor(view) {
-    const width = this.#parts.canvas.clientWidth || this.element.clientWidth || 400;
-    return chooseStep(view.to - view.from, width);
-  }
-
-  #resized() {
-    if (this.#parts.canvas.clientWidth === 0) return;
-    this.#chart.invalidate();
-    const view = this.#context.store.view();
-    if (!this.#stale && this.#stepFor(view) !== this.#feed.step_ms) this.refresh();
-    else onNextPaint(this.#paint);
-  }
-
-  /* What the chart and the table show now: derived, limited, with the person's hidden ones. */
-  #draw() {
-    const { frame } = this.#feed;
-    const derived = this.#spec.derive ? this.#spec.derive(frame.columns) : frame.columns;
-    const { shown, total } = limitColumns(derived, this.#spec.limit ?? SERIES_MAX);
-    const columns = shown.map((column) => ({ ...column, hidden: this.#hidden.has(column.key) }));
-    this.#shown = { columns, total };
-    this.#showState(columns);
-    this.#drawChart(frame.times, columns);
-    if (this.element.classList.contains('as-table')) {
-      this.#table.draw({ times: frame.times, columns });
+    destroy() {
+        clearTimeout(this.#unseen_timer);
+        cancelPaint(this.#paint);
+        this.#feed.stop();
+        this.#chart.destroy();
+        for (const cleanup of this.#cleanups) cleanup();
     }
-    const entries = columns.map((column, index) => ({
-      column,
-      colour: column.limit ? colours().limit : seriesColour(index, this.#spec.colours?.[column.name]),
-      dashed: Boolean(column.limit) || seriesDash(index).length > 0,
-    }));
-    this.#legend.draw(entries, total);
-    this.#legend.showRow(this.#cursor_row);
-  }
 
-  #drawChart(times, columns) {
-    let view = this.#context.store.view();
-    const newest = times.at(-1);
-    if (view.live && newest !== undefined) {
-      /* The daemon's clock leads, so that a page on a machine with another clock fits too. */
-      const to = Math.max(newest * 1000, this.#context.live.state === 'live' ? 0 : view.to);
-      view = { ...view, from: to - view.range_ms, to };
+    /* The view changed: load again, now if seen, else when it is. */
+    refresh() {
+        this.#stale = true;
+        this.#table.reset();
+        if (this.#seen) this.#load();
     }
-    this.#chart.draw({ times, columns, view, step_ms: this.#feed.step_ms });
-  }
 
-  #showState(columns) {
-    const { loading, error } = this.#feed;
-    const empty = columns.length === 0;
-    this.element.classList.toggle('is-loading', loading);
-    this.element.classList.toggle('is-empty', empty && !loading);
-    this.element.setAttribute('aria-busy', String(loading));
-    if (!loading) this.#showQuiet(!error && isAllZero(columns), empty && !error);
-    if (error) this.#showError(error);
-    else if (empty && !loading) this.#showMessage(this.#emptySentence());
-    else if (empty && loading) this.#showMessage('Loading…');
-    else this.#showMessage('');
-  }
-
-  #emptySentence() {
-    return this.#spec.empty ?? 'No data in this range. Choose a longer one, or wait for the first points.';
-  }
-
-  #showMessage(text) {
-    const { message } = this.#parts;
-    if (message.dataset.text === text) return;
-    message.dataset.text = text;
-    message.classList.remove('is-error');
-    message.replaceChildren(...(text ? [h('p', {}, ...withCode(text))] : []));
-  }
-
-  #showError(error) {
-    const { message } = this.#parts;
-    const text = `${error.message}\n${error.hint ?? ''}`;
-    if (message.dataset.text === text) return;
-    message.dataset.text = text;
-    message.classList.add('is-error');
-    message.replaceChildren(
-      h('p', {}, h('strong', {}, error.message)),
-      error.hint ? h('p', {}, ...withCode(error.hint)) : '',
-      h('button', { type: 'button', class: 'button', onclick: () => this.refresh() }, 'Try again'),
-    );
-  }
-
-  /* While loading it stays as it was: a line that jumps up and down is not quiet. */
-  #showQuiet(all_zero, empty) {
-    if (!this.#spec.quiet) return;
-    this.element.classList.toggle('is-quiet', (all_zero || empty) && !this.#quiet_open);
-    const { quiet: line } = this.#parts;
-    const text = empty ? `${this.#spec.quiet.topic}: not reported here` : this.#spec.quiet.none;
-    if (line.dataset.text === text) return;
-    line.dataset.text = text;
-    line.replaceChildren(icon(empty ? 'info' : 'check'), h('span', {}, text));
-    line.classList.toggle('is-unknown', empty);
-  }
-
-  #openQuiet() {
-    this.#quiet_open = true;
-    this.#parts.quiet.setAttribute('aria-expanded', 'true');
-    onNextPaint(this.#paint);
-    onNextPaint(() => this.#parts.canvas.focus());
-  }
-
-  #toggleSeries(key) {
-    if (!this.#hidden.delete(key)) this.#hidden.add(key);
-    onNextPaint(this.#paint);
-  }
-
-  #toggleTable() {
-    const { store } = this.#context;
-    store.adjust({ table: toggleInList(store.params.table, this.#spec.id) });
-  }
-
-  async #copy() {
-    const { copy } = this.#parts;
-    try {
-      await copyText(this.#table.csv());
-      this.#say('Copied as CSV.');
-      copy.classList.add('is-done');
-      setTimeout(() => copy.classList.remove('is-done'), 1200);
-    } catch (error) {
-      this.#say(error.message);
+    /* The parameters changed but not the view: the table may have been opened or closed. */
+    showMode() {
+        const as_table = parseList(this.#context.store.params.table).has(this.#spec.id);
+        this.element.classList.toggle('as-table', as_table);
+        const label = as_table ? 'Show as chart' : 'Show as table';
+        const { toggle } = this.#parts;
+        toggle.setAttribute('aria-label', label);
+        toggle.setAttribute('aria-pressed', String(as_table));
+        toggle.title = label;
+        toggle.replaceChildren(icon(as_table ? 'chart' : 'table'));
+        this.#parts.copy.hidden = !as_table;
+        onNextPaint(this.#paint);
     }
-  }
 
-  #showCursor(row) {
-    this.#cursor_row = row ?? null;
-    this.#legend.showRow(this.#cursor_row);
-  }
+    #build() {
+        const { id, title, kind, unit } = this.#spec;
+        const heading = `${id}-title`;
+        this.#table = new FrameTable({ title, unit });
+        this.#legend = new Legend({ unit, on_toggle: (key) => this.#toggleSeries(key) });
+        const parts = {
+            canvas: h('div', {
+                class: 'chart',
+                tabindex: '0',
+                role: 'group',
+                'aria-roledescription': 'chart',
+                'aria-labelledby': heading,
+                onkeydown: (event) => this.#onKey(event),
+                onfocus: () => this.#describe(),
+            }),
+            message: h('div', { class: 'panel-message', role: 'status' }),
+            spoken: h('p', { class: 'offscreen', 'aria-live': 'polite' }),
+            toggle: iconButton('table', 'Show as table', () => this.#toggleTable()),
+            copy: iconButton('copy', 'Copy as CSV', () => this.#copy(), { hidden: true }),
+            quiet: h('button', {
+                type: 'button',
+                class: 'quiet-line',
+                'aria-expanded': 'false',
+                onclick: () => this.#openQuiet(),
+            }),
+        };
+        this.element = h(
+            'section',
+            {
+                class: this.#spec.quiet ? 'panel is-quiet' : 'panel',
+                'aria-labelledby': heading,
+                'data-panel': id,
+            },
+            h(
+                'header',
+                { class: 'panel-head' },
+                kind
+                    ? h('span', { class: `kind kind-${kind[0].toLowerCase()}`, title: kind }, kind)
+                    : null,
+                h('h3', { id: heading }, title),
+                h('span', { class: 'panel-tools' }, parts.copy, parts.toggle, this.#exploreLink()),
+            ),
+            parts.quiet,
+            h(
+                'div',
+                { class: 'panel-body' },
+                parts.canvas,
+                h('div', { class: 'panel-table' }, this.#table.element),
+                parts.message,
+                parts.spoken,
+            ),
+            this.#legend.element,
+        );
+        return parts;
+    }
 
-  #say(text) {
-    setText(this.#parts.spoken, text);
-  }
+    #exploreLink() {
+        if (this.#spec.no_explore) return null;
+        const { title, targets } = this.#spec;
+        const label = `Explore ${title}`;
+        const link = h(
+            'a',
+            { class: 'icon-button', href: '#', title: label, 'aria-label': label },
+            icon('explore'),
+        );
+        /* The address is made when it is needed, for the range moves on. */
+        const aim = () => {
+            const expr = this.#feed.expressions()[0] ?? targets[0].expr;
+            link.href = this.#context.store.href('explore', { expr });
+        };
+        for (const moment of ['pointerdown', 'pointerenter', 'focus'])
+            link.addEventListener(moment, aim);
+        return link;
+    }
 
-  /* A sentence for those who hear the chart instead of seeing it; made when it gains focus. */
-  #describe() {
-    const { columns } = this.#shown;
-    const values = columns
-      .slice(0, 6)
-      .map(({ name, values: series }) => `${name} ${formatValue(currentValue(series), this.#spec.unit)}`);
-    this.#say(`${values.join(', ')}. Arrows pan and zoom, with Shift they read single points.`);
-  }
+    #watch() {
+        const seen = new IntersectionObserver(([entry]) => this.#sight(entry.isIntersecting), {
+            rootMargin: '150px',
+        });
+        seen.observe(this.element);
+        const resized = new ResizeObserver(() => this.#resized());
+        resized.observe(this.#parts.canvas);
+        const repaint = () => {
+            this.#chart.invalidate();
+            onNextPaint(this.#paint);
+        };
+        window.addEventListener('sonde-theme', repaint);
+        this.#cleanups.push(
+            () => seen.disconnect(),
+            () => resized.disconnect(),
+            () => window.removeEventListener('sonde-theme', repaint),
+            this.#context.live.listen(({ type }) => type === 'reconnected' && this.refresh()),
+        );
+        this.showMode();
+    }
 
-  #onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const { store } = this.#context;
-    const view = store.view();
-    const now = Date.now();
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const factor = { ArrowUp: 0.5, '+': 0.5, '=': 0.5, ArrowDown: 2, '-': 2 }[event.key];
-    if (step && event.shiftKey) this.#movePoint(step);
-    else if (step) this.#pan(view, step, now);
-    else if (factor) store.fix(zoom(view, factor, now));
-    else if (event.key === 'Home' && !view.live) store.release();
-    else return;
-    event.preventDefault();
-  }
+    #sight(visible) {
+        this.#seen = visible;
+        clearTimeout(this.#unseen_timer);
+        if (visible) {
+            if (this.#stale) this.#load();
+            return;
+        }
+        this.#unseen_timer = setTimeout(() => {
+            this.#feed.stop();
+            this.#stale = true;
+        }, UNSEEN_MS);
+    }
 
-  #pan(view, step, now) {
-    const { store } = this.#context;
-    if (view.live && step > 0) return;
-    const moved = pan(view, step * 0.25, now);
-    /* Having come to the present again, go on with it. */
-    if (step > 0 && now - moved.to < 1000 && moved.to - moved.from === view.range_ms) store.release();
-    else store.fix(moved);
-  }
+    #load() {
+        this.#stale = false;
+        const view = this.#context.store.view();
+        void this.#feed.load(view, this.#stepFor(view));
+    }
 
-  #movePoint(step) {
-    const { times } = this.#feed.frame;
-    if (times.length === 0) return;
-    const { crosshair } = this.#context;
-    const at = crosshair.time === null ? times.length - 1 : times.indexOf(crosshair.time) + step;
-    const row = Math.min(times.length - 1, Math.max(0, at));
-    crosshair.publish(times[row], null);
-    const values = this.#shown.columns.map(
-      ({ name, values: series }) => `${name} ${formatValue(series[row], this.#spec.unit)}`,
-    );
-    this.#say(`${formatDateTime(times[row] * 1000)}: ${values.join(', ')}`);
-  }
+    #stepFor(view) {
+        const width = this.#parts.canvas.clientWidth || this.element.clientWidth || 400;
+        return chooseStep(view.to - view.from, width);
+    }
+
+    #resized() {
+        if (this.#parts.canvas.clientWidth === 0) return;
+        this.#chart.invalidate();
+        const view = this.#context.store.view();
+        if (!this.#stale && this.#stepFor(view) !== this.#feed.step_ms) this.refresh();
+        else onNextPaint(this.#paint);
+    }
+
+    /* What the chart and the table show now: derived, limited, with the person's hidden ones. */
+    #draw() {
+        const { frame } = this.#feed;
+        const derived = this.#spec.derive ? this.#spec.derive(frame.columns) : frame.columns;
+        const { shown, total } = limitColumns(derived, this.#spec.limit ?? SERIES_MAX);
+        const columns = shown.map((column) => ({
+            ...column,
+            hidden: this.#hidden.has(column.key),
+        }));
+        this.#shown = { columns, total };
+        this.#showState(columns);
+        this.#drawChart(frame.times, columns);
+        if (this.element.classList.contains('as-table')) {
+            this.#table.draw({ times: frame.times, columns });
+        }
+        const entries = columns.map((column, index) => ({
+            column,
+            colour: column.limit
+                ? colours().limit
+                : seriesColour(index, this.#spec.colours?.[column.name]),
+            dashed: Boolean(column.limit) || seriesDash(index).length > 0,
+        }));
+        this.#legend.draw(entries, total);
+        this.#legend.showRow(this.#cursor_row);
+    }
+
+    #drawChart(times, columns) {
+        let view = this.#context.store.view();
+        const newest = times.at(-1);
+        if (view.live && newest !== undefined) {
+            /* The daemon's clock leads, so that a page on a machine with another clock fits too. */
+            const to = Math.max(newest * 1000, this.#context.live.state === 'live' ? 0 : view.to);
+            view = { ...view, from: to - view.range_ms, to };
+        }
+        this.#chart.draw({ times, columns, view, step_ms: this.#feed.step_ms });
+    }
+
+    #showState(columns) {
+        const { loading, error } = this.#feed;
+        const empty = columns.length === 0;
+        this.element.classList.toggle('is-loading', loading);
+        this.element.classList.toggle('is-empty', empty && !loading);
+        this.element.setAttribute('aria-busy', String(loading));
+        if (!loading) this.#showQuiet(!error && isAllZero(columns), empty && !error);
+        if (error) this.#showError(error);
+        else if (empty && !loading) this.#showMessage(this.#emptySentence());
+        else if (empty && loading) this.#showMessage('Loading…');
+        else this.#showMessage('');
+    }
+
+    #emptySentence() {
+        return (
+            this.#spec.empty ??
+            'No data in this range. Choose a longer one, or wait for the first points.'
+        );
+    }
+
+    #showMessage(text) {
+        const { message } = this.#parts;
+        if (message.dataset.text === text) return;
+        message.dataset.text = text;
+        message.classList.remove('is-error');
+        message.replaceChildren(...(text ? [h('p', {}, ...withCode(text))] : []));
+    }
+
+    #showError(error) {
+        const { message } = this.#parts;
+        const text = `${error.message}\n${error.hint ?? ''}`;
+        if (message.dataset.text === text) return;
+        message.dataset.text = text;
+        message.classList.add('is-error');
+        message.replaceChildren(
+            h('p', {}, h('strong', {}, error.message)),
+            error.hint ? h('p', {}, ...withCode(error.hint)) : '',
+            h(
+                'button',
+                { type: 'button', class: 'button', onclick: () => this.refresh() },
+                'Try again',
+            ),
+        );
+    }
+
+    /* While loading it stays as it was: a line that jumps up and down is not quiet. */
+    #showQuiet(all_zero, empty) {
+        if (!this.#spec.quiet) return;
+        this.element.classList.toggle('is-quiet', (all_zero || empty) && !this.#quiet_open);
+        const { quiet: line } = this.#parts;
+        const text = empty ? `${this.#spec.quiet.topic}: not reported here` : this.#spec.quiet.none;
+        if (line.dataset.text === text) return;
+        line.dataset.text = text;
+        line.replaceChildren(icon(empty ? 'info' : 'check'), h('span', {}, text));
+        line.classList.toggle('is-unknown', empty);
+    }
+
+    #openQuiet() {
+        this.#quiet_open = true;
+        this.#parts.quiet.setAttribute('aria-expanded', 'true');
+        onNextPaint(this.#paint);
+        onNextPaint(() => this.#parts.canvas.focus());
+    }
+
+    #toggleSeries(key) {
+        if (!this.#hidden.delete(key)) this.#hidden.add(key);
+        onNextPaint(this.#paint);
+    }
+
+    #toggleTable() {
+        const { store } = this.#context;
+        store.adjust({ table: toggleInList(store.params.table, this.#spec.id) });
+    }
+
+    async #copy() {
+        const { copy } = this.#parts;
+        try {
+            await copyText(this.#table.csv());
+            this.#say('Copied as CSV.');
+            copy.classList.add('is-done');
+            setTimeout(() => copy.classList.remove('is-done'), 1200);
+        } catch (error) {
+            this.#say(error.message);
+        }
+    }
+
+    #showCursor(row) {
+        this.#cursor_row = row ?? null;
+        this.#legend.showRow(this.#cursor_row);
+    }
+
+    #say(text) {
+        setText(this.#parts.spoken, text);
+    }
+
+    /* A sentence for those who hear the chart instead of seeing it; made when it gains focus. */
+    #describe() {
+        const { columns } = this.#shown;
+        const values = columns
+            .slice(0, 6)
+            .map(
+                ({ name, values: series }) =>
+                    `${name} ${formatValue(currentValue(series), this.#spec.unit)}`,
+            );
+        this.#say(`${values.join(', ')}. Arrows pan and zoom, with Shift they read single points.`);
+    }
+
+    #onKey(event) {
+        if (event.ctrlKey || event.metaKey || event.altKey) return;
+        const { store } = this.#context;
+        const view = store.view();
+        const now = serverNow();
+        const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+        const factor = { ArrowUp: 0.5, '+': 0.5, '=': 0.5, ArrowDown: 2, '-': 2 }[event.key];
+        if (step && event.shiftKey) this.#movePoint(step);
+        else if (step) this.#pan(view, step, now);
+        else if (factor) store.fix(zoom(view, factor, now));
+        else if (event.key === 'Home' && !view.live) store.release();
+        else return;
+        event.preventDefault();
+    }
+
+    #pan(view, step, now) {
+        const { store } = this.#context;
+        if (view.live && step > 0) return;
+        const moved = pan(view, step * 0.25, now);
+        /* Having come to the present again, go on with it. */
+        if (step > 0 && now - moved.to < 1000 && moved.to - moved.from === view.range_ms)
+            store.release();
+        else store.fix(moved);
+    }
+
+    #movePoint(step) {
+        const { times } = this.#feed.frame;
+        if (times.length === 0) return;
+        const { crosshair } = this.#context;
+        const at =
+            crosshair.time === null ? times.length - 1 : times.indexOf(crosshair.time) + step;
+        const row = Math.min(times.length - 1, Math.max(0, at));
+        crosshair.publish(times[row], null);
+        const values = this.#shown.columns.map(
+            ({ name, values: series }) => `${name} ${formatValue(series[row], this.#spec.unit)}`,
+        );
+        this.#say(`${formatDateTime(times[row] * 1000)}: ${values.join(', ')}`);
+    }
 }

@@ -4,98 +4,113 @@ import { test } from 'node:test';
 import { backoffDelay, Live } from '../src/live.js';
 
 class FakeSocket {
-  sent = [];
-  readyState = 0;
+    sent = [];
+    readyState = 0;
 
-  send(text) {
-    this.sent.push(JSON.parse(text));
-  }
+    send(text) {
+        this.sent.push(JSON.parse(text));
+    }
 
-  open() {
-    this.readyState = 1;
-    this.onopen();
-  }
+    open() {
+        this.readyState = 1;
+        this.onopen();
+    }
 
-  say(message) {
-    this.onmessage({ data: JSON.stringify(message) });
-  }
+    say(message) {
+        this.onmessage({ data: JSON.stringify(message) });
+    }
 
-  close() {
-    this.readyState = 3;
-    this.onclose();
-  }
+    close() {
+        this.readyState = 3;
+        this.onclose();
+    }
 }
 
 function makeLive() {
-  const sockets = [];
-  const live = new Live(() => {
-    sockets.push(new FakeSocket());
-    return sockets.at(-1);
-  });
-  return { live, sockets };
+    const sockets = [];
+    const live = new Live(() => {
+        sockets.push(new FakeSocket());
+        return sockets.at(-1);
+    });
+    return { live, sockets };
 }
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 test('the back-off doubles to its limit and is spread', () => {
-  assert.deepEqual([0, 1, 2, 9].map((attempt) => backoffDelay(attempt, 0)), [1000, 2000, 4000, 30000]);
-  assert.equal(backoffDelay(0, 0.999) < 700, true);
+    assert.deepEqual(
+        [0, 1, 2, 9].map((attempt) => backoffDelay(attempt, 0)),
+        [1000, 2000, 4000, 30000],
+    );
+    assert.equal(backoffDelay(0, 0.999) < 700, true);
 });
 
 test('subscriptions of one turn travel in one frame', async () => {
-  const { live, sockets } = makeLive();
-  assert.equal(live.state, 'off');
-  const points = [];
-  live.subscribe({ expr: 'a', step_ms: 1000, on_point: (point) => points.push(point) });
-  live.subscribe({ expr: 'b', step_ms: 5000, on_point: () => {} });
-  sockets[0].open();
-  await settle();
-  assert.deepEqual(sockets[0].sent.map(({ subscribe }) => subscribe.map(({ expr }) => expr)), [['a', 'b']]);
-  sockets[0].say({ id: 's1', time_ms: 5, result: [] });
-  assert.equal(points.length, 1);
-  assert.equal(live.state, 'live');
-  sockets[0].onmessage({ data: 'not json' });
-  sockets[0].say({ id: 'unknown', result: [] });
-  assert.equal(points.length, 1);
-  sockets[0].close();
-  live.retryNow();
-  sockets[1].open();
-  sockets[1].close();
+    const { live, sockets } = makeLive();
+    assert.equal(live.state, 'off');
+    const points = [];
+    live.subscribe({ expr: 'a', step_ms: 1000, on_point: (point) => points.push(point) });
+    live.subscribe({ expr: 'b', step_ms: 5000, on_point: () => {} });
+    sockets[0].open();
+    await settle();
+    assert.deepEqual(
+        sockets[0].sent.map(({ subscribe }) => subscribe.map(({ expr }) => expr)),
+        [['a', 'b']],
+    );
+    sockets[0].say({ id: 's1', time_ms: 5, result: [] });
+    assert.equal(points.length, 1);
+    assert.equal(live.state, 'live');
+    sockets[0].onmessage({ data: 'not json' });
+    sockets[0].say({ id: 'unknown', result: [] });
+    assert.equal(points.length, 1);
+    sockets[0].close();
+    live.retryNow();
+    sockets[1].open();
+    sockets[1].close();
 });
 
 test('a broken stream reconnects and subscribes again', async () => {
-  const { live, sockets } = makeLive();
-  const events = [];
-  live.listen(({ type }) => events.push(`${type}:${live.state}`));
-  live.subscribe({ expr: 'a', step_ms: 1000, on_point: () => {} });
-  sockets[0].open();
-  sockets[0].close();
-  assert.equal(live.state, 'waiting');
-  assert.ok(live.retryIn > 0);
-  live.retryNow();
-  sockets[1].open();
-  await settle();
-  assert.equal(sockets[1].sent[0].subscribe[0].expr, 'a');
-  assert.ok(events.includes('reconnected:live'));
-  const stop = live.subscribe({ expr: 'c', step_ms: 1000, on_point: () => {} });
-  await settle();
-  stop();
-  await settle();
-  assert.deepEqual(sockets[1].sent.at(-1), { unsubscribe: ['s2'] });
-  live.subscribe({ expr: 'd', step_ms: 1000, on_point: () => {} })();
-  await settle();
-  assert.deepEqual(sockets[1].sent.at(-1), { unsubscribe: ['s2'] }, 'what was never sent is not taken back');
-  sockets[1].close();
-  live.retryNow();
+    const { live, sockets } = makeLive();
+    const events = [];
+    live.listen(({ type }) => events.push(`${type}:${live.state}`));
+    live.subscribe({ expr: 'a', step_ms: 1000, on_point: () => {} });
+    sockets[0].open();
+    sockets[0].close();
+    assert.equal(live.state, 'waiting');
+    assert.ok(live.retryIn > 0);
+    live.retryNow();
+    sockets[1].open();
+    await settle();
+    assert.equal(sockets[1].sent[0].subscribe[0].expr, 'a');
+    assert.ok(events.includes('reconnected:live'));
+    const stop = live.subscribe({ expr: 'c', step_ms: 1000, on_point: () => {} });
+    await settle();
+    stop();
+    await settle();
+    assert.deepEqual(sockets[1].sent.at(-1), { unsubscribe: ['s2'] });
+    live.subscribe({ expr: 'd', step_ms: 1000, on_point: () => {} })();
+    await settle();
+    assert.deepEqual(
+        sockets[1].sent.at(-1),
+        { unsubscribe: ['s2'] },
+        'what was never sent is not taken back',
+    );
+    sockets[1].close();
+    live.retryNow();
 });
 
 test('errors reach their subscriber', () => {
-  const { live, sockets } = makeLive();
-  let heard = null;
-  live.subscribe({ expr: '!', step_ms: 1000, on_point: () => {}, on_error: (error) => (heard = error) });
-  sockets[0].open();
-  sockets[0].say({ id: 's1', error: { code: 'invalid', message: 'no', hint: 'yes' } });
-  assert.equal(heard.message, 'no');
-  sockets[0].readyState = 3;
-  sockets[0].onclose();
+    const { live, sockets } = makeLive();
+    let heard = null;
+    live.subscribe({
+        expr: '!',
+        step_ms: 1000,
+        on_point: () => {},
+        on_error: (error) => (heard = error),
+    });
+    sockets[0].open();
+    sockets[0].say({ id: 's1', error: { code: 'invalid', message: 'no', hint: 'yes' } });
+    assert.equal(heard.message, 'no');
+    sockets[0].readyState = 3;
+    sockets[0].onclose();
 });
