@@ -129,11 +129,12 @@ export function health({ signal } = {}) {
     return request('/api/v1/health', { signal });
 }
 
-export async function processes({ sort, limit, pss, signal } = {}) {
+export async function processes({ sort, limit, pss, kernel, signal } = {}) {
     const query = new URLSearchParams();
     if (sort) query.set('sort', sort);
     if (limit) query.set('limit', limit);
     if (pss) query.set('pss', '1');
+    if (kernel) query.set('kernel', '1');
     const { data } = await request(`/api/v1/processes?${query}`, { signal });
     return data;
 }

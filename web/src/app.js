@@ -194,9 +194,7 @@ class App {
         this.#badge.show();
         this.#showTheme();
         const notice = document.getElementById('notice');
-        notice.textContent = view.error
-            ? `${view.error} The last 15 minutes are shown instead.`
-            : '';
+        notice.textContent = view.error ? `${view.error} The usual range is shown instead.` : '';
     }
 
     #showHealth() {

@@ -11,6 +11,9 @@ import { appendVector, buildFrame, emptyFrame, trimFrame } from './series.js';
 
 const WINDOW_MARK = '$window';
 
+/* The daemon streams nothing slower than once an hour; coarser steps then move within theirs. */
+const LIVE_STEP_MS_MAX = 3600e3;
+
 /* "$window" in an expression stands for the rate window that suits the step. */
 export function fillWindow(expr, step_ms) {
     return expr.replaceAll(WINDOW_MARK, rateWindow(step_ms));
@@ -62,7 +65,8 @@ export class Feed {
         } catch (error) {
             if (isAbort(error) || abort.signal.aborted) return;
             this.error = error;
-            this.frame = emptyFrame();
+            /* Out of reach, the old picture is better than none; the badge tells how old. */
+            if (error.code !== 'unreachable') this.frame = emptyFrame();
         }
         this.loading = false;
         this.#abort = null;
@@ -89,7 +93,7 @@ export class Feed {
         this.#stops = this.expressions().map((expr, target_index) =>
             this.#live.subscribe({
                 expr,
-                step_ms: this.#step_ms,
+                step_ms: Math.min(this.#step_ms, LIVE_STEP_MS_MAX),
                 on_point: (point) => this.#pushed(target_index, point),
                 on_error: ({ message, hint }) => this.#refused(message, hint),
             }),

@@ -131,7 +131,7 @@ export class HealthView {
         );
     }
 
-    #finding({ severity, claim, evidence, next_step: next, expr }) {
+    #finding({ severity, claim, evidence, next_step: next, expr, since_ms: since }) {
         const look = LOOKS[severity] ?? LOOKS.info;
         return h(
             'article',
@@ -140,7 +140,7 @@ export class HealthView {
             h(
                 'div',
                 {},
-                h('h2', {}, h('span', { class: 'offscreen' }, `${look.word}: `), claim),
+                heading(look.word, claim, since),
                 evidence ? h('p', { class: 'evidence' }, ...withCode(evidence)) : null,
                 next
                     ? h('p', { class: 'next-step' }, h('b', {}, 'Next: '), ...withCode(next))
@@ -155,6 +155,17 @@ export class HealthView {
                 : null,
         );
     }
+}
+
+function heading(word, claim, since) {
+    const time = since > 0 ? `since ${formatSince(since, serverNow())}` : null;
+    return h(
+        'h2',
+        {},
+        h('span', { class: 'offscreen' }, `${word}: `),
+        claim,
+        time ? h('span', { class: 'since' }, time) : null,
+    );
 }
 
 function lowerFirst(text) {

@@ -266,7 +266,8 @@ export class Panel {
         this.element.classList.toggle('is-empty', empty && !loading);
         this.element.setAttribute('aria-busy', String(loading));
         if (!loading) this.#showQuiet(!error && isAllZero(columns), empty && !error);
-        if (error) this.#showError(error);
+        const told_above = error?.code === 'unreachable' && !empty;
+        if (error && !told_above) this.#showError(error);
         else if (empty && !loading) this.#showMessage(this.#emptySentence());
         else if (empty && loading) this.#showMessage('Loading…');
         else this.#showMessage('');

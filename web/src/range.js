@@ -8,7 +8,7 @@
  * remembers the live range it came from, so that leaving a zoom leads back there. */
 
 export const PRESETS = ['5m', '15m', '1h', '6h', '24h', '7d', '30d'];
-export const DEFAULT_RANGE = '15m';
+export const DEFAULT_RANGE = '5m';
 
 const UNIT_MS = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86400e3, w: 7 * 86400e3, y: 365 * 86400e3 };
 const STEPS_S = [

@@ -13,6 +13,7 @@ import { detailPanels, GROUP_PANELS } from './process_panels.js';
 
 const PERIOD_MS = 2000;
 const ROWS_MAX = 200;
+const ASKED_MAX = 5000;
 
 export class ProcessesPage {
     #context;
@@ -104,6 +105,11 @@ export class ProcessesPage {
                 },
                 'Measure PSS',
             ),
+            kernel: h(
+                'button',
+                { type: 'button', class: 'button wide-only', onclick: () => this.#toggleKernel() },
+                'Kernel threads',
+            ),
             note: h('p', { class: 'table-note', role: 'status' }),
             more: h('button', {
                 type: 'button',
@@ -140,6 +146,7 @@ export class ProcessesPage {
                     parts.groups,
                 ),
                 parts.pause,
+                parts.kernel,
                 parts.pss,
             ),
             parts.list_view,
@@ -185,7 +192,9 @@ export class ProcessesPage {
         clearTimeout(this.#timer);
         try {
             if (!document.hidden && !this.#paused) {
-                const data = await processes({ pss: this.#with_pss, signal });
+                const kernel = this.#context.store.params.kernel === '1';
+                const pss = this.#with_pss;
+                const data = await processes({ pss, kernel, limit: ASKED_MAX, signal });
                 this.#rows = data.processes;
                 this.#time_ms = data.time_ms;
                 this.#draw();
@@ -212,11 +221,12 @@ export class ProcessesPage {
     }
 
     #draw() {
-        const { q, pid } = this.#context.store.params;
+        const { q, pid, kernel } = this.#context.store.params;
         const { key, descending } = this.#sortState();
         const matching = filterRows(this.#rows, q);
         const sorted = sortRows(matching, key, descending);
         const shown = this.#all ? sorted : sorted.slice(0, ROWS_MAX);
+        this.#parts.kernel.setAttribute('aria-pressed', String(kernel === '1'));
         this.#table.showSort(key, descending);
         this.#table.draw(shown, Number(pid));
         this.#groups.draw(matching);
@@ -257,6 +267,12 @@ export class ProcessesPage {
             this.#paused ? 'Resume' : 'Pause',
         );
         button.setAttribute('aria-pressed', String(this.#paused));
+    }
+
+    #toggleKernel() {
+        const { store } = this.#context;
+        store.adjust({ kernel: store.params.kernel === '1' ? null : '1' });
+        void this.#refresh();
     }
 
     #togglePss() {
