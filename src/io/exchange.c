@@ -450,6 +450,11 @@ bool exchange_cancelled(const struct exchange *exchange)
     return atomic_load_explicit(&exchange->cancelled, memory_order_acquire);
 }
 
+const atomic_bool *exchange_cancel_flag(const struct exchange *exchange)
+{
+    return &exchange->cancelled;
+}
+
 /* ---- Answering. ---- */
 
 /* Headers of an answer under construction, with room for what is added. */

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "io/http.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -61,6 +62,8 @@ void *exchange_data(const struct exchange *exchange);
 
 /* Any thread: has the peer gone, so that nobody waits for the answer? */
 bool exchange_cancelled(const struct exchange *exchange);
+/* The flag itself, for those who look at it often; lives until the exchange is answered. */
+const atomic_bool *exchange_cancel_flag(const struct exchange *exchange);
 
 /* ---- The answer. ---- */
 
