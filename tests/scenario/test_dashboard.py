@@ -259,6 +259,20 @@ class DashboardTest(unittest.TestCase):
         spoken = f"{panel('cpu')}.querySelector('[aria-live]').textContent"
         self.assertRegex(page.evaluate(spoken), r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d: ")
 
+    def test_everything_that_can_be_pressed_has_a_name(self):
+        nameless = (
+            "[...document.querySelectorAll('a, button, input, textarea, select, [tabindex=\"0\"]')]"
+            ".filter((e) => !(e.textContent.trim() || e.getAttribute('aria-label')"
+            " || e.getAttribute('aria-labelledby') || e.labels?.length))"
+            ".map((e) => e.outerHTML.slice(0, 120))"
+        )
+        for name in PAGES:
+            with self.subTest(page=name):
+                page = self.open(f"#/{name}")
+                page.press("t")
+                page.wait_for("document.querySelector('.sheet')", 3)
+                self.assertEqual(page.evaluate(nameless), [])
+
     def test_light_and_dark(self):
         background = "getComputedStyle(document.body.parentElement).backgroundColor"
         shades = {}

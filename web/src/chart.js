@@ -15,6 +15,38 @@ import { colours } from './theme.js';
 
 const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 const AXIS_WIDTH_PX = 62;
+/* Steps of the time axis, so that even a narrow chart of five minutes has more than one label. */
+const TIME_STEPS = [
+    1,
+    2,
+    5,
+    10,
+    15,
+    20,
+    30,
+    60,
+    120,
+    180,
+    300,
+    600,
+    900,
+    1200,
+    1800,
+    3600,
+    7200,
+    10800,
+    14400,
+    21600,
+    43200,
+    86400,
+    2 * 86400,
+    5 * 86400,
+    7 * 86400,
+    14 * 86400,
+    30 * 86400,
+    90 * 86400,
+    365 * 86400,
+];
 const DASHES = [[], [6, 4], [2, 3]];
 
 /* Steps of an axis in bytes: 1, 2, 4 … 512 of each unit, so that ticks are round in KiB. */
@@ -136,7 +168,8 @@ export class Chart {
             font: FONT,
             size: 24,
             gap: 6,
-            space: 72,
+            space: 64,
+            incrs: TIME_STEPS,
             grid: { show: false },
             ticks: { show: false },
             values: (_, ticks) =>

@@ -12,7 +12,7 @@ import { Chart, seriesColour, seriesDash } from './chart.js';
 import { serverNow } from './clock.js';
 import { copyText, h, icon, iconButton, setText, withCode } from './dom.js';
 import { Feed } from './feed.js';
-import { formatDateTime, formatValue } from './format.js';
+import { formatDateTime, formatMoment, formatValue } from './format.js';
 import { cancelPaint, onNextPaint } from './frames.js';
 import { Legend } from './legend.js';
 import { chooseStep, pan, zoom } from './range.js';
@@ -95,7 +95,7 @@ export class Panel {
     }
 
     #build() {
-        const { id, title, kind, unit } = this.#spec;
+        const { id, title, unit } = this.#spec;
         const heading = `${id}-title`;
         this.#table = new FrameTable({ title, unit });
         this.#legend = new Legend({ unit, on_toggle: (key) => this.#toggleSeries(key) });
@@ -109,6 +109,7 @@ export class Panel {
                 onkeydown: (event) => this.#onKey(event),
                 onfocus: () => this.#describe(),
             }),
+            kind: h('span', { class: 'kind' }, this.#spec.kind ?? ''),
             message: h('div', { class: 'panel-message', role: 'status' }),
             spoken: h('p', { class: 'offscreen', 'aria-live': 'polite' }),
             toggle: iconButton('table', 'Show as table', () => this.#toggleTable()),
@@ -130,9 +131,7 @@ export class Panel {
             h(
                 'header',
                 { class: 'panel-head' },
-                kind
-                    ? h('span', { class: `kind kind-${kind[0].toLowerCase()}`, title: kind }, kind)
-                    : null,
+                parts.kind,
                 h('h3', { id: heading }, title),
                 h('span', { class: 'panel-tools' }, parts.copy, parts.toggle, this.#exploreLink()),
             ),
@@ -346,9 +345,16 @@ export class Panel {
         }
     }
 
-    #showCursor(row) {
-        this.#cursor_row = row ?? null;
+    #showCursor(at) {
+        const row = at ?? null;
+        this.#cursor_row = row;
         this.#legend.showRow(this.#cursor_row);
+        /* While somebody points, the moment stands where else the kind does. */
+        const time = row === null ? undefined : this.#feed.frame.times[row];
+        const view = this.#context.store.view();
+        const moment = time === undefined ? '' : formatMoment(time * 1000, view.to - view.from);
+        this.#parts.kind.classList.toggle('is-moment', moment !== '');
+        setText(this.#parts.kind, moment || (this.#spec.kind ?? ''));
     }
 
     #say(text) {
