@@ -65,6 +65,7 @@ void quantile_init(struct quantile *quantile, double error)
     *quantile = (struct quantile){
         .error = error,
         .multiplier = quantile_multiplier(error),
+        .buckets_max = (int32_t)(QUANTILE_OCTAVES_MAX * quantile_multiplier(error)),
         .min = INFINITY,
         .max = -INFINITY,
     };
@@ -153,7 +154,7 @@ static void side_extend_up(struct quantile_side *side, int32_t last)
 }
 
 /* The count of bucket `index`, made when absent; may be that of a higher one when collapsed. */
-static uint64_t *side_at(struct quantile_side *side, int32_t index, bool *collapsed)
+static uint64_t *side_at(struct quantile *quantile, struct quantile_side *side, int32_t index)
 {
     if (side->count == 0) {
         side_reserve(side, 1);
@@ -163,17 +164,17 @@ static uint64_t *side_at(struct quantile_side *side, int32_t index, bool *collap
         return &side->counts[0];
     }
     if (index < side->first) {
-        int32_t lowest = side->first + side->count - QUANTILE_BUCKETS_MAX;
-        *collapsed |= index < lowest;
+        int32_t lowest = side->first + side->count - quantile->buckets_max;
+        quantile->collapsed |= index < lowest;
         if (index < lowest)
             index = lowest;
         if (index < side->first)
             side_extend_down(side, index);
     } else if (index >= side->first + side->count) {
-        int32_t lowest = index - QUANTILE_BUCKETS_MAX + 1;
+        int32_t lowest = index - quantile->buckets_max + 1;
         if (lowest > side->first) {
             side_collapse(side, lowest);
-            *collapsed = true;
+            quantile->collapsed = true;
         }
         side_extend_up(side, index);
     }
@@ -183,7 +184,7 @@ static uint64_t *side_at(struct quantile_side *side, int32_t index, bool *collap
 static void add_index(struct quantile *quantile, struct quantile_side *side, int32_t index,
                       uint64_t count)
 {
-    *side_at(side, index, &quantile->collapsed) += count;
+    *side_at(quantile, side, index) += count;
     quantile->count += count;
 }
 
@@ -221,13 +222,13 @@ void quantile_add(struct quantile *quantile, double value)
     quantile_add_count(quantile, value, 1);
 }
 
-static void side_merge(struct quantile_side *into, const struct quantile_side *from,
-                       bool *collapsed)
+static void side_merge(struct quantile *quantile, struct quantile_side *into,
+                       const struct quantile_side *from)
 {
     /* From the top, so that a collapse happens once. */
     for (int32_t i = from->count; i-- > 0;) {
         if (from->counts[i] > 0)
-            *side_at(into, from->first + i, collapsed) += from->counts[i];
+            *side_at(quantile, into, from->first + i) += from->counts[i];
     }
 }
 
@@ -236,8 +237,8 @@ enum err quantile_merge(struct quantile *into, const struct quantile *from, stru
     if (into->error != from->error)
         return fail(why, ERR_INVALID, "sketches with errors %g and %g cannot be merged",
                     into->error, from->error);
-    side_merge(&into->positive, &from->positive, &into->collapsed);
-    side_merge(&into->negative, &from->negative, &into->collapsed);
+    side_merge(into, &into->positive, &from->positive);
+    side_merge(into, &into->negative, &from->negative);
     into->collapsed |= from->collapsed;
     into->zero_count += from->zero_count;
     into->count += from->count;
@@ -418,7 +419,7 @@ static void read_side(struct reader *reader, struct quantile *quantile, struct q
         int64_t gap = unzigzag(read_varint(reader));
         uint64_t length = read_varint(reader);
         reader->ok &= gap >= -INDEX_LIMIT && gap <= INDEX_LIMIT && length > 0;
-        reader->ok &= (run == 0 || gap > 0) && length <= QUANTILE_BUCKETS_MAX - buckets;
+        reader->ok &= (run == 0 || gap > 0) && length <= (uint64_t)quantile->buckets_max - buckets;
         index += reader->ok ? gap : 0;
         reader->ok &= index >= -INDEX_LIMIT && index + (int64_t)length <= INDEX_LIMIT;
         buckets += reader->ok ? length : 0;

@@ -6,9 +6,9 @@
  * found from its exponent and a cubic in its mantissa instead of a logarithm, which costs 1 % more
  * buckets. Negative values have buckets of their own; magnitudes below QUANTILE_ZERO count as zero.
  *
- * At most QUANTILE_BUCKETS_MAX buckets of each sign are kept: past that the lowest magnitudes are
- * folded together, so high quantiles keep their error and quantile_collapsed tells that low ones
- * may not. At 1 % that is 58 octaves: no duration or size comes near it.
+ * At most QUANTILE_OCTAVES_MAX doublings of each sign are kept: past that the lowest magnitudes are
+ * folded together, so high quantiles keep their error and `collapsed` tells that low ones may
+ * not. No duration and no size comes near it.
  *
  * One thread at a time. `struct quantile` may be embedded; quantile_init first. */
 #pragma once
@@ -18,7 +18,7 @@
 #define QUANTILE_ERROR_DEFAULT 0.01
 #define QUANTILE_ERROR_MIN     0.001
 #define QUANTILE_ERROR_MAX     0.1
-#define QUANTILE_BUCKETS_MAX   2048
+#define QUANTILE_OCTAVES_MAX   58 /* 2,030 buckets at 1 %. */
 #define QUANTILE_ZERO          1e-12
 
 /* A run of buckets: index `first` is counts[0]. */
@@ -31,7 +31,8 @@ struct quantile_side {
 
 struct quantile {
     double error;
-    double multiplier; /* Buckets per octave, before the mantissa's cubic. */
+    double multiplier;   /* Buckets per octave, before the mantissa's cubic. */
+    int32_t buckets_max; /* Of each side. */
     struct quantile_side positive;
     struct quantile_side negative; /* By magnitude. */
     uint64_t zero_count;
