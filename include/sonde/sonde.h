@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sonde.h - know what your program does, from inside it.
+ *
+ *     #include <sonde/sonde.h>
+ *
+ *     int main(void)
+ *     {
+ *         struct sonde *sonde = sonde_open(NULL);
+ *         for (int i = 0; i < 100; i++) {
+ *             SONDE_SCOPE(sonde, "retrieval");     // timed until the end of the block
+ *             retrieve();
+ *         }
+ *         sonde_print(sonde, stdout);
+ *         sonde_close(sonde);
+ *     }
+ *
+ * Rules of the house inside another program: memory is set aside once, at sonde_open, and is
+ * bounded; recording takes no lock, makes no system call and never waits; what does not fit is
+ * dropped and counted; nothing aborts, nothing prints, no signal is touched, no descriptor goes to
+ * children. Every function accepts NULL for any pointer and then does nothing, so a program whose
+ * sonde_open failed runs on unchanged.
+ *
+ * All functions may be called from any thread; a timer or span belongs to one thread at a time.
+ * From a signal handler: sonde_count_add, sonde_gauge_set and timers of operations that this thread
+ * has recorded before. After fork the child starts with empty numbers and its own sender.
+ *
+ * Times are nanoseconds unless a name says otherwise. Quantiles come from a log-bucket histogram
+ * whose relative error is at most SONDE_RELATIVE_ERROR between 1 ns and 1 h. */
+#ifndef SONDE_SONDE_H
+#define SONDE_SONDE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SONDE_RELATIVE_ERROR      0.01
+#define SONDE_NAME_BYTES_MAX      128  /* Longer names are cut, and counted. */
+#define SONDE_METADATA_BYTES_MAX  192  /* Keys and values of one timer or span together. */
+#define SONDE_OPERATIONS_MAX      1024 /* More share the operation "other". */
+#define SONDE_THREADS_MAX         4096 /* Recording at once; more are counted as dropped. */
+
+#if defined(__GNUC__)
+#define SONDE_API __attribute__((visibility("default")))
+#else
+#define SONDE_API
+#endif
+
+/* ---- Opening. ---- */
+
+struct sonde;
+
+enum sonde_level {
+    SONDE_DISABLED = 0, /* Nothing is recorded; a timer costs a load and a branch. */
+    SONDE_BASIC,        /* Statistics in this process. */
+    SONDE_STANDARD,     /* The default: statistics, and spans and LLM calls to the daemon. */
+    SONDE_DETAILED,     /* Every timer is a span, too. */
+};
+
+struct sonde_options {
+    size_t size; /* sizeof(struct sonde_options): lets the struct grow. */
+    const char *service_name;    /* NULL: $OTEL_SERVICE_NAME, else the program's name. */
+    const char *service_version; /* NULL: none. */
+    /* "http://127.0.0.1:7070". NULL: $SONDE_ENDPOINT, else $OTEL_EXPORTER_OTLP_ENDPOINT, else no
+     * daemon. "": no daemon. */
+    const char *endpoint;
+    enum sonde_level level;
+    double sampling_ratio; /* 0 … 1 of spans and LLM calls; errors and slow ones are always kept. */
+    int64_t slow_ns;       /* What slow means. */
+    size_t buffer_bytes;   /* Spans waiting for the daemon. */
+    int64_t flush_ns;      /* How often the daemon hears of us. */
+};
+
+/* The defaults: level $SONDE_LEVEL or standard, ratio $SONDE_SAMPLING_RATIO or 1, slow 1 s,
+ * buffer 4 MiB, flush 1 s. */
+SONDE_API void sonde_options_init(struct sonde_options *options);
+
+/* NULL options: the defaults. NULL when even the fixed memory could not be had (errno tells). */
+SONDE_API struct sonde *sonde_open(const struct sonde_options *options);
+
+/* Sends what waits, at most two seconds long, and frees. No other call may be under way. */
+SONDE_API void sonde_close(struct sonde *sonde);
+
+SONDE_API void sonde_set_level(struct sonde *sonde, enum sonde_level level);
+SONDE_API enum sonde_level sonde_get_level(const struct sonde *sonde);
+SONDE_API const char *sonde_version(void);
+
+/* ---- Timers. ---- */
+
+/* An operation is a name whose durations are kept. Looking one up takes a hash and no lock; keep
+ * the pointer where it is used often (SONDE_SCOPE does). It lives as long as the handle. */
+struct sonde_operation;
+SONDE_API struct sonde_operation *sonde_operation(struct sonde *sonde, const char *name);
+
+struct sonde_timer {
+    struct sonde_operation *operation;
+    int64_t start_ns;
+    struct sonde_span *span; /* At SONDE_DETAILED. */
+    uint16_t metadata_size;
+    bool failed;
+    char metadata[SONDE_METADATA_BYTES_MAX];
+};
+
+/* May end on another thread than it began on; ends once. Nest as you like. */
+SONDE_API void sonde_timer_begin(struct sonde_timer *timer, struct sonde_operation *operation);
+SONDE_API void sonde_timer_fail(struct sonde_timer *timer); /* Ends as a failure. */
+SONDE_API void sonde_timer_note(struct sonde_timer *timer, const char *key, const char *value);
+/* Returns the duration. A timer that never ends is a sample never recorded, nothing more. */
+SONDE_API int64_t sonde_timer_end(struct sonde_timer *timer);
+
+/* A duration measured elsewhere. */
+SONDE_API void sonde_record(struct sonde_operation *operation, int64_t duration_ns, bool failed);
+
+#if defined(__GNUC__)
+SONDE_API void sonde_timer_cleanup_(struct sonde_timer *timer);
+#define SONDE_JOIN2_(a, b) a##b
+#define SONDE_JOIN_(a, b)  SONDE_JOIN2_(a, b)
+/* Times the rest of the block under a name that is the same each time it gets here. */
+#define SONDE_SCOPE(sonde, name) SONDE_SCOPE_AS(SONDE_JOIN_(sonde_scope_, __LINE__), sonde, name)
+/* The same with a name for the timer, for sonde_timer_fail(&timer) and sonde_timer_note. */
+#define SONDE_SCOPE_AS(timer, sonde, name)                                                         \
+    struct sonde_timer timer __attribute__((cleanup(sonde_timer_cleanup_)));                       \
+    sonde_timer_begin(&timer, sonde_operation((sonde), (name)))
+#endif
+
+/* ---- Counters and gauges. ---- */
+
+struct sonde_counter;
+struct sonde_gauge;
+SONDE_API struct sonde_counter *sonde_counter(struct sonde *sonde, const char *name);
+SONDE_API struct sonde_gauge *sonde_gauge(struct sonde *sonde, const char *name);
+SONDE_API void sonde_count_add(struct sonde_counter *counter, uint64_t amount);
+SONDE_API uint64_t sonde_count_value(const struct sonde_counter *counter);
+SONDE_API void sonde_gauge_set(struct sonde_gauge *gauge, double value);
+SONDE_API double sonde_gauge_value(const struct sonde_gauge *gauge);
+
+/* Called by the sender before each flush, on its thread: set gauges, add to counters. At most 64. */
+typedef void (*sonde_collector)(struct sonde *sonde, void *self);
+SONDE_API bool sonde_collect(struct sonde *sonde, sonde_collector collector, void *self);
+
+/* ---- Statistics. ---- */
+
+struct sonde_stats {
+    uint64_t count;
+    uint64_t successes;
+    uint64_t failures;
+    double success_rate;        /* 0 … 1; 1 when nothing was recorded. */
+    double throughput_rps;      /* count over the time since the first record. */
+    double throughput_now_rps;  /* In the last whole second. */
+    double throughput_peak_rps; /* The best whole second. */
+    double mean_ms;
+    double min_ms;
+    double max_ms;
+    double p50_ms;
+    double p90_ms;
+    double p95_ms;
+    double p99_ms;
+    double p999_ms;
+    double elapsed_s; /* Since the first record. */
+};
+
+/* Merged over all threads, now. False when nothing has been recorded (then all zero). */
+SONDE_API bool sonde_operation_stats(const struct sonde_operation *operation,
+                                     struct sonde_stats *ret_stats);
+SONDE_API bool sonde_overall_stats(struct sonde *sonde, struct sonde_stats *ret_stats);
+SONDE_API const char *sonde_operation_name(const struct sonde_operation *operation);
+/* The operations recorded so far, in the order of first use; returns how many there are. */
+SONDE_API size_t sonde_operations(struct sonde *sonde, struct sonde_operation **ret_operations,
+                                  size_t capacity);
+/* Quantile of an operation in milliseconds, q from 0 to 1; NAN when nothing was recorded. */
+SONDE_API double sonde_quantile_ms(const struct sonde_operation *operation, double q);
+
+/* Everything counts from zero again; recording may go on meanwhile. */
+SONDE_API void sonde_reset(struct sonde *sonde);
+
+/* What the library itself had to leave out. */
+struct sonde_drops {
+    uint64_t records;   /* No memory slot or thread slot left. */
+    uint64_t names_cut; /* Names or metadata over their limits. */
+    uint64_t names_shared; /* Operations past SONDE_OPERATIONS_MAX, recorded as "other". */
+    uint64_t spans;     /* Buffer full, or the daemon refused them. */
+    uint64_t sends_failed;
+    uint64_t spans_sent;
+};
+SONDE_API void sonde_read_drops(const struct sonde *sonde, struct sonde_drops *ret_drops);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
