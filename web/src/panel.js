@@ -114,12 +114,7 @@ export class Panel {
             spoken: h('p', { class: 'offscreen', 'aria-live': 'polite' }),
             toggle: iconButton('table', 'Show as table', () => this.#toggleTable()),
             copy: iconButton('copy', 'Copy as CSV', () => this.#copy(), { hidden: true }),
-            quiet: h('button', {
-                type: 'button',
-                class: 'quiet-line',
-                'aria-expanded': 'false',
-                onclick: () => this.#openQuiet(),
-            }),
+            quiet: this.#quietLine(),
         };
         this.element = h(
             'section',
@@ -147,6 +142,13 @@ export class Panel {
             this.#legend.element,
         );
         return parts;
+    }
+
+    #quietLine() {
+        const { quiet } = this.#spec;
+        if (!quiet) return null;
+        const attributes = { type: 'button', class: 'quiet-line', 'aria-expanded': 'false' };
+        return h('button', { ...attributes, onclick: () => this.#openQuiet() }, quiet.topic);
     }
 
     #exploreLink() {
