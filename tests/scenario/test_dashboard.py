@@ -262,7 +262,7 @@ class DashboardTest(unittest.TestCase):
     def test_everything_that_can_be_pressed_has_a_name(self):
         nameless = (
             "[...document.querySelectorAll('a, button, input, textarea, select, [tabindex=\"0\"]')]"
-            ".filter((e) => !(e.textContent.trim() || e.getAttribute('aria-label')"
+            ".filter((e) => !e.closest('[hidden]') && !(e.textContent.trim() || e.getAttribute('aria-label')"
             " || e.getAttribute('aria-labelledby') || e.labels?.length))"
             ".map((e) => e.outerHTML.slice(0, 120))"
         )
