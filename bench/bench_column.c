@@ -2,7 +2,8 @@
 /* bench_column - how small columns are, and how fast they are made and read.
  *
  * Reads a data set in the `bin` format of gen_metrics.c (its head tells how), a series after the
- * other: bench_column d.bin [rows …]. Without rows: 32, 128, 1024 and 8640. CPU time is user time. */
+ * other: bench_column d.bin [rows …]. Without rows: 32, 128, 1024 and 8640. CPU time is user time.
+ */
 #include "base/must.h"
 #include "store/column.h"
 
@@ -15,8 +16,8 @@ struct data {
     uint32_t series_count;
     uint32_t steps_count;
     uint32_t hosts_count;
-    int64_t *times;  /* hosts_count * steps_count */
-    double *values;  /* series_count * steps_count */
+    int64_t *times; /* hosts_count * steps_count */
+    double *values; /* series_count * steps_count */
 };
 
 static double user_seconds(void)

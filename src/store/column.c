@@ -53,8 +53,8 @@
 #define PLANES_XOR     1
 #define PLANES_RAW     2
 /* Patches beyond one in so many rows: another form will do better. */
-#define REFUSED_EVERY  16
-#define REFUSED_LEAST  2
+#define REFUSED_EVERY 16
+#define REFUSED_LEAST 2
 
 enum form {
     FORM_CONSTANT,
@@ -81,8 +81,8 @@ static inline int64_t bits_order(int64_t bits)
 
 static void form_write(enum form form, bool patched, unsigned exponent, struct buf *out)
 {
-    buf_byte(out, (uint8_t)((unsigned)form | (patched ? FORM_PATCHED : 0) |
-                            exponent << EXPONENT_SHIFT));
+    buf_byte(out,
+             (uint8_t)((unsigned)form | (patched ? FORM_PATCHED : 0) | exponent << EXPONENT_SHIFT));
 }
 
 static bool all_same(const double *values, size_t count)
@@ -223,8 +223,8 @@ static void encode_run(struct column_encoder *encoder, const struct run_source *
     bool wide = source->form == FORM_DECIMAL && any_wide(encoder->mantissas, rows_count);
     bool patched = encoder->patches.count > 0;
 
-    run_plan_make(&encoder->scratch, encoder->mantissas, rows_count,
-                  source->effort == COLUMN_BEST, &plan);
+    run_plan_make(&encoder->scratch, encoder->mantissas, rows_count, source->effort == COLUMN_BEST,
+                  &plan);
     form_write(source->form, patched, source->exponent, out);
     run_head_write(&plan, wide, out);
     if (source->count >= STATS_ROWS)
@@ -330,8 +330,8 @@ static bool encode_decimals(struct column_encoder *encoder, const double *values
         return false;
     patches_collect(encoder, values, numbers_count == count && source.refused == 0 ? 0 : count,
                     source.refused);
-    numbers_count = refused_drop(encoder->mantissas, numbers_count, encoder->refused,
-                                 source.refused);
+    numbers_count =
+        refused_drop(encoder->mantissas, numbers_count, encoder->refused, source.refused);
     encode_run(encoder, &source, numbers_count, out, ret_stats);
     return true;
 }

@@ -15,7 +15,7 @@
 #define BITS_PEEK 57
 
 /* Loops that gain from newer instructions are compiled twice and chosen when the program starts. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) &&                  \
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_THREAD__) && !defined(__clang__)
 #define BITS_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else

@@ -102,8 +102,8 @@ static enum err bytes_read(struct str bytes, char *all, size_t total, struct why
     return ERR_NONE;
 }
 
-enum err blob_column_decode(struct str bytes, size_t count, struct arena *arena,
-                            struct str *blobs, struct why *why)
+enum err blob_column_decode(struct str bytes, size_t count, struct arena *arena, struct str *blobs,
+                            struct why *why)
 {
     size_t total = 0;
     char *all;

@@ -13,16 +13,16 @@
 
 #include <math.h>
 
-#define MAGIC_BITS  UINT64_C(0x4338000000000000) /* 1.5 * 2^52 */
-#define NARROW_MAX  (INT64_C(1) << 51)
-#define EXACT_MAX   (INT64_C(1) << 53)
-#define TRY_ROWS    64
+#define MAGIC_BITS UINT64_C(0x4338000000000000) /* 1.5 * 2^52 */
+#define NARROW_MAX (INT64_C(1) << 51)
+#define EXACT_MAX  (INT64_C(1) << 53)
+#define TRY_ROWS   64
 
 /* Stores of doubles over what was read as integers. */
 typedef uint64_t __attribute__((may_alias)) word;
 
 static const double powers[DECIMAL_EXPONENT_MAX + 1] = {
-    1e0, 1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
+    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
     1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
 };
 
@@ -181,8 +181,7 @@ bool decimals_from(const double *values, size_t count, int64_t *mantissas, unsig
 
 /* ---- to doubles ---- */
 
-BITS_CLONES static void to_narrow_whole(word *words, size_t count, uint64_t first,
-                                        uint64_t divisor)
+BITS_CLONES static void to_narrow_whole(word *words, size_t count, uint64_t first, uint64_t divisor)
 {
     const double magic = of_bits(MAGIC_BITS);
 

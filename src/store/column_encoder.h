@@ -12,11 +12,11 @@ struct ZSTD_CCtx_s;
 struct column_encoder {
     struct run_scratch scratch;
     struct patch_list patches;
-    double *numbers;     /* Values without NaN. */
-    int64_t *mantissas;  /* Or ordered bits, or lengths. */
-    uint32_t *refused;   /* Rows that would not be decimal. */
-    uint8_t *planes;     /* 8 bytes a row. */
-    size_t capacity;     /* Rows that these four have room for. */
+    double *numbers;    /* Values without NaN. */
+    int64_t *mantissas; /* Or ordered bits, or lengths. */
+    uint32_t *refused;  /* Rows that would not be decimal. */
+    uint8_t *planes;    /* 8 bytes a row. */
+    size_t capacity;    /* Rows that these four have room for. */
     struct buf trial;
     struct ZSTD_CCtx_s *zstd; /* Made when first used. */
 };

@@ -10,14 +10,12 @@
 
 /* On disk: append only. */
 static const uint64_t kinds[] = {
-    COLUMN_ABSENT_BITS,
-    UINT64_C(0x7ff0000000000002), /* Prometheus' stale marker … */
-    UINT64_C(0x7ff8000000000001), /* … and its NaN. */
-    UINT64_C(0x7ff8000000000000), /* C's NaN … */
-    UINT64_C(0xfff8000000000000), /* … as x86 makes it from 0/0. */
-    UINT64_C(0x7ff0000000000000), /* Infinities. */
-    UINT64_C(0xfff0000000000000),
-    UINT64_C(0x8000000000000000), /* -0.0 */
+    COLUMN_ABSENT_BITS,           UINT64_C(0x7ff0000000000002), /* Prometheus' stale marker … */
+    UINT64_C(0x7ff8000000000001),                               /* … and its NaN. */
+    UINT64_C(0x7ff8000000000000),                               /* C's NaN … */
+    UINT64_C(0xfff8000000000000),                               /* … as x86 makes it from 0/0. */
+    UINT64_C(0x7ff0000000000000),                               /* Infinities. */
+    UINT64_C(0xfff0000000000000), UINT64_C(0x8000000000000000), /* -0.0 */
 };
 #define KIND_OTHER 255
 
@@ -108,8 +106,7 @@ static bool patch_read(struct str *rest, struct patch *patch)
     return true;
 }
 
-enum err patches_read(struct str *rest, size_t count, struct patches *ret_patches,
-                      struct why *why)
+enum err patches_read(struct str *rest, size_t count, struct patches *ret_patches, struct why *why)
 {
     struct patches patches = PATCHES_NONE;
     const char *start;

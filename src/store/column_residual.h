@@ -3,11 +3,11 @@
  *
  * Private to the column modules. A plan is chosen for all residuals of a column; its lanes (runs of
  * consecutive residuals, each a stream of bits of its own) are then written one after another and
- * can be read alone, or four side by side. Layout of the codes: at the top of column_residual.c.
- * Pure; any thread. */
+ * can be read alone, or four side by side. Layout of the codes: at the top of column_residual.c;
+ * choosing is column_plan.c. Pure; any thread. */
 #pragma once
-#include "store/column_bits.h"
 #include "base/err.h"
+#include "store/column_bits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,10 +28,10 @@ enum residual_coding {
 /* What the writer chose. */
 struct residual_plan {
     enum residual_coding coding;
-    unsigned shift;     /* Raw bits of every value. */
-    unsigned gap_shift; /* SPARSE: raw bits of every gap. */
-    int64_t centre;     /* Subtracted from every residual first. */
-    uint64_t bits;      /* The size of head and streams, exactly or a little more. */
+    unsigned shift;                   /* Raw bits of every value. */
+    unsigned gap_shift;               /* SPARSE: raw bits of every gap. */
+    int64_t centre;                   /* Subtracted from every residual first. */
+    uint64_t bits;                    /* The size of head and streams, exactly or a little more. */
     uint8_t lengths[RESIDUAL_TOKENS]; /* HUFFMAN: bits of each token's code, 0 for unused. */
 };
 
@@ -47,6 +47,9 @@ struct residual_code {
 
 /* Chooses the shortest coding for residuals[0 .. count), count >= 1. */
 void residual_plan(const int64_t *residuals, size_t count, struct residual_plan *ret_plan);
+
+/* The middle one; values, count >= 1, are left in another order. */
+int64_t residual_median(int64_t *values, size_t count);
 
 /* Appends the parameters; the coding itself is kept by the caller. */
 void residual_head_write(const struct residual_plan *plan, struct buf *out);

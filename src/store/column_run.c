@@ -15,8 +15,8 @@
  *
  *     LINE    row[i] - slope * i
  *     DELTA   row[i] - row[i-1]
- *     EMA_n   row[i] - row[i-1] - (average >> n);  then average += that residual + … , see ema_step.
- *             The average starts at slope << n, again in each lane.
+ *     EMA_n   row[i] - row[i-1] - (average >> n);  then average += that residual + … , see
+ * ema_step. The average starts at slope << n, again in each lane.
  *
  * A lane is a quarter of the residuals (the last may be shorter), with a base, the row just before
  * it, so that it can be read without the others. Bases are written as the difference from where a
@@ -195,19 +195,6 @@ static void residuals_make(const struct run_plan *plan, const int64_t *rows, int
         residuals_ema(rows, plan->count, ema_shift(plan->predictor), plan->slope, residuals);
 }
 
-static int64_t median_of(int64_t *values, size_t count)
-{
-    for (size_t i = 1; i < count; i++) {
-        int64_t value = values[i];
-        size_t j = i;
-
-        for (; j > 0 && values[j - 1] > value; j--)
-            values[j] = values[j - 1];
-        values[j] = value;
-    }
-    return values[count / 2];
-}
-
 /* The commonest kind of row, or of step, by a spread of samples. */
 static void typical(const int64_t *rows, size_t count, int64_t *ret_row, int64_t *ret_step)
 {
@@ -221,28 +208,34 @@ static void typical(const int64_t *rows, size_t count, int64_t *ret_row, int64_t
         some_rows[i] = rows[at];
         some_steps[i] = sub_wrap(rows[at], rows[at - 1]);
     }
-    *ret_row = median_of(some_rows, samples);
-    *ret_step = median_of(some_steps, samples);
+    *ret_row = residual_median(some_rows, samples);
+    *ret_step = residual_median(some_steps, samples);
 }
 
 /* ---- choosing ---- */
 
 static inline unsigned cost(int64_t residual)
 {
-    return bits_width(zigzag(residual));
+    return bits_width(residual < 0 ? -(uint64_t)residual : (uint64_t)residual);
 }
 
-/* How many bits each predictor leaves, roughly: the sum of the widths. One pass for the five most
- * useful; returns the best. */
-BITS_CLONES static enum run_predictor predictor_guess(const int64_t *rows, size_t count,
-                                                      int64_t row, int64_t step, int64_t *ret_slope)
+/* A predictor that may do, and about how many bits it leaves. */
+struct candidate {
+    enum run_predictor predictor;
+    int64_t slope;
+    uint64_t cost;
+};
+
+#define CANDIDATES 5
+
+/* The five most useful, in one pass; the cost is the sum of the widths of what they leave. */
+BITS_CLONES static void candidates_cost(const int64_t *rows, size_t count, int64_t row,
+                                        int64_t step, struct candidate candidates[CANDIDATES])
 {
     uint64_t line_cost = 0, flat_cost = 0, delta_cost = 0, ema_0_cost = 0, ema_2_cost = 0;
     int64_t before = 0;
     int64_t average = (int64_t)((uint64_t)step << 2);
     int64_t line = 0;
-    uint64_t best;
-    enum run_predictor predictor = RUN_DELTA;
 
     for (size_t i = 1; i < count; i++) {
         int64_t now = sub_wrap(rows[i], rows[i - 1]);
@@ -257,28 +250,39 @@ BITS_CLONES static enum run_predictor predictor_guess(const int64_t *rows, size_
         average = ema_step(average, left);
         before = now;
     }
-    best = delta_cost;
-    *ret_slope = 0;
-    if (ema_2_cost < best) {
-        best = ema_2_cost;
-        predictor = RUN_EMA_2;
-        *ret_slope = step;
+    candidates[0] = (struct candidate){RUN_DELTA, 0, delta_cost};
+    candidates[1] = (struct candidate){RUN_EMA_2, step, ema_2_cost};
+    candidates[2] = (struct candidate){RUN_LINE, 0, flat_cost};
+    candidates[3] = (struct candidate){RUN_EMA_0, step, ema_0_cost};
+    candidates[4] = (struct candidate){RUN_LINE, step, line_cost};
+}
+
+static void candidates_sort(struct candidate candidates[CANDIDATES])
+{
+    for (size_t i = 1; i < CANDIDATES; i++) {
+        struct candidate candidate = candidates[i];
+        size_t j = i;
+
+        for (; j > 0 && candidates[j - 1].cost > candidate.cost; j--)
+            candidates[j] = candidates[j - 1];
+        candidates[j] = candidate;
     }
-    if (ema_0_cost < best) {
-        best = ema_0_cost;
-        predictor = RUN_EMA_0;
-        *ret_slope = step;
-    }
-    if (flat_cost < best) {
-        best = flat_cost;
-        predictor = RUN_LINE;
-        *ret_slope = 0;
-    }
-    if (line_cost < best) {
-        predictor = RUN_LINE;
-        *ret_slope = step;
-    }
-    return predictor;
+}
+
+/* Who else is worth a try, if any: whoever is nearly as good, and where few bits are left and the
+ * estimate is rough, the best of the other sort, lines or steps. */
+static const struct candidate *runner_up(const struct candidate candidates[CANDIDATES],
+                                         size_t count)
+{
+    uint64_t best = candidates[0].cost;
+    bool line = candidates[0].predictor == RUN_LINE;
+
+    if (best >= 2 * count)
+        return candidates[1].cost - best <= best / 64 ? &candidates[1] : NULL;
+    for (size_t i = 1; i < CANDIDATES; i++)
+        if ((candidates[i].predictor == RUN_LINE) != line)
+            return candidates[i].cost - best <= count / 8 ? &candidates[i] : NULL;
+    return NULL;
 }
 
 /* Keeps the trial in *plan when it is shorter. */
@@ -305,8 +309,9 @@ void run_plan_make(struct run_scratch *scratch, const int64_t *values, size_t co
                    struct run_plan *ret_plan)
 {
     struct run_plan plan = {.count = count, .first = values[0], .predictor = RUN_LINE};
-    int64_t row, step, slope;
-    enum run_predictor guess;
+    struct candidate candidates[CANDIDATES];
+    const struct candidate *second;
+    int64_t row, step;
 
     MUST(count >= 1);
     scratch_reserve(scratch, count);
@@ -318,10 +323,12 @@ void run_plan_make(struct run_scratch *scratch, const int64_t *values, size_t co
         rows_divide(scratch->rows, count, plan.divisor);
     if (count > 1) {
         typical(scratch->rows, count, &row, &step);
-        guess = predictor_guess(scratch->rows, count, row, step, &slope);
-        plan_try(scratch, guess, slope, &plan);
-        if (guess == RUN_EMA_2 && plan.residual.coding != RESIDUAL_NONE)
-            plan_try(scratch, RUN_DELTA, 0, &plan);
+        candidates_cost(scratch->rows, count, row, step, candidates);
+        candidates_sort(candidates);
+        plan_try(scratch, candidates[0].predictor, candidates[0].slope, &plan);
+        second = runner_up(candidates, count);
+        if (plan.residual.coding != RESIDUAL_NONE && second != NULL)
+            plan_try(scratch, second->predictor, second->slope, &plan);
         if (thorough && plan.residual.coding != RESIDUAL_NONE) {
             plan_try(scratch, RUN_LINE, 0, &plan);
             plan_try(scratch, RUN_DELTA, 0, &plan);
@@ -369,12 +376,11 @@ void run_body_write(const struct run_plan *plan, struct buf *out)
     if (plan->residual.coding == RESIDUAL_NONE && lanes.count == 1)
         return;
     if (lanes.count > 1 && plan->predictor != RUN_LINE) {
-        int64_t drift =
-            base_drift(plan->predictor, plan->slope, plan->residual.centre, &lanes);
+        int64_t drift = base_drift(plan->predictor, plan->slope, plan->residual.centre, &lanes);
 
         for (unsigned lane = 1; lane < lanes.count; lane++) {
-            int64_t step = sub_wrap(plan->rows[lane * lanes.stride],
-                                    plan->rows[(lane - 1) * lanes.stride]);
+            int64_t step =
+                sub_wrap(plan->rows[lane * lanes.stride], plan->rows[(lane - 1) * lanes.stride]);
 
             buf_varint(out, zigzag(sub_wrap(step, drift)));
         }
@@ -439,8 +445,7 @@ struct run_body {
 static enum err bases_read(const struct run_head *head, struct str *rest, struct run_body *body,
                            struct why *why)
 {
-    int64_t drift =
-        base_drift(head->predictor, body->slope, body->code.centre, &body->lanes);
+    int64_t drift = base_drift(head->predictor, body->slope, body->code.centre, &body->lanes);
 
     body->bases[0] = 0;
     for (unsigned lane = 1; lane < body->lanes.count; lane++) {
@@ -451,8 +456,7 @@ static enum err bases_read(const struct run_head *head, struct str *rest, struct
             continue;
         if (!bits_varint(rest, &step))
             return fail(why, ERR_CORRUPT, "column: the base of lane %u is cut off", lane);
-        body->bases[lane] =
-            add_wrap(body->bases[lane - 1], add_wrap(unzigzag(step), drift));
+        body->bases[lane] = add_wrap(body->bases[lane - 1], add_wrap(unzigzag(step), drift));
     }
     return ERR_NONE;
 }
@@ -629,8 +633,7 @@ static enum err body_read_lane(const struct run_head *head, struct run_body *bod
             return fail(why, ERR_CORRUPT, "column: a gap of zeros leads behind its last row");
         restore(head, body->slope, &memory, chunk, count);
         if (count > skip)
-            memcpy(rows + (next + skip - first), chunk + skip,
-                   (count - skip) * sizeof chunk[0]);
+            memcpy(rows + (next + skip - first), chunk + skip, (count - skip) * sizeof chunk[0]);
         next += count;
     }
     if (at->left == 0)

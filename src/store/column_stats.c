@@ -235,8 +235,8 @@ static void stats_scale_up(const struct stats_scale *scale, const struct row_sta
     stats->max = scaled(scale, rows->max);
     stats->sum = (double)(wide)sum / decimal_power(scale->exponent);
     if (rows->falls == 0)
-        stats->increase = decimal_to((int64_t)(scale->divisor * (uint64_t)rows->last),
-                                     scale->exponent);
+        stats->increase =
+            decimal_to((int64_t)(scale->divisor * (uint64_t)rows->last), scale->exponent);
     else if (rows->falls <= scale->rows_count / FALLS_EVERY)
         stats->increase = decimal_to((int64_t)rows->increase, scale->exponent);
     else
