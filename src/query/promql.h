@@ -87,7 +87,7 @@ struct promql_result {
     enum promql_type type;
     struct promql_series *series; /* Of vector and matrix. */
     size_t series_count;
-    int64_t time_ms;   /* Of scalar and string. */
+    int64_t time_ms; /* Of scalar and string. */
     double scalar;
     struct str string;
     struct promql_note *notes;

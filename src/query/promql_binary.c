@@ -22,8 +22,7 @@ static bool compare(enum operator_kind operator_kind, double left, double right)
     }
 }
 
-bool apply_operator(enum operator_kind operator_kind, double left, double right,
-                    double *ret_result)
+bool apply_operator(enum operator_kind operator_kind, double left, double right, double *ret_result)
 {
     switch (operator_kind) {
     case OPERATOR_ADD:
@@ -90,8 +89,8 @@ void apply_arithmetic(enum operator_kind operator_kind, const double *left, cons
     }
 }
 
-static void scalars(const struct node_binary *binary, const struct grid *grid,
-                    const double *left, const double *right, double *result)
+static void scalars(const struct node_binary *binary, const struct grid *grid, const double *left,
+                    const double *right, double *result)
 {
     bool comparison = operator_row(binary->operator_kind)->is_comparison;
 
@@ -103,8 +102,8 @@ static void scalars(const struct node_binary *binary, const struct grid *grid,
 }
 
 /* A filtering comparison keeps the vector's value, whichever side it stands on. */
-static void filter_column(const struct node_binary *binary, const struct grid *grid,
-                          double *values, const double *scalar, bool vector_left)
+static void filter_column(const struct node_binary *binary, const struct grid *grid, double *values,
+                          const double *scalar, bool vector_left)
 {
     for (size_t i = 0; i < grid->steps; i++) {
         double left = vector_left ? values[i] : scalar[i];
@@ -119,9 +118,8 @@ static void filter_column(const struct node_binary *binary, const struct grid *g
     }
 }
 
-static enum err vector_scalar(struct eval *eval, const struct grid *grid,
-                              const struct node *node, const double *scalar, bool vector_left,
-                              struct operand *vector)
+static enum err vector_scalar(struct eval *eval, const struct grid *grid, const struct node *node,
+                              const double *scalar, bool vector_left, struct operand *vector)
 {
     const struct node_binary *binary = &node->binary;
     bool comparison = operator_row(binary->operator_kind)->is_comparison;

@@ -25,8 +25,8 @@ static enum err check_both_scalar(struct parser *parser, const struct node_binar
         return promql_fail(parser->text, sign->start, parser->why,
                            "set operator \"%s\" not allowed in binary scalar expression",
                            row->text);
-    if (row->is_comparison && !binary->returns_bool &&
-        binary->left->type == PROMQL_SCALAR && binary->right->type == PROMQL_SCALAR) {
+    if (row->is_comparison && !binary->returns_bool && binary->left->type == PROMQL_SCALAR &&
+        binary->right->type == PROMQL_SCALAR) {
         enum err err = promql_fail(parser->text, sign->start, parser->why,
                                    "comparisons between scalars must use BOOL modifier");
         hint(parser->why, "write %s bool", row->text);
@@ -81,7 +81,8 @@ enum err check_binary(struct parser *parser, struct node *node, const struct tok
     if (!both)
         TRY(check_both_scalar(parser, binary, sign));
     TRY(check_matching(parser, binary, sign));
-    node->type = is_vector(binary->left) || is_vector(binary->right) ? PROMQL_VECTOR : PROMQL_SCALAR;
+    node->type =
+        is_vector(binary->left) || is_vector(binary->right) ? PROMQL_VECTOR : PROMQL_SCALAR;
     return ERR_NONE;
 }
 
@@ -90,9 +91,9 @@ enum err check_binary(struct parser *parser, struct node *node, const struct tok
 static enum err wrong_type(struct parser *parser, const struct node *node, enum promql_type wanted,
                            const char *context)
 {
-    enum err err = promql_fail(parser->text, node->start, parser->why,
-                               "expected type %s in %s, got %s", promql_type_text(wanted), context,
-                               promql_type_text(node->type));
+    enum err err =
+        promql_fail(parser->text, node->start, parser->why, "expected type %s in %s, got %s",
+                    promql_type_text(wanted), context, promql_type_text(node->type));
     const struct node *inner = node_unwrap(node);
 
     if (wanted == PROMQL_MATRIX && inner->kind == NODE_SELECTOR)
@@ -124,14 +125,13 @@ enum err check_aggregate(struct parser *parser, const struct node *node)
         if (wanted == 2)
             hint(parser->why, "the %s comes first: %s(%s, x)",
                  row->parameter == PROMQL_STRING ? "label" : "number", row->name,
-                 row->parameter == PROMQL_STRING ? "\"label\""
+                 row->parameter == PROMQL_STRING   ? "\"label\""
                  : row->kind == AGGREGATE_QUANTILE ? "0.95"
                                                    : "5");
         return err;
     }
     if (aggregate->parameter != NULL && aggregate->parameter->type != row->parameter)
-        return wrong_type(parser, aggregate->parameter, row->parameter,
-                          "aggregation parameter");
+        return wrong_type(parser, aggregate->parameter, row->parameter, "aggregation parameter");
     if (!is_vector(aggregate->expression))
         return wrong_type(parser, aggregate->expression, PROMQL_VECTOR, "aggregation expression");
     return ERR_NONE;

@@ -159,7 +159,7 @@ static bool merge_column(struct column *into, const struct column *from, const s
 }
 
 enum err operand_merge(struct eval *eval, const struct grid *grid, struct operand *value,
-                     bool remove_names, const char *complaint)
+                       bool remove_names, const char *complaint)
 {
     struct label_table table;
 
@@ -222,8 +222,8 @@ static double duration_seconds(const struct eval *eval, const struct grid *grid,
     return duration->kind == DURATION_MIN ? fmin(left, right) : fmax(left, right);
 }
 
-enum err eval_duration(struct eval *eval, const struct grid *grid,
-                       const struct duration *duration, int64_t *ret_ms)
+enum err eval_duration(struct eval *eval, const struct grid *grid, const struct duration *duration,
+                       int64_t *ret_ms)
 {
     double ms = round(duration_seconds(eval, grid, duration) * 1000);
 
@@ -430,8 +430,8 @@ static enum err answer_vector(struct answer *answer, struct operand *value)
 static enum err answer_matrix(struct answer *answer, const struct matrix *matrix)
 {
     struct promql_result *result = answer->result;
-    int64_t end_ms = matrix->fixed ? matrix->fixed_end_ms
-                                   : answer->grid->start_ms - matrix->offset_ms;
+    int64_t end_ms =
+        matrix->fixed ? matrix->fixed_end_ms : answer->grid->start_ms - matrix->offset_ms;
 
     result->series = ARENA_ARRAY(answer->eval->arena, matrix->count, struct promql_series);
     if (result->series == NULL)
@@ -449,14 +449,15 @@ static enum err answer_matrix(struct answer *answer, const struct matrix *matrix
         struct column column = {.labels = run->labels};
         if (run->drop_name)
             TRY(remove_name(answer->eval, &column));
-        result->series[result->series_count++] = (struct promql_series){
-            column.labels, run->times + low, run->values + low, high - low};
+        result->series[result->series_count++] =
+            (struct promql_series){column.labels, run->times + low, run->values + low, high - low};
     }
     if (result->series_count > 1)
         qsort(result->series, result->series_count, sizeof(*result->series), by_labels);
     for (size_t i = 1; i < result->series_count; i++)
         if (labels_eq(result->series[i - 1].labels, result->series[i].labels))
-            return eval_fail(answer->eval, answer->eval->expression->root, "%s", promql_same_labelset);
+            return eval_fail(answer->eval, answer->eval->expression->root, "%s",
+                             promql_same_labelset);
     return ERR_NONE;
 }
 
@@ -573,8 +574,9 @@ enum err promql_eval_range(const struct promql_expression *expression,
     enum promql_type type = expression->root->type;
 
     if (query->step_ms <= 0)
-        return fail(why, ERR_INVALID, "zero or negative query resolution step widths are not "
-                                      "accepted. Try a positive integer");
+        return fail(why, ERR_INVALID,
+                    "zero or negative query resolution step widths are not "
+                    "accepted. Try a positive integer");
     if (query->end_ms < query->start_ms)
         return fail(why, ERR_INVALID, "end timestamp must not be before start time");
     if ((query->end_ms - query->start_ms) / query->step_ms >= PROMQL_POINTS_MAX)

@@ -122,12 +122,12 @@ void operand_compact(struct operand *value, const struct grid *grid);
 /* Columns with equal labels become one where they never meet; where they do, the question has no
  * answer and `complaint` says why. `remove_names` first takes away the names that are due. */
 enum err operand_merge(struct eval *eval, const struct grid *grid, struct operand *value,
-                     bool remove_names, const char *complaint);
+                       bool remove_names, const char *complaint);
 extern const char promql_same_labelset[];
 
 /* Evaluates a duration in milliseconds. */
-enum err eval_duration(struct eval *eval, const struct grid *grid,
-                       const struct duration *duration, int64_t *ret_ms);
+enum err eval_duration(struct eval *eval, const struct grid *grid, const struct duration *duration,
+                       int64_t *ret_ms);
 
 /* --- promql_selector.c --- */
 
@@ -165,8 +165,8 @@ enum err eval_aggregate(struct eval *eval, const struct grid *grid, const struct
                         struct operand *ret_value);
 
 struct groups {
-    struct column *columns;  /* Labels and drop_name of each group; no values yet. */
-    uint32_t *group_of;      /* For each input column. */
+    struct column *columns; /* Labels and drop_name of each group; no values yet. */
+    uint32_t *group_of;     /* For each input column. */
     size_t count;
 };
 

@@ -73,8 +73,7 @@ static double between(const struct samples_view *view, size_t i, int64_t at_ms, 
 {
     double before = view->values[i];
     double after = view->values[i + 1];
-    double share =
-        (double)(at_ms - view->times[i]) / (double)(view->times[i + 1] - view->times[i]);
+    double share = (double)(at_ms - view->times[i]) / (double)(view->times[i + 1] - view->times[i]);
 
     if (view->counter && after < before) {
         if (left_edge)
@@ -147,8 +146,7 @@ enum err extended_run(struct eval *eval, const struct grid *grid,
 
     for (size_t i = 0; i < grid->steps; i++) {
         struct samples_view view = {.smoothed = smoothed};
-        view.end_ms =
-            matrix->fixed ? matrix->fixed_end_ms : grid_time(grid, i) - matrix->offset_ms;
+        view.end_ms = matrix->fixed ? matrix->fixed_end_ms : grid_time(grid, i) - matrix->offset_ms;
         view.start_ms = view.end_ms - matrix->range_ms;
         int64_t newest_ms = view.end_ms + (smoothed ? matrix->lookback_ms : 0);
         while (high < run->count && run->times[high] <= newest_ms)

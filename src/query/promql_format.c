@@ -73,8 +73,12 @@ static void write_milliseconds(struct buf *buf, int64_t ms)
         int64_t ms;
         bool exact; /* Only where nothing is left over, or reading would be odd. */
     } units[] = {
-        {"y", INT64_C(31536000000), true}, {"w", 604800000, true}, {"d", 86400000, false},
-        {"h", 3600000, false},             {"m", 60000, false},    {"s", 1000, false},
+        {"y", INT64_C(31536000000), true},
+        {"w", 604800000, true},
+        {"d", 86400000, false},
+        {"h", 3600000, false},
+        {"m", 60000, false},
+        {"s", 1000, false},
         {"ms", 1, false},
     };
 
@@ -96,8 +100,8 @@ static void write_duration(struct buf *buf, const struct duration *duration)
     switch (duration->kind) {
     case DURATION_LITERAL:
     case DURATION_NUMBER:
-        if (duration->kind == DURATION_LITERAL || (ms >= 0 && ms < 9e15 &&
-                                                   ms == duration->seconds * 1000))
+        if (duration->kind == DURATION_LITERAL ||
+            (ms >= 0 && ms < 9e15 && ms == duration->seconds * 1000))
             write_milliseconds(buf, (int64_t)ms);
         else
             write_number(buf, duration->seconds);

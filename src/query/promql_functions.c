@@ -6,9 +6,9 @@
 
 static const struct function_row rows[] = {
 #define MAP(name, function) {#name, PROMQL_VECTOR, "v", function, NULL, NULL, 0, FIELD_LAST},
-#define WINDOW(name, arguments, function, flags, field)                                            \
+#define WINDOW(name, arguments, function, flags, field) \
     {#name, PROMQL_VECTOR, arguments, NULL, function, NULL, flags, field},
-#define CALL(name, returns, arguments, function)                                                   \
+#define CALL(name, returns, arguments, function) \
     {#name, returns, arguments, NULL, NULL, function, 0, FIELD_LAST},
 #include "query/promql_functions.def"
 #undef MAP

@@ -35,8 +35,8 @@ struct window {
 /* The value of the window, or ABSENT. */
 typedef double window_function(const struct window *window);
 typedef double map_function(double value);
-typedef enum err call_function(struct eval *eval, const struct grid *grid,
-                               const struct node *node, struct operand *ret_value);
+typedef enum err call_function(struct eval *eval, const struct grid *grid, const struct node *node,
+                               struct operand *ret_value);
 
 enum function_flag {
     FUNCTION_KEEPS_NAME = 1,
@@ -64,9 +64,9 @@ const struct function_row *function_find(struct str name); /* NULL when there is
 /* Every row, for those who list them; count in *ret_count. */
 const struct function_row *function_rows(size_t *ret_count);
 
-#define MAP(name, function)                            map_function function;
+#define MAP(name, function)                             map_function function;
 #define WINDOW(name, arguments, function, flags, field) window_function function;
-#define CALL(name, returns, arguments, function)       call_function function;
+#define CALL(name, returns, arguments, function)        call_function function;
 #include "query/promql_functions.def"
 #undef MAP
 #undef WINDOW

@@ -246,8 +246,8 @@ static double rank_of(const struct bucket *buckets, size_t count, double value)
                 return below;
             if (isinf(start) || isinf(buckets[b].bound))
                 return isinf(start) ? buckets[b].count : below;
-            return below + (buckets[b].count - below) *
-                               ((value - start) / (buckets[b].bound - start));
+            return below +
+                   (buckets[b].count - below) * ((value - start) / (buckets[b].bound - start));
         }
         below = buckets[b].count;
         start = buckets[b].bound;
@@ -299,8 +299,8 @@ enum err call_histogram_fraction(struct eval *eval, const struct grid *grid,
 }
 
 /* Floats are not native histograms, so nothing of the input is left. */
-enum err call_native_histogram(struct eval *eval, const struct grid *grid,
-                               const struct node *node, struct operand *ret_value)
+enum err call_native_histogram(struct eval *eval, const struct grid *grid, const struct node *node,
+                               struct operand *ret_value)
 {
     TRY(eval_vector(eval, grid, node->call.arguments[0], ret_value));
     ret_value->count = 0;

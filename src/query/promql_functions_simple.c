@@ -305,8 +305,8 @@ enum err call_absent(struct eval *eval, const struct grid *grid, const struct no
     return absence(eval, grid, node, &present, ret_value);
 }
 
-enum err call_absent_over_time(struct eval *eval, const struct grid *grid,
-                               const struct node *node, struct operand *ret_value)
+enum err call_absent_over_time(struct eval *eval, const struct grid *grid, const struct node *node,
+                               struct operand *ret_value)
 {
     struct node_call call = {
         .function = function_find(STR("present_over_time")),
@@ -435,8 +435,8 @@ static int by_labels(const void *a, const void *b, void *context)
     const struct labels *right = ((const struct column *)b)->labels;
 
     for (size_t i = 0; i < order->count; i++) {
-        int compared = natural_compare(labels_get(left, order->names[i]),
-                                       labels_get(right, order->names[i]));
+        int compared =
+            natural_compare(labels_get(left, order->names[i]), labels_get(right, order->names[i]));
         if (compared != 0)
             return order->sign * compared;
     }

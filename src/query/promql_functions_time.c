@@ -57,8 +57,7 @@ static enum err parts(struct eval *eval, const struct grid *grid, const struct n
         for (size_t i = 0; i < grid->steps; i++) {
             if (is_absent(column->values[i]))
                 continue;
-            column->values[i] =
-                date_of(column->values[i], &date) ? part(&date) : (double)NAN;
+            column->values[i] = date_of(column->values[i], &date) ? part(&date) : (double)NAN;
         }
     }
     return ERR_NONE;

@@ -113,8 +113,7 @@ static size_t place_of(const struct label_table *table, const struct labels *lab
 {
     size_t place = labels->hash & (table->capacity - 1);
 
-    while (table->places[place] != 0 &&
-           !labels_eq(table->keys[table->places[place] - 1], labels))
+    while (table->places[place] != 0 && !labels_eq(table->keys[table->places[place] - 1], labels))
         place = (place + 1) & (table->capacity - 1);
     return place;
 }

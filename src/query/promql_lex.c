@@ -348,9 +348,9 @@ static enum err decode_string(struct lexer *lexer, struct str body, char quote, 
         }
         size_t escape = at++;
         if (at >= body.size || !decode_escape(body, &at, quote, out, &size)) {
-            enum err err =
-                promql_fail(lexer->text, (int32_t)(body.data - lexer->text.data + (ptrdiff_t)escape),
-                            lexer->why, "unknown escape sequence in a string");
+            enum err err = promql_fail(lexer->text,
+                                       (int32_t)(body.data - lexer->text.data + (ptrdiff_t)escape),
+                                       lexer->why, "unknown escape sequence in a string");
             hint(lexer->why, "write a backslash as \\\\, or put the string in backticks, where "
                              "nothing is escaped");
             return err;
@@ -396,14 +396,14 @@ struct sign {
 
 /* Longer signs stand before their prefixes. */
 static const struct sign signs[] = {
-    {"==", TOKEN_EQUAL},        {"=~", TOKEN_MATCH_REGEX},   {"!~", TOKEN_MATCH_NOT_REGEX},
-    {"!=", TOKEN_NOT_EQUAL},    {"<=", TOKEN_LESS_EQUAL},    {">=", TOKEN_GREATER_EQUAL},
-    {"=", TOKEN_ASSIGN},        {"<", TOKEN_LESS},           {">", TOKEN_GREATER},
-    {"+", TOKEN_ADD},           {"-", TOKEN_SUBTRACT},       {"*", TOKEN_MULTIPLY},
-    {"/", TOKEN_DIVIDE},        {"%", TOKEN_MODULO},         {"^", TOKEN_POWER},
-    {"(", TOKEN_LEFT_PAREN},    {")", TOKEN_RIGHT_PAREN},    {"{", TOKEN_LEFT_BRACE},
-    {"}", TOKEN_RIGHT_BRACE},   {"[", TOKEN_LEFT_BRACKET},   {"]", TOKEN_RIGHT_BRACKET},
-    {",", TOKEN_COMMA},         {":", TOKEN_COLON},          {"@", TOKEN_AT},
+    {"==", TOKEN_EQUAL},      {"=~", TOKEN_MATCH_REGEX}, {"!~", TOKEN_MATCH_NOT_REGEX},
+    {"!=", TOKEN_NOT_EQUAL},  {"<=", TOKEN_LESS_EQUAL},  {">=", TOKEN_GREATER_EQUAL},
+    {"=", TOKEN_ASSIGN},      {"<", TOKEN_LESS},         {">", TOKEN_GREATER},
+    {"+", TOKEN_ADD},         {"-", TOKEN_SUBTRACT},     {"*", TOKEN_MULTIPLY},
+    {"/", TOKEN_DIVIDE},      {"%", TOKEN_MODULO},       {"^", TOKEN_POWER},
+    {"(", TOKEN_LEFT_PAREN},  {")", TOKEN_RIGHT_PAREN},  {"{", TOKEN_LEFT_BRACE},
+    {"}", TOKEN_RIGHT_BRACE}, {"[", TOKEN_LEFT_BRACKET}, {"]", TOKEN_RIGHT_BRACKET},
+    {",", TOKEN_COMMA},       {":", TOKEN_COLON},        {"@", TOKEN_AT},
 };
 
 static enum err lex_sign(struct lexer *lexer)

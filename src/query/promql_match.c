@@ -285,8 +285,7 @@ static void combine_columns(const struct match *match, const double *many, const
                                                             : combine(match, many[i], one[i]);
 }
 
-static enum err match_pair(struct match *match, const struct column *many,
-                           const struct column *one)
+static enum err match_pair(struct match *match, const struct column *many, const struct column *one)
 {
     struct column *column;
 
@@ -338,9 +337,8 @@ static enum err match_group(struct match *match, const struct match_group *group
     return ERR_NONE;
 }
 
-static struct match match_of(struct eval *eval, const struct grid *grid,
-                             const struct node *node, struct operand *left, struct operand *right,
-                             struct operand *result)
+static struct match match_of(struct eval *eval, const struct grid *grid, const struct node *node,
+                             struct operand *left, struct operand *right, struct operand *result)
 {
     const struct node_binary *binary = &node->binary;
     bool many_is_left = binary->cardinality != CARDINALITY_ONE_TO_MANY;
@@ -373,7 +371,7 @@ enum err match_vectors(struct eval *eval, const struct grid *grid, const struct 
         TRY(match_group(&match, &match.groups[g]));
     operand_compact(&result, grid);
     TRY(operand_merge(eval, grid, &result, false,
-                    "multiple matches for labels: grouping labels must ensure unique matches"));
+                      "multiple matches for labels: grouping labels must ensure unique matches"));
     *ret_value = result;
     return ERR_NONE;
 }
@@ -413,8 +411,8 @@ static void mask(const struct match *match, struct operand *side, const uint32_t
     operand_compact(side, match->grid);
 }
 
-static enum err concatenate(struct eval *eval, const struct operand *left, const struct operand *right,
-                            struct operand *ret_value)
+static enum err concatenate(struct eval *eval, const struct operand *left,
+                            const struct operand *right, struct operand *ret_value)
 {
     struct operand both = {.type = PROMQL_VECTOR, .count = left->count + right->count};
 
@@ -422,8 +420,7 @@ static enum err concatenate(struct eval *eval, const struct operand *left, const
     if (both.columns == NULL)
         return eval_spent(eval);
     for (size_t c = 0; c < both.count; c++)
-        both.columns[c] =
-            c < left->count ? left->columns[c] : right->columns[c - left->count];
+        both.columns[c] = c < left->count ? left->columns[c] : right->columns[c - left->count];
     *ret_value = both;
     return ERR_NONE;
 }
@@ -441,8 +438,7 @@ enum err match_sets(struct eval *eval, const struct grid *grid, const struct nod
         return concatenate(eval, left, right, ret_value);
     }
     TRY(side_presence(&match, right, match.group_of_one, &present));
-    mask(&match, left, match.group_of_many, present,
-         node->binary.operator_kind == OPERATOR_AND);
+    mask(&match, left, match.group_of_many, present, node->binary.operator_kind == OPERATOR_AND);
     *ret_value = *left;
     return ERR_NONE;
 }

@@ -2,9 +2,9 @@
 /* Recursive descent over the tokens, with precedence climbing for binary operators:
  *
  *   expression = unary { operator [bool] [matching] [fill] unary }      by precedence
- *   unary      = ("+" | "-") power | postfix                            binds as "*", looser than "^"
- *   postfix    = primary { "[" range "]" | "[" range ":" step "]" | "@" time | "offset" duration }
- *   primary    = number | string | "(" expression ")" | call | aggregation | selector
+ *   unary      = ("+" | "-") power | postfix                            binds as "*", looser than
+ * "^" postfix    = primary { "[" range "]" | "[" range ":" step "]" | "@" time | "offset" duration
+ * } primary    = number | string | "(" expression ")" | call | aggregation | selector
  *
  * Keywords are words that stand where a keyword may stand, in any case; everywhere else they are
  * names. Types are checked by promql_check.c as soon as a node is complete, so a message speaks of
@@ -268,7 +268,8 @@ static enum err binary_modifiers(struct parser *parser, struct node_binary *bina
 
 static enum err parse_unary(struct parser *parser, const struct node **ret_node);
 
-static enum err parse_binary(struct parser *parser, int precedence_min, const struct node **ret_node)
+static enum err parse_binary(struct parser *parser, int precedence_min,
+                             const struct node **ret_node)
 {
     const struct node *left;
     enum operator_kind operator_kind;
@@ -504,8 +505,8 @@ enum err parse_primary(struct parser *parser, const struct node **ret_node)
         break;
     }
     struct str shown = {parser->text.data + token->start, (size_t)(token->end - token->start)};
-    enum err err = promql_fail(parser->text, token->start, parser->why, "unexpected \"%.*s\"",
-                               STR_ARG(shown));
+    enum err err =
+        promql_fail(parser->text, token->start, parser->why, "unexpected \"%.*s\"", STR_ARG(shown));
     if (token->kind == TOKEN_RIGHT_PAREN || token->kind == TOKEN_RIGHT_BRACE)
         hint(parser->why, "something is missing before it, or it closes nothing");
     return err;

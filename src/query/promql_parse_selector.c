@@ -31,8 +31,8 @@ static enum err duration_call(struct parser *parser, const struct duration **ret
         const char *name;
         enum duration_kind kind;
     } calls[] = {
-        {"step", DURATION_STEP}, {"range", DURATION_RANGE},  {"min", DURATION_MIN},
-        {"max", DURATION_MAX},   {"min_of", DURATION_MIN}, {"max_of", DURATION_MAX},
+        {"step", DURATION_STEP}, {"range", DURATION_RANGE}, {"min", DURATION_MIN},
+        {"max", DURATION_MAX},   {"min_of", DURATION_MIN},  {"max_of", DURATION_MAX},
     };
     const char *place = "duration expression";
     struct duration *duration;
@@ -54,9 +54,12 @@ static enum err duration_call(struct parser *parser, const struct duration **ret
     return parser_expect(parser, TOKEN_RIGHT_PAREN, place, "\")\"");
 }
 
-/* What an offset may be without parentheses; binary operators behind it belong to the query. */
-static enum err parse_duration_operand(struct parser *parser, const struct duration **ret_duration)
+/* One operand. As an offset without parentheses it is `alone`: operators behind it belong to the
+ * query, while within an expression a sign takes in a power, as elsewhere in the language. */
+static enum err parse_duration_operand(struct parser *parser, bool alone,
+                                       const struct duration **ret_duration)
 {
+    int power = operator_row(OPERATOR_POWER)->precedence;
     const struct token *token = parser_peek(parser, 0);
     struct duration *duration;
 
@@ -64,8 +67,7 @@ static enum err parse_duration_operand(struct parser *parser, const struct durat
     switch (token->kind) {
     case TOKEN_NUMBER:
     case TOKEN_DURATION:
-        TRY(new_duration(parser,
-                         token->kind == TOKEN_NUMBER ? DURATION_NUMBER : DURATION_LITERAL,
+        TRY(new_duration(parser, token->kind == TOKEN_NUMBER ? DURATION_NUMBER : DURATION_LITERAL,
                          token->start, &duration));
         duration->seconds = token->number;
         (void)parser_take(parser); /* It is `token`. */
@@ -73,12 +75,14 @@ static enum err parse_duration_operand(struct parser *parser, const struct durat
         break;
     case TOKEN_ADD:
         (void)parser_take(parser); /* A sign that changes nothing. */
-        TRY(parse_duration_operand(parser, ret_duration));
+        TRY(alone ? parse_duration_operand(parser, alone, ret_duration)
+                  : parse_duration(parser, power, ret_duration));
         break;
     case TOKEN_SUBTRACT:
         (void)parser_take(parser); /* The sign. */
         TRY(new_duration(parser, DURATION_NEGATE, token->start, &duration));
-        TRY(parse_duration_operand(parser, &duration->left));
+        TRY(alone ? parse_duration_operand(parser, alone, &duration->left)
+                  : parse_duration(parser, power, &duration->left));
         *ret_duration = duration;
         break;
     case TOKEN_LEFT_PAREN:
@@ -100,9 +104,9 @@ static bool duration_operator(const struct parser *parser, enum operator_kind *r
         enum token_kind token;
         enum operator_kind operator_kind;
     } rows[] = {
-        {TOKEN_ADD, OPERATOR_ADD},       {TOKEN_SUBTRACT, OPERATOR_SUBTRACT},
+        {TOKEN_ADD, OPERATOR_ADD},           {TOKEN_SUBTRACT, OPERATOR_SUBTRACT},
         {TOKEN_MULTIPLY, OPERATOR_MULTIPLY}, {TOKEN_DIVIDE, OPERATOR_DIVIDE},
-        {TOKEN_MODULO, OPERATOR_MODULO}, {TOKEN_POWER, OPERATOR_POWER},
+        {TOKEN_MODULO, OPERATOR_MODULO},     {TOKEN_POWER, OPERATOR_POWER},
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -122,7 +126,7 @@ static enum err parse_duration_chain(struct parser *parser, int precedence_min,
     enum operator_kind operator_kind;
     int links = 0;
 
-    TRY(parse_duration_operand(parser, &left));
+    TRY(parse_duration_operand(parser, false, &left));
     while (duration_operator(parser, &operator_kind)) {
         int precedence = operator_row(operator_kind)->precedence;
         if (precedence < precedence_min)
@@ -276,8 +280,7 @@ static enum err parse_matchers(struct parser *parser, struct matcher_list *list)
     (void)parser_take(parser); /* The brace. */
     while (!parser_accept(parser, TOKEN_RIGHT_BRACE)) {
         TRY(parse_matcher(parser, list));
-        if (parser_accept(parser, TOKEN_COMMA) ||
-            parser_peek(parser, 0)->kind == TOKEN_RIGHT_BRACE)
+        if (parser_accept(parser, TOKEN_COMMA) || parser_peek(parser, 0)->kind == TOKEN_RIGHT_BRACE)
             continue;
         (void)parser_unexpected(parser, "label matching", "\",\" or \"}\""); /* Returned below. */
         if (parser_peek(parser, 0)->kind == TOKEN_END)
@@ -399,11 +402,11 @@ static enum err offset_modifier(struct parser *parser, struct node *node)
     if (moment->offset != NULL)
         return promql_fail(parser->text, word->start, parser->why,
                            "offset may not be set multiple times");
-    return parse_duration_operand(parser, &moment->offset);
+    return parse_duration_operand(parser, true, &moment->offset);
 }
 
-static enum err make_range(struct parser *parser, struct node *node,
-                           const struct duration *range, const struct token *bracket)
+static enum err make_range(struct parser *parser, struct node *node, const struct duration *range,
+                           const struct token *bracket)
 {
     if (node->kind != NODE_SELECTOR || node->selector.range != NULL) {
         (void)promql_fail(parser->text, bracket->start, parser->why, /* Returned below. */

@@ -176,7 +176,7 @@ static void pick_share(struct ranking *ranking, size_t group, size_t step, doubl
 static void pick_step(struct ranking *ranking, size_t step)
 {
     double parameter = ranking->parameter[step];
-    size_t limit = parameter < 1 ? 0
+    size_t limit = parameter < 1                                ? 0
                    : parameter >= (double)ranking->input->count ? ranking->input->count
                                                                 : (size_t)parameter;
 
@@ -295,8 +295,7 @@ static enum err quantiles(struct ranking *ranking, struct operand *ret_value)
         ret_value->columns[g].drop_name = groups->columns[g].drop_name;
         for (size_t i = 0; i < ranking->grid->steps; i++) {
             values[i] = group_quantile(ranking, g, i);
-            TRY(eval_tick(ranking->eval,
-                          ranking->first_member[g + 1] - ranking->first_member[g]));
+            TRY(eval_tick(ranking->eval, ranking->first_member[g + 1] - ranking->first_member[g]));
         }
     }
     operand_compact(ret_value, ranking->grid);

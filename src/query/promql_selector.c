@@ -106,8 +106,8 @@ static enum err select_moment(struct eval *eval, const struct grid *grid,
     return ERR_NONE;
 }
 
-static void fill_column(const struct grid *grid, const struct samples *samples,
-                        int64_t offset_ms, int64_t lookback_ms, bool want_times, double *values)
+static void fill_column(const struct grid *grid, const struct samples *samples, int64_t offset_ms,
+                        int64_t lookback_ms, bool want_times, double *values)
 {
     int64_t time_ms = grid->start_ms - offset_ms;
     size_t next = 0;
@@ -120,14 +120,14 @@ static void fill_column(const struct grid *grid, const struct samples *samples,
             continue;
         }
         double value = samples->value[next - 1];
-        values[i] = want_times && !is_absent(value) ? (double)samples->time_ms[next - 1] / 1000
-                                                    : value;
+        values[i] =
+            want_times && !is_absent(value) ? (double)samples->time_ms[next - 1] / 1000 : value;
     }
 }
 
 static enum err select_steps(struct eval *eval, const struct grid *grid,
-                             const struct series_set *set, const struct look *look,
-                             bool want_times, struct operand *value)
+                             const struct series_set *set, const struct look *look, bool want_times,
+                             struct operand *value)
 {
     int64_t lookback_ms = eval->query->lookback_ms;
     struct read_request request = {
@@ -250,9 +250,8 @@ static enum err select_range(struct eval *eval, const struct grid *grid, const s
 /* --- subqueries --- */
 
 /* The steps lie on multiples of the resolution, whatever the question's own steps. */
-static enum err subquery_grid(struct eval *eval, const struct grid *outer,
-                               const struct node *node, const struct look *look, int64_t range_ms,
-                               struct grid *ret_frame)
+static enum err subquery_grid(struct eval *eval, const struct grid *outer, const struct node *node,
+                              const struct look *look, int64_t range_ms, struct grid *ret_frame)
 {
     int64_t step_ms = PROMQL_SUBQUERY_STEP_MS;
     struct grid grid = {0};
@@ -270,9 +269,8 @@ static enum err subquery_grid(struct eval *eval, const struct grid *outer,
     if (grid.start_ms <= close_ms)
         grid.steps = (size_t)((close_ms - grid.start_ms) / step_ms) + 1;
     if (grid.steps > PROMQL_SUBQUERY_STEPS_MAX) {
-        (void)fail_at(eval->why, ERR_LIMIT, node->start,
-                      "a subquery has %zu steps; %d are allowed", grid.steps,
-                      PROMQL_SUBQUERY_STEPS_MAX); /* Returned below. */
+        (void)fail_at(eval->why, ERR_LIMIT, node->start, "a subquery has %zu steps; %d are allowed",
+                      grid.steps, PROMQL_SUBQUERY_STEPS_MAX); /* Returned below. */
         hint(eval->why, "use a larger resolution: [range:resolution]");
         return ERR_LIMIT;
     }
@@ -302,8 +300,8 @@ static enum err run_of_column(struct eval *eval, const struct grid *grid,
     return ERR_NONE;
 }
 
-static enum err eval_subquery(struct eval *eval, const struct grid *grid,
-                              const struct node *node, struct matrix *matrix)
+static enum err eval_subquery(struct eval *eval, const struct grid *grid, const struct node *node,
+                              struct matrix *matrix)
 {
     struct look look;
     struct grid inner;

@@ -70,9 +70,7 @@ static bool classify_dots(struct regex *regex)
     if ((!open_left && !open_right) || rest.size == 0 || !is_literal(rest))
         return false;
     regex->literal = rest;
-    regex->shape = open_left && open_right ? SHAPE_MIDDLE
-                   : open_left             ? SHAPE_SUFFIX
-                                           : SHAPE_PREFIX;
+    regex->shape = open_left && open_right ? SHAPE_MIDDLE : open_left ? SHAPE_SUFFIX : SHAPE_PREFIX;
     return true;
 }
 
@@ -105,9 +103,8 @@ static void classify(struct regex *regex)
 
 /* --- what RE2 does not have --- */
 
-static const char *const foreign_groups[] = {"(?=", "(?!", "(?<=", "(?<!", "(?>", "(?|",
-                                             "(?R", "(?&", "(?P>", "(?P=", "(?(",  "(?#",
-                                             "(*"};
+static const char *const foreign_groups[] = {"(?=", "(?!",  "(?<=", "(?<!", "(?>", "(?|", "(?R",
+                                             "(?&", "(?P>", "(?P=", "(?(",  "(?#", "(*"};
 
 static enum err refuse(struct why *why, struct str pattern, struct str part)
 {
@@ -151,8 +148,8 @@ static enum err check_dialect(struct str pattern, struct why *why)
         char c = pattern.data[i];
         if (c == '\\') {
             if (i + 1 < pattern.size && pattern.data[i + 1] == 'Q') {
-                ptrdiff_t end = str_find_str(
-                    (struct str){pattern.data + i, pattern.size - i}, STR("\\E"));
+                ptrdiff_t end =
+                    str_find_str((struct str){pattern.data + i, pattern.size - i}, STR("\\E"));
                 if (end < 0)
                     return ERR_NONE;
                 i += (size_t)end + 1;
@@ -196,11 +193,11 @@ static enum err compile(struct regex *regex, struct why *why)
     (void)pcre2_set_match_limit(regex->limits, REGEX_STEPS_MAX);           /* Cannot fail. */
     (void)pcre2_set_depth_limit(regex->limits, 10000);                     /* Cannot fail. */
     (void)pcre2_set_heap_limit(regex->limits, 4096);                       /* KiB; cannot fail. */
-    regex->code = pcre2_compile((PCRE2_SPTR)regex->pattern.data, regex->pattern.size,
-                                PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOTALL |
-                                    PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C |
-                                    PCRE2_ANCHORED | PCRE2_ENDANCHORED,
-                                &error, &offset, context);
+    regex->code =
+        pcre2_compile((PCRE2_SPTR)regex->pattern.data, regex->pattern.size,
+                      PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY |
+                          PCRE2_NEVER_BACKSLASH_C | PCRE2_ANCHORED | PCRE2_ENDANCHORED,
+                      &error, &offset, context);
     pcre2_compile_context_free(context);
     if (regex->code != NULL)
         return ERR_NONE;
@@ -376,8 +373,7 @@ static size_t reference(struct str template, size_t at, struct str *ret_name)
     return end - at + (braced ? 1 : 0);
 }
 
-bool regex_expand(const struct regex *regex, struct str value, struct str template,
-                  struct buf *buf)
+bool regex_expand(const struct regex *regex, struct str value, struct str template, struct buf *buf)
 {
     struct str name;
 
@@ -391,7 +387,7 @@ bool regex_expand(const struct regex *regex, struct str value, struct str templa
     struct expansion expansion = {regex, match, value, buf};
     for (size_t i = 0; i < template.size;) {
         if (template.data[i] != '$') {
-            buf_byte(buf, (uint8_t)template.data[i++]);
+            buf_byte(buf, (uint8_t) template.data[i++]);
             continue;
         }
         i++;

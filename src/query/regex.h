@@ -40,6 +40,7 @@ bool regex_is_literal(const struct regex *regex, struct str *ret_literal);
 size_t regex_alternatives(const struct regex *regex, const struct str **ret_values);
 
 struct buf;
-/* When value matches: appends `template` with $1, ${1}, $name, ${name} and $$ put in, as Go does. */
+/* When value matches: appends `template` with $1, ${1}, $name, ${name} and $$ put in, as Go does.
+ */
 bool regex_expand(const struct regex *regex, struct str value, struct str template,
                   struct buf *buf);

@@ -201,8 +201,8 @@ static bool check_series(struct runner *runner, const struct eval_case *wanted,
             return complain(runner, "unexpected series %s %g", show(series->labels),
                             series->values[0]);
         if (has_note(wanted, NOTE_ORDERED) && !is_range && (size_t)found != i)
-            return complain(runner, "%s: expected as number %td, came as %zu",
-                            show(series->labels), found + 1, i + 1);
+            return complain(runner, "%s: expected as number %td, came as %zu", show(series->labels),
+                            found + 1, i + 1);
         if (!check_points(runner, series, &wanted->series[found].values,
                           wanted->expects_matrix ? wanted->matrix_start_ms : wanted->start_ms,
                           wanted->expects_matrix ? wanted->matrix_step_ms : wanted->step_ms))
@@ -265,9 +265,8 @@ static struct asked ask(struct runner *runner, struct str text, bool is_range, i
     asked.err = promql_parse(text, &asked.expression, &asked.why);
     if (asked.err != ERR_NONE)
         return asked;
-    asked.err = is_range
-                    ? promql_eval_range(asked.expression, &query, &asked.result, &asked.why)
-                    : promql_eval_instant(asked.expression, &query, &asked.result, &asked.why);
+    asked.err = is_range ? promql_eval_range(asked.expression, &query, &asked.result, &asked.why)
+                         : promql_eval_instant(asked.expression, &query, &asked.result, &asked.why);
     return asked;
 }
 
@@ -305,9 +304,9 @@ static bool check_asked(struct runner *runner, const struct eval_case *wanted,
 static bool depends_on_time(const struct node *node)
 {
     static const char *const names[] = {
-        "days_in_month", "day_of_month", "day_of_week", "day_of_year", "end",  "hour",
-        "minute",        "month",        "predict_linear", "range",    "start", "step",
-        "time",          "timestamp",    "year",
+        "days_in_month", "day_of_month", "day_of_week", "day_of_year",    "end",
+        "hour",          "minute",       "month",       "predict_linear", "range",
+        "start",         "step",         "time",        "timestamp",      "year",
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
@@ -367,8 +366,7 @@ static bool contains_time_call(const struct node *node)
         return depends_on_time(node);
     case NODE_AGGREGATE:
         return contains_time_call(node->aggregate.expression) ||
-               (node->aggregate.parameter != NULL &&
-                contains_time_call(node->aggregate.parameter));
+               (node->aggregate.parameter != NULL && contains_time_call(node->aggregate.parameter));
     case NODE_BINARY:
         return contains_time_call(node->binary.left) || contains_time_call(node->binary.right);
     case NODE_UNARY:
