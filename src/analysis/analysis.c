@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "analysis/analysis.h"
+
+#define ROW(name) extern const struct analysis_kind analysis_##name;
+#include "analysis/analyses.def"
+#undef ROW
+
+const struct analysis_kind *const analyses[] = {
+#define ROW(name) &analysis_##name,
+#include "analysis/analyses.def"
+#undef ROW
+};
+const size_t analyses_count = ARRAY_COUNT(analyses);
+
+const struct analysis_kind *analysis_find(struct str name)
+{
+    for (size_t i = 0; i < analyses_count; i++) {
+        if (str_eq(name, str_of(analyses[i]->name)))
+            return analyses[i];
+    }
+    return NULL;
+}

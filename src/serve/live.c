@@ -1,0 +1,654 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A commit wakes the loop, the loop picks the subscriptions that are due and lends them to a worker
+ * as one round; meanwhile commits only note that another round is wanted.
+ *
+ *     writer: accept ─► newest time      commit ─► wake (once until the loop has seen it)
+ *     loop:   due = those whose step has a newer time ─► round ─► worker asks ─► loop sends
+ *
+ * A subscription that ends during a round is marked and freed when the round is back, so the worker
+ * never meets freed memory. Time is that of the newest batch, not the wall clock: then a point that
+ * is pushed is one that is there. */
+#include "serve/live.h"
+#include "serve/server_priv.h"
+#include "serve/view.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "codec/json_tree.h"
+#include "hub/sink.h"
+#include "io/websocket.h"
+#include "io/workers.h"
+#include "query/promql.h"
+#include "store/store_read.h"
+
+#include <stdlib.h>
+
+#define LIVE_MESSAGE_BYTES (256 * 1024)       /* Of one request of the client's. */
+#define LIVE_PARSE_BYTES   (4 * 1024 * 1024)  /* Arena for reading it. */
+#define LIVE_ROUND_BYTES   ((size_t)64 << 20) /* Arena of one question. */
+#define LIVE_TIMEOUT_MS    10000
+
+struct peer;
+
+struct subscription {
+    struct subscription *next; /* Of the peer. */
+    struct subscription *next_in_round;
+    struct peer *peer; /* NULL: ended during a round. */
+    struct promql_expression *expression;
+    int64_t step_ms;
+    int64_t told_ms; /* The newest time that was told. */
+    bool in_round;
+    struct buf message;              /* What the round made. */
+    struct buf error;                /* The last error told, so that it is told once. */
+    char tenant[BATCH_TENANT_BYTES]; /* Of its own: the peer may go while the worker asks. */
+    size_t id_size;
+    char id[LIVE_ID_BYTES_MAX];
+};
+
+struct peer {
+    struct live *live;
+    struct websocket *websocket;
+    struct peer *next;
+    struct peer **previous;
+    struct identity identity;
+    struct subscription *subscriptions;
+    uint32_t subscriptions_count;
+    uint64_t dropped_count; /* Not told yet. */
+};
+
+struct live {
+    struct server *server;
+    struct peer *peers;
+    struct live_stats stats;
+
+    /* From the writer. */
+    atomic_int_fast64_t newest_ms;
+    atomic_uint_fast32_t wanted; /* Subscriptions: without any, a commit wakes nobody. */
+    atomic_bool is_woken;
+    struct loop_task wake;
+
+    /* The round under way. */
+    struct workers_job job;
+    bool in_round;
+    bool is_again;
+    int64_t round_ms;
+    struct subscription *round;
+};
+
+static struct str id_of(const struct subscription *subscription)
+{
+    return (struct str){subscription->id, subscription->id_size};
+}
+
+/* ---- Sending. ---- */
+
+static void send(struct peer *peer, struct buf *message)
+{
+    enum err err = websocket_send_text(peer->websocket, buf_view(message));
+
+    if (err == ERR_BUSY) {
+        peer->dropped_count++;
+        peer->live->stats.dropped++;
+    } else if (err == ERR_NONE) {
+        peer->live->stats.pushed++;
+    } /* ERR_CLOSED: on_closed follows. */
+}
+
+static void write_error(struct buf *out, struct str id, enum err err, const struct why *why)
+{
+    struct json json = json_begin(out);
+
+    json_open(&json, '{');
+    if (id.size > 0) {
+        json_key(&json, "id");
+        json_add_str(&json, id);
+    }
+    json_key(&json, "error");
+    json_open(&json, '{');
+    json_key(&json, "code");
+    json_add_text(&json, err_code(err));
+    json_key(&json, "message");
+    json_add_text(&json, why->text);
+    if (why->hint[0] != '\0') {
+        json_key(&json, "hint");
+        json_add_text(&json, why->hint);
+    }
+    if (why->position >= 0) {
+        json_key(&json, "position");
+        json_add_i64(&json, why->position);
+    }
+    json_close(&json, '}');
+    json_close(&json, '}');
+}
+
+static void send_error(struct peer *peer, struct str id, enum err err, const struct why *why)
+{
+    struct buf out = {0};
+
+    write_error(&out, id, err, why);
+    send(peer, &out);
+    buf_done(&out);
+}
+
+static void on_drained(void *self, struct websocket *websocket)
+{
+    struct peer *peer = self;
+    struct buf out = {0};
+
+    (void)websocket;
+    if (peer->dropped_count == 0)
+        return;
+    buf_printf(&out,
+               "{\"notice\":{\"code\":\"slow\",\"message\":\"This connection is too slow: points "
+               "were left out.\",\"dropped_count\":%llu}}",
+               (unsigned long long)peer->dropped_count);
+    peer->dropped_count = 0;
+    send(peer, &out);
+    buf_done(&out);
+}
+
+/* ---- Subscriptions. ---- */
+
+static void subscription_free(struct subscription *subscription)
+{
+    promql_free(subscription->expression);
+    buf_done(&subscription->message);
+    buf_done(&subscription->error);
+    free(subscription);
+}
+
+static void subscription_end(struct subscription *subscription)
+{
+    struct live *live = subscription->peer->live;
+
+    subscription->peer->subscriptions_count--;
+    subscription->peer = NULL;
+    live->stats.subscriptions--;
+    atomic_store(&live->wanted, live->stats.subscriptions);
+    if (!subscription->in_round)
+        subscription_free(subscription);
+}
+
+static bool unsubscribe(struct peer *peer, struct str id)
+{
+    for (struct subscription **at = &peer->subscriptions; *at != NULL; at = &(*at)->next) {
+        if (str_eq(id_of(*at), id)) {
+            struct subscription *subscription = *at;
+            *at = subscription->next;
+            subscription_end(subscription);
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err check_room(struct peer *peer, struct why *why)
+{
+    struct live *live = peer->live;
+    uint32_t most = live->server->options.live_max;
+
+    if (peer->subscriptions_count < LIVE_PER_CONNECTION_MAX && live->stats.subscriptions < most)
+        return ERR_NONE;
+    live->stats.refused++;
+    (void)fail(why, ERR_LIMIT,
+               peer->subscriptions_count >= LIVE_PER_CONNECTION_MAX
+                   ? "this connection has %u live subscriptions already"
+                   : "the daemon has %u live subscriptions already",
+               peer->subscriptions_count >= LIVE_PER_CONNECTION_MAX ? LIVE_PER_CONNECTION_MAX
+                                                                    : most);
+    hint(why, "end some, or ask /api/v1/query from time to time instead");
+    return ERR_LIMIT;
+}
+
+static enum err parse(struct str text, struct promql_expression **ret_expression, struct why *why)
+{
+    CLEANUP(promql_freep) struct promql_expression *expression = NULL;
+
+    TRY(promql_parse(text, &expression, why));
+    if (promql_type(expression) != PROMQL_VECTOR && promql_type(expression) != PROMQL_SCALAR) {
+        (void)fail(why, ERR_INVALID, "only instant vectors and scalars can be watched");
+        hint(why, "put a function such as rate(...) around the range");
+        return ERR_INVALID;
+    }
+    *ret_expression = TAKE(expression);
+    return ERR_NONE;
+}
+
+static enum err read_step(const struct node *item, int64_t *ret_step_ms, struct why *why)
+{
+    const struct node *step = node_get(item, "step_ms");
+
+    *ret_step_ms = CLOCK_MS_PER_S;
+    if (step == NULL)
+        return ERR_NONE;
+    TRY(node_i64(step, ret_step_ms, why));
+    if (*ret_step_ms < LIVE_STEP_MS_MIN || *ret_step_ms > LIVE_STEP_MS_MAX)
+        return node_fail(step, why, "step_ms is from %d to %d", LIVE_STEP_MS_MIN, LIVE_STEP_MS_MAX);
+    return ERR_NONE;
+}
+
+static enum err subscribe(struct peer *peer, struct str id, const struct node *item,
+                          struct why *why)
+{
+    CLEANUP(promql_freep) struct promql_expression *expression = NULL;
+    const struct node *expr;
+    struct str text;
+    int64_t step_ms;
+
+    TRY(node_need(item, "expr", &expr, why));
+    TRY(node_text(expr, &text, why));
+    TRY(read_step(item, &step_ms, why));
+    TRY(parse(text, &expression, why));
+    (void)unsubscribe(peer, id); /* The same id again replaces what it was. */
+    TRY(check_room(peer, why));
+
+    struct subscription *subscription = calloc(1, sizeof(*subscription));
+    if (subscription == NULL)
+        must_memory(sizeof(*subscription));
+    subscription->peer = peer;
+    subscription->expression = TAKE(expression);
+    subscription->step_ms = step_ms;
+    memcpy(subscription->tenant, peer->identity.tenant, sizeof(subscription->tenant));
+    subscription->id_size = id.size;
+    memcpy(subscription->id, id.data, id.size);
+    subscription->next = peer->subscriptions;
+    peer->subscriptions = subscription;
+    peer->subscriptions_count++;
+    peer->live->stats.subscriptions++;
+    atomic_store(&peer->live->wanted, peer->live->stats.subscriptions);
+    return ERR_NONE;
+}
+
+/* ---- What a peer says. ---- */
+
+static enum err read_id(const struct node *node, struct str *ret_id, struct why *why)
+{
+    TRY(node_text(node, ret_id, why));
+    if (ret_id->size == 0 || ret_id->size > LIVE_ID_BYTES_MAX)
+        return node_fail(node, why, "an id has 1 to %d bytes", LIVE_ID_BYTES_MAX);
+    return ERR_NONE;
+}
+
+/* Each subscription succeeds or fails for itself, and says so under its id. */
+static enum err read_subscribe(struct peer *peer, const struct node *list, struct why *why)
+{
+    TRY(node_list(list, why));
+    NODE_EACH(list, item)
+    {
+        struct why own = WHY_INIT;
+        const struct node *node;
+        struct str id = STR_NONE;
+
+        enum err err = node_need(item, "id", &node, &own);
+        if (err == ERR_NONE)
+            err = read_id(node, &id, &own);
+        if (err == ERR_NONE)
+            err = subscribe(peer, id, item, &own);
+        if (err != ERR_NONE)
+            send_error(peer, id, err, &own);
+    }
+    return ERR_NONE;
+}
+
+static enum err read_unsubscribe(struct peer *peer, const struct node *list, struct why *why)
+{
+    TRY(node_list(list, why));
+    NODE_EACH(list, item)
+    {
+        struct str id;
+        TRY(node_text(item, &id, why));
+        (void)unsubscribe(peer, id); /* Ending what is not there is harmless. */
+    }
+    return ERR_NONE;
+}
+
+static enum err read_message(struct peer *peer, struct str message, struct arena *arena,
+                             struct why *why)
+{
+    static const char *const keys[] = {"subscribe", "unsubscribe"};
+    const struct node *root;
+
+    TRY(json_read(message, "message", LIVE_MESSAGE_BYTES, arena, &root, why));
+    TRY(node_map(root, why));
+    TRY(node_only(root, keys, ARRAY_COUNT(keys), why));
+    const struct node *ended = node_get(root, "unsubscribe");
+    const struct node *begun = node_get(root, "subscribe");
+    if (ended != NULL)
+        TRY(read_unsubscribe(peer, ended, why));
+    if (begun != NULL)
+        TRY(read_subscribe(peer, begun, why));
+    return ERR_NONE;
+}
+
+static void begin_round(struct live *live);
+
+static void on_message(void *self, struct websocket *websocket, struct str message, bool is_text)
+{
+    struct peer *peer = self;
+    struct why why = WHY_INIT;
+    enum err err;
+
+    (void)websocket;
+    if (!is_text) {
+        err = fail(&why, ERR_INVALID, "messages are JSON text, not bytes");
+    } else {
+        struct arena *arena = arena_new(LIVE_PARSE_BYTES);
+        err = read_message(peer, message, arena, &why);
+        arena_free(arena);
+    }
+    if (err != ERR_NONE)
+        send_error(peer, STR_NONE, err, &why);
+    begin_round(peer->live);
+}
+
+static void on_closed(void *self, struct websocket *websocket, int code)
+{
+    struct peer *peer = self;
+    struct live *live = peer->live;
+
+    (void)websocket;
+    (void)code;
+    while (peer->subscriptions != NULL) {
+        struct subscription *subscription = peer->subscriptions;
+        peer->subscriptions = subscription->next;
+        subscription_end(subscription);
+    }
+    *peer->previous = peer->next;
+    if (peer->next != NULL)
+        peer->next->previous = peer->previous;
+    live->stats.connections--;
+    free(peer);
+}
+
+static const struct websocket_handler websocket_handler = {
+    .message = on_message,
+    .drained = on_drained,
+    .closed = on_closed,
+};
+
+void live_accept(struct live *live, struct call *call)
+{
+    struct why why = WHY_INIT;
+    struct peer *peer = calloc(1, sizeof(*peer));
+
+    if (peer == NULL)
+        must_memory(sizeof(*peer));
+    peer->live = live;
+    peer->identity = call->identity;
+    enum err err = live->server->is_stopping
+                       ? fail(&why, ERR_CLOSED, "the daemon is stopping")
+                       : exchange_upgrade_websocket(call->exchange, &websocket_handler, peer,
+                                                    STR_NONE, &peer->websocket, &why);
+    if (err != ERR_NONE) {
+        free(peer);
+        hint(&why, "open this address as a WebSocket, version 13 over HTTP/1.1");
+        call_fail(call, err, &why);
+        return;
+    }
+    peer->next = live->peers;
+    peer->previous = &live->peers;
+    if (live->peers != NULL)
+        live->peers->previous = &peer->next;
+    live->peers = peer;
+    live->stats.connections++;
+}
+
+void route_live(struct call *call)
+{
+    struct why why = WHY_INIT;
+    enum err err = auth_check_origin(call->exchange, &why);
+
+    if (err != ERR_NONE)
+        call_fail(call, err, &why);
+    else
+        live_accept(call->server->live, call);
+}
+
+/* ---- Rounds. ---- */
+
+static void write_series(struct json *json, const struct promql_series *series)
+{
+    char text[STR_DOUBLE_SIZE];
+    struct label label;
+    size_t at = 0;
+
+    json_open(json, '{');
+    json_key(json, "metric");
+    json_open(json, '{');
+    while (series->labels != NULL && labels_next(series->labels, &at, &label)) {
+        json_key_str(json, label.name);
+        json_add_str(json, label.value);
+    }
+    json_close(json, '}');
+    json_key(json, "value");
+    json_add_str(json, (struct str){text, str_from_double(text, series->values[0])});
+    json_close(json, '}');
+}
+
+static void write_points(struct subscription *subscription, const struct promql_result *result,
+                         int64_t time_ms)
+{
+    struct json json = json_begin(&subscription->message);
+    struct promql_series scalar = {.values = &result->scalar, .count = 1};
+
+    json_open(&json, '{');
+    json_key(&json, "id");
+    json_add_str(&json, id_of(subscription));
+    json_key(&json, "time_ms");
+    json_add_i64(&json, time_ms);
+    json_key(&json, "result");
+    json_open(&json, '[');
+    if (result->type == PROMQL_SCALAR)
+        write_series(&json, &scalar);
+    for (size_t i = 0; i < result->series_count && i < LIVE_SERIES_MAX; i++)
+        write_series(&json, &result->series[i]);
+    json_close(&json, ']');
+    if (result->series_count > LIVE_SERIES_MAX) {
+        json_key(&json, "cut_count");
+        json_add_u64(&json, result->series_count - LIVE_SERIES_MAX);
+    }
+    json_close(&json, '}');
+}
+
+static void ask(struct live *live, struct subscription *subscription, struct store_view *view,
+                struct arena *arena)
+{
+    const struct promql_query query = {
+        .source = view,
+        .start_ms = live->round_ms,
+        .end_ms = live->round_ms,
+        .timeout_ms = LIVE_TIMEOUT_MS,
+        .arena = arena,
+    };
+    struct promql_result result;
+    struct why why = WHY_INIT;
+
+    buf_clear(&subscription->message);
+    enum err err = promql_eval_instant(subscription->expression, &query, &result, &why);
+    if (err == ERR_NONE) {
+        write_points(subscription, &result, live->round_ms);
+        buf_clear(&subscription->error);
+        return;
+    }
+    write_error(&subscription->message, id_of(subscription), err, &why);
+    if (str_eq(buf_view(&subscription->message), buf_view(&subscription->error))) {
+        buf_clear(&subscription->message); /* Said already. */
+    } else {
+        buf_clear(&subscription->error);
+        buf_str(&subscription->error, buf_view(&subscription->message));
+    }
+}
+
+/* On a worker. Subscriptions of one tenant stand together often enough to keep the view. */
+static void round_run(struct workers_job *job)
+{
+    struct live *live = CONTAINER_OF(job, struct live, job);
+    CLEANUP(store_view_releasep) struct store_view *view = NULL;
+    struct arena *arena = arena_new(LIVE_ROUND_BYTES);
+    const char *tenant = NULL;
+
+    for (struct subscription *at = live->round; at != NULL; at = at->next_in_round) {
+        struct why why = WHY_INIT;
+        if (tenant == NULL || strcmp(tenant, at->tenant) != 0) {
+            store_view_releasep(&view);
+            tenant = at->tenant;
+            if (view_open(live->server->options.store, tenant, NULL, &view, &why) != ERR_NONE) {
+                tenant = NULL;
+                buf_clear(&at->message);
+                write_error(&at->message, id_of(at), why.err, &why);
+                continue;
+            }
+        }
+        ask(live, at, view, arena);
+        arena_clear(arena);
+    }
+    arena_free(arena);
+}
+
+static void round_done(struct workers_job *job)
+{
+    struct live *live = CONTAINER_OF(job, struct live, job);
+    struct subscription *next;
+
+    for (struct subscription *at = live->round; at != NULL; at = next) {
+        next = at->next_in_round;
+        at->in_round = false;
+        if (at->peer == NULL)
+            subscription_free(at);
+        else if (at->message.size > 0)
+            send(at->peer, &at->message);
+    }
+    live->round = NULL;
+    live->in_round = false;
+    if (live->is_again)
+        begin_round(live);
+}
+
+static bool is_due(const struct subscription *subscription, int64_t time_ms)
+{
+    return time_ms > subscription->told_ms &&
+           time_ms / subscription->step_ms != subscription->told_ms / subscription->step_ms;
+}
+
+static void gather(struct live *live, int64_t time_ms)
+{
+    for (struct peer *peer = live->peers; peer != NULL; peer = peer->next) {
+        for (struct subscription *at = peer->subscriptions; at != NULL; at = at->next) {
+            if (!is_due(at, time_ms))
+                continue;
+            at->told_ms = time_ms;
+            at->in_round = true;
+            at->next_in_round = live->round;
+            live->round = at;
+        }
+    }
+}
+
+static void begin_round(struct live *live)
+{
+    int64_t now_ms = clock_now_ms();
+    int64_t newest_ms = atomic_load(&live->newest_ms);
+    struct why why = WHY_INIT;
+
+    live->is_again = live->in_round;
+    if (live->in_round || newest_ms == 0)
+        return;
+    live->round_ms = newest_ms < now_ms ? newest_ms : now_ms;
+    gather(live, live->round_ms);
+    if (live->round == NULL)
+        return;
+    live->in_round = true;
+    live->stats.rounds++;
+    live->job = (struct workers_job){.run = round_run, .done = round_done};
+    if (workers_submit(live->server->options.workers, &live->job, live->server->options.loop,
+                       &why) != ERR_NONE)
+        round_done(&live->job); /* Too busy: this round's points are left out. */
+}
+
+/* ---- Word from the writer. ---- */
+
+static void on_wake(struct loop_task *task)
+{
+    struct live *live = CONTAINER_OF(task, struct live, wake);
+
+    atomic_store(&live->is_woken, false);
+    begin_round(live);
+}
+
+void live_committed(struct live *live)
+{
+    if (atomic_load(&live->wanted) > 0 && !atomic_exchange(&live->is_woken, true))
+        loop_send(live->server->options.loop, &live->wake);
+}
+
+static enum err sink_accept(void *self, struct batch *batch, struct why *why)
+{
+    struct server *server = self;
+
+    (void)why;
+    MUST_BE(server, SERVER_MAGIC);
+    /* The writer alone moves it forward, so a plain compare is enough. */
+    if (batch->time_ms > atomic_load(&server->live->newest_ms))
+        atomic_store(&server->live->newest_ms, batch->time_ms);
+    return ERR_NONE;
+}
+
+static enum err sink_commit(void *self, struct why *why)
+{
+    struct server *server = self;
+
+    (void)why;
+    live_committed(server->live);
+    return ERR_NONE;
+}
+
+const struct sink_ops server_live_sink = {
+    .name = "live",
+    .accept = sink_accept,
+    .commit = sink_commit,
+};
+
+/* ---- Life. ---- */
+
+struct live *live_new(struct server *server)
+{
+    struct live *live = calloc(1, sizeof(*live));
+
+    if (live == NULL)
+        must_memory(sizeof(*live));
+    live->server = server;
+    live->wake.run = on_wake;
+    return live;
+}
+
+struct live *live_free(struct live *live)
+{
+    struct subscription *next;
+
+    if (live == NULL)
+        return NULL;
+    MUST(live->peers == NULL);
+    /* A round whose answer nobody waits for any more. */
+    for (struct subscription *at = live->round; at != NULL; at = next) {
+        next = at->next_in_round;
+        subscription_free(at);
+    }
+    free(live);
+    return NULL;
+}
+
+void live_stop(struct live *live)
+{
+    struct peer *next;
+
+    for (struct peer *peer = live->peers; peer != NULL; peer = next) {
+        next = peer->next;
+        websocket_close(peer->websocket, WEBSOCKET_CLOSE_GOING_AWAY, STR("the daemon is stopping"));
+    }
+}
+
+void live_read_stats(const struct live *live, struct live_stats *ret_stats)
+{
+    *ret_stats = live->stats;
+}
