@@ -25,7 +25,7 @@
  * The run then has count - patched rows; there are none for PLANES. When every row is patched, the
  * form is CONSTANT without a mantissa.
  *
- * Stats are there from STATS_ROWS rows on; shorter columns are quickly read instead. CONSTANT needs
+ * Stats are there from COLUMN_STATS_ROWS rows on; shorter columns are quickly read instead. CONSTANT needs
  * none. First comes a byte of flags:
  *
  *     bit 0 RAW        min max first last sum increase, as 8-byte doubles, then as below from *
@@ -227,7 +227,7 @@ static void encode_run(struct column_encoder *encoder, const struct run_source *
                   &plan);
     form_write(source->form, patched, source->exponent, out);
     run_head_write(&plan, wide, out);
-    if (source->count >= STATS_ROWS)
+    if (source->count >= COLUMN_STATS_ROWS)
         encode_stats(encoder, source, &plan, wide, out, ret_stats);
     else
         stats_of_values(source->values, source->count, ret_stats);
@@ -262,7 +262,7 @@ static void encode_planes(struct column_encoder *encoder, const double *values, 
 
     stats_of_values(values, count, ret_stats);
     form_write(FORM_PLANES, false, PLANES_RAW, out);
-    if (count >= STATS_ROWS)
+    if (count >= COLUMN_STATS_ROWS)
         stats_write_raw(ret_stats, out);
     buf_clear(best);
     planes_make(values, count, false, encoder->planes);
@@ -509,7 +509,7 @@ enum err column_decode_range(struct str bytes, size_t count, size_t first, size_
             values[i] = value;
         return ERR_NONE;
     }
-    if (count >= STATS_ROWS)
+    if (count >= COLUMN_STATS_ROWS)
         TRY(head_stats_read(&head, &bytes, count, &unwanted, why));
     if (head.form == FORM_PLANES)
         return decode_planes(&head, bytes, count, first, n, values, why);
@@ -526,14 +526,14 @@ enum err column_stats_read(struct str bytes, size_t count, struct column_stats *
 {
     struct column_head head;
     struct str rest = bytes;
-    double values[STATS_ROWS];
+    double values[COLUMN_STATS_ROWS];
 
     TRY(head_read(&rest, count, &head, why));
     if (head.form == FORM_CONSTANT) {
         stats_of_constant(decimal_to(head.constant, head.exponent), count, ret_stats);
         return ERR_NONE;
     }
-    if (count >= STATS_ROWS)
+    if (count >= COLUMN_STATS_ROWS)
         return head_stats_read(&head, &rest, count, ret_stats, why);
     TRY(column_decode(bytes, count, values, why));
     stats_of_values(values, count, ret_stats);

@@ -25,10 +25,10 @@
 #define COLUMN_ABSENT_BITS UINT64_C(0x7ff8005ab5e27000)
 
 /* What a reader often needs instead of the rows. "Numbers" are the rows that are not NaN.
- * Without numbers all doubles here are NaN. `sum` is that of the exact decimals, rounded once,
- * where the column is decimal, and a compensated sum otherwise; infinities make it so, too.
- * `increase` is a counter's: the sum of all rises between neighbouring numbers, plus the value
- * itself where it fell (a reset), as Prometheus' increase() counts before extrapolating. */
+ * Without numbers all doubles here are NaN. `sum` is as if added without rounding, to within a last
+ * digit. `increase` is a counter's: the sum of all rises between neighbouring numbers, plus the
+ * value itself where it fell (a reset), as Prometheus' increase() counts before extrapolating. It
+ * is NaN, and resets_count 0, for what falls in more than one row of 16: that is no counter. */
 struct column_stats {
     uint32_t numbers_count; /* Rows that are not NaN. */
     uint32_t absent_count;  /* Rows that are COLUMN_ABSENT_BITS. */
@@ -46,7 +46,7 @@ enum column_effort {
     COLUMN_BEST,
 };
 
-/* Scratch memory, reusable for any number of columns (about 40 bytes a row of the longest). */
+/* Scratch memory, reusable for any number of columns (about 52 bytes a row of the longest). */
 struct column_encoder;
 struct column_encoder *column_encoder_new(void);
 struct column_encoder *column_encoder_free(struct column_encoder *encoder); /* Returns NULL. */
@@ -64,8 +64,10 @@ CHECKED enum err column_decode(struct str bytes, size_t count, double *values, s
 CHECKED enum err column_decode_range(struct str bytes, size_t count, size_t first, size_t n,
                                      double *values, struct why *why);
 
-/* The stats that the encoder saw. Reads at most the first COLUMN_HEAD_SIZE_MAX bytes: bytes may be
- * that prefix of a column. */
+/* The stats that the encoder saw. Columns of COLUMN_STATS_ROWS rows or more carry them at their
+ * start: bytes may then be just the first COLUMN_HEAD_SIZE_MAX. Shorter columns carry none and are
+ * decoded for it, which is as quick; bytes must then be the whole column. */
+#define COLUMN_STATS_ROWS    256
 #define COLUMN_HEAD_SIZE_MAX 96
 CHECKED enum err column_stats_read(struct str bytes, size_t count, struct column_stats *ret_stats,
                                    struct why *why);

@@ -5,9 +5,6 @@
 #pragma once
 #include "store/column.h"
 
-/* Columns of fewer rows carry no stats: reading the rows is as quick. */
-#define STATS_ROWS 256
-
 /* How the integers of a decimal column become numbers. */
 struct stats_scale {
     const int64_t *rows; /* For writing only. */
