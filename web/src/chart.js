@@ -16,36 +16,14 @@ import { colours } from './theme.js';
 const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 const AXIS_WIDTH_PX = 62;
 /* Steps of the time axis, so that even a narrow chart of five minutes has more than one label. */
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 const TIME_STEPS = [
-    1,
-    2,
-    5,
-    10,
-    15,
-    20,
-    30,
-    60,
-    120,
-   
-    300,
-    600,
-    900,
-    1200,
-    1800,
-    3600,
-    7200,
-    10800,
-    14400,
-    21600,
-    43200,
-    86400,
-    2 * 86400,
-    5 * 86400,
-    7 * 86400,
-    14 * 86400,
-    30 * 86400,
-    90 * 86400,
-    365 * 86400,
+    ...[1, 2, 5, 10, 15, 20, 30],
+    ...[1, 2, 5, 10, 15, 20, 30].map((count) => count * MINUTE),
+    ...[1, 2, 3, 4, 6, 12].map((count) => count * HOUR),
+    ...[1, 2, 5, 7, 14, 30, 90, 365].map((count) => count * DAY),
 ];
 const DASHES = [[], [6, 4], [2, 3]];
 
@@ -293,8 +271,10 @@ export class Chart {
     #pointAt(time) {
         const plot = this.#plot;
         if (!plot || !plot.data[0]?.length) return;
-        const inside = time !== null && time >= plot.scales.x.min && time <= plot.scales.x.max;
-        const left = inside ? plot.valToPos(time, 'x') : -10;
+        const { min, max } = plot.scales.x;
+        /* Another chart may be one point ahead of this one. */
+        const inside = time !== null && time >= min && time <= max + this.#step_ms / 1000;
+        const left = inside ? plot.valToPos(Math.min(time, max), 'x') : -10;
         plot.setCursor({ left, top: inside ? 0 : -10 }, false);
         this.#options.on_cursor?.(inside ? plot.cursor.idx : null);
     }

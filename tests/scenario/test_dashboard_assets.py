@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The dashboard's pure modules keep their promises, and its list of assets is complete."""
+"""The dashboard's list of assets is complete, and the page names nothing beside them."""
 
 import os
 import re
-import shutil
-import subprocess
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -16,15 +14,7 @@ def assets():
         return dict(line.split() for line in file if line.strip())
 
 
-class DashboardModulesTest(unittest.TestCase):
-    @unittest.skipUnless(shutil.which("node"), "no node here; apt install nodejs")
-    def test_the_unit_tests_of_the_modules_pass(self):
-        names = sorted(os.listdir(os.path.join(WEB, "test")))
-        tests = [os.path.join("test", name) for name in names]
-        done = subprocess.run(["node", "--test", *tests], cwd=WEB, capture_output=True, text=True,
-                              timeout=120, check=False)
-        self.assertEqual(done.returncode, 0, done.stdout[-4000:] + done.stderr[-2000:])
-
+class DashboardAssetsTest(unittest.TestCase):
     def test_every_file_of_the_page_is_listed(self):
         listed = set(assets().values())
         for folder in ("src", "src/pages", "style"):
