@@ -56,6 +56,7 @@ export class Chart {
     #view = { from: 0, to: 1 };
     #step_ms = 1000;
     #height;
+    #pointed = false;
     #stop_listening;
 
     /* options: { unit, stacked, min, max, colour_of(column, index), crosshair, on_zoom, on_reset,
@@ -65,7 +66,9 @@ export class Chart {
         this.#options = options;
         this.#height = options.height ?? 150;
         this.#stop_listening = options.crosshair.listen((time, source) => {
-            if (source !== this) this.#pointAt(time);
+            if (source === this) return;
+            this.#pointed = false;
+            this.#pointAt(time);
         });
     }
 
@@ -91,7 +94,7 @@ export class Chart {
         if (shape !== this.#shape || !this.#plot) this.#rebuild(width, shape);
         this.#plot.setData([times, ...this.#drawnValues(columns)], false);
         this.#plot.setScale('x', { min: view.from / 1000, max: view.to / 1000 });
-        if (this.#options.crosshair.time !== null) this.#pointAt(this.#options.crosshair.time);
+        if (!this.#pointed) this.#pointAt(this.#options.crosshair.time);
     }
 
     #drawnValues(columns) {
@@ -108,8 +111,7 @@ export class Chart {
         this.#host.replaceChildren();
         this.#shape = shape;
         this.#plot = new uPlot(this.#plotOptions(width), [[]], this.#host);
-        this.#hearTouch(this.#plot.over);
-        this.#plot.over.addEventListener('dblclick', () => this.#options.on_reset?.());
+        this.#hearPointer(this.#plot.over);
     }
 
     #plotOptions(width) {
@@ -260,11 +262,19 @@ export class Chart {
         this.#options.on_zoom?.({ from, to });
     }
 
+    /* uPlot also calls this when data moves under a resting cursor. Only the chart that is really
+     * pointed at may speak for all, or they would talk the crosshair away among themselves. */
     #moved(plot) {
+        if (!this.#pointed) return;
         const row = plot.cursor.left >= 0 ? plot.cursor.idx : null;
         this.#options.on_cursor?.(row);
-        const time = row === null || row === undefined ? null : (plot.data[0][row] ?? null);
-        this.#options.crosshair.publish(time, this);
+        this.#options.crosshair.publish(plot.data[0][row] ?? null, this);
+    }
+
+    #left() {
+        this.#pointed = false;
+        this.#options.on_cursor?.(null);
+        this.#options.crosshair.publish(null, this);
     }
 
     /* Moves this chart's line without telling the others. */
@@ -280,12 +290,17 @@ export class Chart {
     }
 
     /* A finger that moves sideways points; upwards it scrolls the page as everywhere. */
-    #hearTouch(over) {
-        const point = (event) => {
+    #hearPointer(over) {
+        const touch = (event) => {
             const box = over.getBoundingClientRect();
+            this.#pointed = true;
             this.#plot.setCursor({ left: event.touches[0].clientX - box.left, top: 0 });
         };
-        over.addEventListener('touchstart', point, { passive: true });
-        over.addEventListener('touchmove', point, { passive: true });
+        over.addEventListener('touchstart', touch, { passive: true });
+        over.addEventListener('touchmove', touch, { passive: true });
+        over.addEventListener('mouseenter', () => (this.#pointed = true));
+        over.addEventListener('mousemove', () => (this.#pointed = true));
+        over.addEventListener('mouseleave', () => this.#left());
+        over.addEventListener('dblclick', () => this.#options.on_reset?.());
     }
 }
