@@ -60,7 +60,7 @@ struct call {
     struct workers_job job;
     enum call_needs needs;
     enum err (*work)(struct call *call, struct why *why);
-    void *work_data;         /* The handler's, handed to its work. */
+    struct str shown_health; /* Of the overview: read on the loop, written by the work. */
     struct arena *arena;     /* Of this question; dies when it is answered. */
     struct store_view *view; /* What was committed when the work began; NULL: not asked for. */
     int64_t deadline_ns;     /* Monotonic. */

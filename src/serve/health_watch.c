@@ -209,6 +209,16 @@ void health_watch_answer(struct health_watch *watch, struct call *call)
     look(watch);
 }
 
+struct str health_watch_newest(const struct health_watch *watch, struct arena *arena)
+{
+    struct str copied = STR_NONE;
+
+    /* While a look is under way the body belongs to the worker. */
+    if (!watch->is_looking && watch->looked_ns != 0 && watch->err == ERR_NONE)
+        copied = arena_str(arena, buf_view(&watch->body));
+    return copied.data == NULL ? STR("null") : copied;
+}
+
 void route_health(struct call *call)
 {
     health_watch_answer(call->server->health, call);
