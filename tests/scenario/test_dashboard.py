@@ -246,6 +246,17 @@ class DashboardTest(unittest.TestCase):
         page.wait_for(f"!{panel('load')}.classList.contains('as-table')", 3)
         self.assertEqual(page.complaints(), [])
 
+    def test_a_hidden_series_stays_hidden_in_the_link(self):
+        page = self.open("#/home?range=5m")
+        self.wait_for_points(page, "load")
+        entry = f"[...{panel('load')}.querySelectorAll('.legend-entry')].find((entry) => "
+        one = f"{entry}entry.textContent.startsWith('1 min'))"
+        page.evaluate(f"{one}.click()")
+        page.wait_for(f"{one}.getAttribute('aria-pressed') === 'false'", 3)
+        other = self.open(page.evaluate("location.hash"))
+        self.wait_for_points(other, "load")
+        other.wait_for(f"{one}?.getAttribute('aria-pressed') === 'false'", 3)
+
     def test_the_crosshair_is_shared(self):
         page = self.open("#/home?range=5m")
         self.wait_for_points(page)

@@ -51,7 +51,7 @@ export class Legend {
                 class: 'legend-entry',
                 'aria-pressed': column.hidden ? 'false' : 'true',
                 title: column.hidden ? `Show ${column.name}` : `Hide ${column.name}`,
-                onclick: () => this.#on_toggle(column.key),
+                onclick: () => this.#on_toggle(column.name),
             },
             swatch,
             h('span', { class: 'legend-name' }, column.name),

@@ -31,7 +31,7 @@ export class Panel {
     #chart;
     #legend;
     #table;
-    #hidden = new Set();
+    #on_screen = false;
     #seen = false;
     #stale = true;
     #unseen_timer = null;
@@ -98,7 +98,7 @@ export class Panel {
         const { id, title, unit } = this.#spec;
         const heading = `${id}-title`;
         this.#table = new FrameTable({ title, unit });
-        this.#legend = new Legend({ unit, on_toggle: (key) => this.#toggleSeries(key) });
+        this.#legend = new Legend({ unit, on_toggle: (name) => this.#toggleSeries(name) });
         const parts = {
             canvas: h('div', {
                 class: 'chart',
@@ -171,10 +171,16 @@ export class Panel {
     }
 
     #watch() {
-        const seen = new IntersectionObserver(([entry]) => this.#sight(entry.isIntersecting), {
-            rootMargin: '150px',
-        });
-        seen.observe(this.element);
+        const sight = new IntersectionObserver(
+            ([entry]) => {
+                this.#on_screen = entry.isIntersecting;
+                this.#look();
+            },
+            { rootMargin: '150px' },
+        );
+        sight.observe(this.element);
+        const look = () => this.#look();
+        document.addEventListener('visibilitychange', look);
         const resized = new ResizeObserver(() => this.#resized());
         resized.observe(this.#parts.canvas);
         const repaint = () => {
@@ -183,7 +189,8 @@ export class Panel {
         };
         window.addEventListener('sonde-theme', repaint);
         this.#cleanups.push(
-            () => seen.disconnect(),
+            () => sight.disconnect(),
+            () => document.removeEventListener('visibilitychange', look),
             () => resized.disconnect(),
             () => window.removeEventListener('sonde-theme', repaint),
             this.#context.live.listen(({ type }) => type === 'reconnected' && this.refresh()),
@@ -191,7 +198,10 @@ export class Panel {
         this.showMode();
     }
 
-    #sight(visible) {
+    /* Seen means: on the screen, in a tab that somebody has in front. */
+    #look() {
+        const visible = this.#on_screen && !document.hidden;
+        if (visible === this.#seen) return;
         this.#seen = visible;
         clearTimeout(this.#unseen_timer);
         if (visible) {
@@ -227,10 +237,11 @@ export class Panel {
     #draw() {
         const { frame } = this.#feed;
         const derived = this.#spec.derive ? this.#spec.derive(frame.columns) : frame.columns;
+        const hidden = parseList(this.#context.store.params.hide);
         const { shown, total } = limitColumns(derived, this.#spec.limit ?? SERIES_MAX);
         const columns = shown.map((column) => ({
             ...column,
-            hidden: this.#hidden.has(column.key),
+            hidden: hidden.has(this.#hideWord(column.name)),
         }));
         this.#shown = { columns, total };
         this.#showState(columns);
@@ -325,9 +336,14 @@ export class Panel {
         onNextPaint(() => this.#parts.canvas.focus());
     }
 
-    #toggleSeries(key) {
-        if (!this.#hidden.delete(key)) this.#hidden.add(key);
-        onNextPaint(this.#paint);
+    /* In a list whose words are parted by commas, a name must not bring its own. */
+    #hideWord(name) {
+        return encodeURIComponent(`${this.#spec.id}.${name}`);
+    }
+
+    #toggleSeries(name) {
+        const { store } = this.#context;
+        store.adjust({ hide: toggleInList(store.params.hide, this.#hideWord(name)) });
     }
 
     #toggleTable() {
