@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of prometheus.WriteRequest that are read:
+ *
+ *   WriteRequest  { repeated TimeSeries timeseries = 1; repeated MetricMetadata metadata = 3; }
+ *   TimeSeries    { repeated Label labels = 1; repeated Sample samples = 2;
+ *                   repeated Exemplar exemplars = 3; repeated Histogram histograms = 4; }
+ *   Label         { string name = 1; string value = 2; }
+ *   Sample        { double value = 1; int64 timestamp = 2; }          milliseconds since 1970
+ *   MetricMetadata{ enum type = 1; string metric_family_name = 2; string help = 4; string unit = 5;
+ * }
+ *
+ * Senders write all labels, then all samples; so the labels are one run of bytes, which is the key
+ * of the memo. A message that mixes them is legal too: then the labels' bytes are put together
+ * first. */
+#include "codec/remote_write.h"
+
+#include "codec/protobuf.h"
+#include "codec/snappy.h"
+
+enum { METADATA_KINDS = 8, SERIES_LABELS = 1, SERIES_SAMPLES = 2 };
+
+struct decoder {
+    struct label_memo *memo;
+    struct batch *out;
+    struct remote_write_counts counts;
+    struct buf mixed; /* Labels of a series that does not keep them together. */
+    struct why *why;
+};
+
+static enum err broken(struct decoder *decoder, const char *what)
+{
+    return fail(decoder->why, ERR_INVALID, "series %llu of the WriteRequest: %s is broken",
+                (unsigned long long)decoder->counts.series + 1, what);
+}
+
+static enum err read_label(struct decoder *decoder, struct str bytes, struct label *ret_label)
+{
+    struct protobuf message = protobuf_of(bytes);
+    struct protobuf_field field;
+
+    *ret_label = (struct label){STR(""), STR("")};
+    while (protobuf_next(&message, &field)) {
+        if (field.wire != PROTOBUF_BYTES)
+            continue;
+        if (field.number == 1)
+            ret_label->name = field.bytes;
+        else if (field.number == 2)
+            ret_label->value = field.bytes;
+    }
+    if (message.broken)
+        return broken(decoder, "a label");
+    if (!str_is_utf8(ret_label->value))
+        return fail(decoder->why, ERR_INVALID, "the value of the label '%.*s' is not UTF-8",
+                    STR_ARG(ret_label->name));
+    return ERR_NONE;
+}
+
+static enum err read_labels(struct decoder *decoder, struct str raw,
+                            const struct labels **ret_labels)
+{
+    struct protobuf message = protobuf_of(raw);
+    struct label pairs[LABEL_COUNT_MAX];
+    struct protobuf_field field;
+    size_t count = 0;
+
+    while (protobuf_next(&message, &field)) {
+        if (count == LABEL_COUNT_MAX)
+            return fail(decoder->why, ERR_LIMIT, "a series has more than %d labels",
+                        LABEL_COUNT_MAX);
+        TRY(read_label(decoder, field.bytes, &pairs[count++]));
+    }
+    if (message.broken)
+        return broken(decoder, "its labels");
+    bool named = false;
+    for (size_t i = 0; i < count; i++)
+        named = named || (str_eq(pairs[i].name, LABEL_NAME) && pairs[i].value.size > 0);
+    if (!named)
+        return fail(decoder->why, ERR_INVALID, "a series has no label __name__");
+    return label_memo_put(decoder->memo, raw, pairs, count, ret_labels, decoder->why);
+}
+
+/* The bytes of all label fields: a view where they stand together, else put together. */
+static enum err find_labels(struct decoder *decoder, struct str series, struct str *ret_raw)
+{
+    struct protobuf message = protobuf_of(series);
+    struct protobuf_field field;
+    struct str raw = {series.data, 0};
+    bool mixed = false;
+
+    buf_clear(&decoder->mixed);
+    for (const uint8_t *start = message.at; protobuf_next(&message, &field); start = message.at) {
+        if (field.number != SERIES_LABELS || field.wire != PROTOBUF_BYTES)
+            continue;
+        struct str bytes = {(const char *)start, (size_t)(message.at - start)};
+        if (!mixed && bytes.data != raw.data + raw.size) {
+            mixed = true;
+            buf_str(&decoder->mixed, raw);
+        }
+        if (mixed)
+            buf_str(&decoder->mixed, bytes);
+        else
+            raw.size += bytes.size;
+    }
+    if (message.broken)
+        return broken(decoder, "it");
+    *ret_raw = mixed ? buf_view(&decoder->mixed) : raw;
+    return ERR_NONE;
+}
+
+static enum err read_sample(struct decoder *decoder, struct str bytes, const struct labels *labels)
+{
+    struct protobuf message = protobuf_of(bytes);
+    struct protobuf_field field;
+    double value = 0;
+    int64_t time_ms = 0;
+
+    while (protobuf_next(&message, &field)) {
+        if (field.number == 1 && field.wire == PROTOBUF_FIXED64)
+            value = protobuf_double(field.value);
+        else if (field.number == 2 && field.wire == PROTOBUF_VARINT)
+            time_ms = (int64_t)field.value;
+    }
+    if (message.broken)
+        return broken(decoder, "a sample");
+    decoder->counts.samples++;
+    return batch_sample(decoder->out, labels, time_ms, value, decoder->why);
+}
+
+static enum err read_series(struct decoder *decoder, struct str series)
+{
+    struct protobuf message = protobuf_of(series);
+    struct protobuf_field field;
+    struct str raw;
+
+    TRY(find_labels(decoder, series, &raw));
+    const struct labels *labels = label_memo_get(decoder->memo, raw);
+    if (labels == NULL)
+        TRY(read_labels(decoder, raw, &labels));
+    /* Usually the labels stand first: step over them at once. */
+    if (raw.data == series.data)
+        message.at += raw.size;
+    while (protobuf_next(&message, &field)) {
+        if (field.number == SERIES_SAMPLES && field.wire == PROTOBUF_BYTES)
+            TRY(read_sample(decoder, field.bytes, labels));
+        decoder->counts.exemplars_ignored += field.number == 3;
+        decoder->counts.histograms_ignored += field.number == 4;
+    }
+    decoder->counts.series++;
+    return ERR_NONE;
+}
+
+static enum err read_metadata(struct decoder *decoder, struct str bytes)
+{
+    static const enum metric_kind kinds[METADATA_KINDS] = {
+        METRIC_UNKNOWN,   METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM,
+        METRIC_HISTOGRAM, METRIC_SUMMARY, METRIC_GAUGE, METRIC_GAUGE,
+    };
+    struct protobuf message = protobuf_of(bytes);
+    struct protobuf_field field;
+    struct metric_info info = {.name = STR(""), .help = STR(""), .unit = STR("")};
+
+    while (protobuf_next(&message, &field)) {
+        if (field.number == 1 && field.wire == PROTOBUF_VARINT)
+            info.kind = field.value < METADATA_KINDS ? kinds[field.value] : METRIC_UNKNOWN;
+        else if (field.number == 2 && field.wire == PROTOBUF_BYTES)
+            info.name = field.bytes;
+        else if (field.number == 4 && field.wire == PROTOBUF_BYTES)
+            info.help = field.bytes;
+        else if (field.number == 5 && field.wire == PROTOBUF_BYTES)
+            info.unit = field.bytes;
+    }
+    if (message.broken)
+        return fail(decoder->why, ERR_INVALID, "a description in the WriteRequest is broken");
+    return info.name.size == 0 ? ERR_NONE : batch_info(decoder->out, &info, decoder->why);
+}
+
+static enum err read_request(struct decoder *decoder, struct str bytes)
+{
+    struct protobuf message = protobuf_of(bytes);
+    struct protobuf_field field;
+
+    while (protobuf_next(&message, &field)) {
+        if (field.number == 1 && field.wire == PROTOBUF_BYTES)
+            TRY(read_series(decoder, field.bytes));
+        else if (field.number == 3 && field.wire == PROTOBUF_BYTES)
+            TRY(read_metadata(decoder, field.bytes));
+    }
+    if (message.broken)
+        return fail(decoder->why, ERR_INVALID, "this is no WriteRequest: broken after series %llu",
+                    (unsigned long long)decoder->counts.series);
+    return ERR_NONE;
+}
+
+enum err remote_write_decode(struct str message, struct label_memo *memo, struct batch *out,
+                             struct remote_write_counts *ret_counts, struct why *why)
+{
+    struct decoder decoder = {.memo = memo, .out = out, .why = why};
+
+    batch_hold(out, label_memo_begin(memo));
+    enum err err = message.size == 0 ? ERR_NONE : read_request(&decoder, message);
+    buf_done(&decoder.mixed);
+    if (err == ERR_NONE)
+        *ret_counts = decoder.counts;
+    return err;
+}
+
+enum err remote_write_read(struct str packed, size_t limit_bytes, struct label_memo *memo,
+                           struct batch *out, struct remote_write_counts *ret_counts,
+                           struct why *why)
+{
+    struct buf message CLEANUP(buf_done) = {0};
+
+    TRY(snappy_unpack(packed, limit_bytes, &message, why));
+    return remote_write_decode(buf_view(&message), memo, out, ret_counts, why);
+}
