@@ -5,6 +5,8 @@
  * Every call takes an AbortSignal: who changes the question takes the old one back. Errors are
  * ApiError with a sentence for the person, and where the daemon says so a hint and a position. */
 
+import { noteServerTime } from './clock.js';
+
 const IN_FLIGHT_MAX = 4;
 
 export class ApiError extends Error {
@@ -59,6 +61,7 @@ async function request(path, { signal, method = 'GET', body } = {}) {
     await takeTurn(signal);
     try {
         const response = await send(path, { signal, method, body });
+        noteServerTime(Date.parse(response.headers.get('date')));
         const json = await response.json().catch((error) => {
             if (isAbort(error)) throw error;
             return null;

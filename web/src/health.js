@@ -5,12 +5,11 @@
  * HealthWatch is one for the page; HealthView shows it on Home. The daemon's findings come
  * sorted, worst first, and are shown unchanged: the judgement is its, not the page's. */
 import { health, isAbort } from './api.js';
-import { noteServerTime, serverNow } from './clock.js';
+import { serverNow } from './clock.js';
 import { h, icon, withCode } from './dom.js';
 import { formatSince } from './format.js';
 
 const PERIOD_MS = 5000;
-const SINCE_KEY = 'sonde.well_since';
 
 const LOOKS = {
     critical: { icon: 'stop', word: 'Critical' },
@@ -21,12 +20,9 @@ const LOOKS = {
 export class HealthWatch {
     #listeners = new Set();
     #timer = null;
-    #watched_since = serverNow();
 
     report = null;
     error = null;
-    /* Since when all is well: { ms, watched } - watched: only since this page began to look. */
-    since = null;
 
     start() {
         document.addEventListener('visibilitychange', () => !document.hidden && this.#ask());
@@ -42,30 +38,13 @@ export class HealthWatch {
         clearTimeout(this.#timer);
         try {
             this.report = await health({ signal: AbortSignal.timeout(10000) });
-            noteServerTime(this.report.checked_at_ms);
             this.error = null;
-            this.#noteSince();
         } catch (error) {
             if (!isAbort(error)) this.error = error;
         }
         for (const listener of this.#listeners) listener();
         clearTimeout(this.#timer);
         if (!document.hidden) this.#timer = setTimeout(() => void this.#ask(), PERIOD_MS);
-    }
-
-    #noteSince() {
-        if (this.report.findings.length > 0) {
-            this.since = null;
-            sessionStorage.setItem(SINCE_KEY, 'trouble');
-            return;
-        }
-        if (this.report.since_ms) this.since = { ms: this.report.since_ms, watched: false };
-        if (this.since) return;
-        const kept = sessionStorage.getItem(SINCE_KEY);
-        if (kept === 'trouble') this.since = { ms: this.report.checked_at_ms, watched: false };
-        else if (Number(kept) > 0) this.since = { ms: Number(kept), watched: true };
-        else this.since = { ms: this.#watched_since, watched: true };
-        sessionStorage.setItem(SINCE_KEY, String(this.since.ms));
     }
 }
 
@@ -89,15 +68,16 @@ export class HealthView {
     }
 
     show() {
-        const { report, error, since } = this.#watch;
+        const { report, error } = this.#watch;
         /* Numbers in a sentence may change each time; only then is it said (and read out) anew. */
-        const shape = JSON.stringify([error?.message, report?.findings, since]);
+        const shape = JSON.stringify([error?.message, report?.findings, report?.status_since_ms]);
         if (shape === this.#shape) return;
         this.#shape = shape;
         if (error) this.element.replaceChildren(this.#unknown(error));
         else if (!report)
             this.element.replaceChildren(h('p', { class: 'health-wait' }, 'Checking…'));
-        else if (report.findings.length === 0) this.element.replaceChildren(this.#well(since));
+        else if (report.findings.length === 0)
+            this.element.replaceChildren(this.#well(report.status_since_ms));
         else
             this.element.replaceChildren(
                 ...report.findings.map((finding) => this.#finding(finding)),
@@ -105,10 +85,8 @@ export class HealthView {
     }
 
     #well(since) {
-        const time = formatSince(since.ms, serverNow());
-        const text = since.watched
-            ? `Nothing wrong found since ${time}, when this page began to watch.`
-            : `Nothing wrong found since ${time}.`;
+        const text =
+            since > 0 ? `Nothing wrong found since ${formatSince(since, serverNow())}.` : '';
         return h(
             'article',
             { class: 'finding finding-ok' },
