@@ -235,7 +235,7 @@ void connection_close(struct connection *connection);
 size_t connection_read(struct connection *connection);
 /* Reads into room of the caller's, for bodies; as connection_read. */
 size_t connection_read_into(struct connection *connection, char *data, size_t size);
-bool connection_ensure_chunk(struct connection *connection); /* False: no room to read into. */
+bool connection_ensure_chunk(struct connection *connection);   /* False: no room to read into. */
 bool connection_has_room(const struct connection *connection); /* Could it be read into? */
 void connection_release_chunk(struct connection *connection);
 static inline struct str connection_input(const struct connection *connection)

@@ -36,6 +36,7 @@ struct websocket {
     int64_t pinged_ns; /* 0: not since we heard of the peer. */
     int64_t close_ns;  /* When we began to close, or 0. */
     bool was_full;
+    bool broken; /* The peer's frames made no sense; say goodbye. */
 };
 
 /* ---- Handshake. ---- */
@@ -294,7 +295,7 @@ static void go_on(struct connection *connection)
                 (!wslay_event_get_read_enabled(websocket->context) ||
                  (wslay_event_get_close_received(websocket->context) &&
                   wslay_event_get_close_sent(websocket->context)));
-    if (done || connection->eof)
+    if (done || websocket->broken || connection->eof)
         connection->closing = connection->linger_after = true;
     if (!connection_flush(connection) || connection->protocol != &connection_websocket)
         return;
@@ -315,8 +316,7 @@ static void feed(struct connection *connection)
         must_memory(CHUNK_BYTES);
     /* After a close frame, or one that breaks the rules, nothing more is read. */
     connection->in_start = connection->in_end = 0;
-    if (result != 0)
-        connection_close(connection);
+    websocket->broken = result != 0;
 }
 
 static void websocket_readable(struct connection *connection)
