@@ -1,109 +1,98 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quantile - a mergeable summary that answers any quantile within a stated relative error.
+/* quantile - how numbers are distributed, in little memory, mergeable without loss.
  *
- * Values fall into buckets whose bounds grow by gamma = (1 + e) / (1 - e), so a bucket's middle is
- * within e of everything in it (Masson, Rim, Lee: "DDSketch", VLDB 2019). The bucket of a value is
- * found from its exponent and a cubic in its mantissa instead of a logarithm, which costs 1 % more
- * buckets. Negative values have buckets of their own; magnitudes below QUANTILE_ZERO count as zero.
+ * Any quantile of what was added comes back within a stated relative error, 1 % by default. Merging
+ * sketches is exact: the merged one is the sketch of all numbers together, whatever the order.
+ * Numbers are counted in buckets of equal ratio (quantile_key.h); negative ones in a mirror of
+ * them, and zero, with everything nearer to it than 2.3e-308, for itself. NaN and infinities are
+ * not counted.
  *
- * At most QUANTILE_OCTAVES_MAX doublings of each sign are kept: past that the lowest magnitudes are
- * folded together, so high quantiles keep their error and `collapsed` tells that low ones may
- * not. No duration and no size comes near it.
- *
- * One thread at a time. `struct quantile` may be embedded; quantile_init first. */
+ * Memory is bounded: when a side spans more buckets than allowed, those nearest to zero are
+ * collapsed into one. Then quantiles up to quantile_collapsed() ranks from zero are only known to
+ * be no farther from zero than told. One thread at a time. */
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/str.h"
+#include "sketch/quantile_key.h"
 
-#define QUANTILE_ERROR_DEFAULT 0.01
-#define QUANTILE_ERROR_MIN     0.001
-#define QUANTILE_ERROR_MAX     0.1
-#define QUANTILE_OCTAVES_MAX   58 /* 2,030 buckets at 1 %. */
-#define QUANTILE_ZERO          1e-12
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-/* A run of buckets: index `first` is counts[0]. */
-struct quantile_side {
-    uint64_t *counts;
-    int32_t first;
-    int32_t count;    /* Buckets in use. */
-    int32_t capacity; /* Buckets allocated. */
-};
+struct quantile;
 
-struct quantile {
-    double error;
-    double multiplier;   /* Buckets per octave, before the mantissa's cubic. */
-    int32_t buckets_max; /* Of each side. */
-    struct quantile_side positive;
-    struct quantile_side negative; /* By magnitude. */
-    uint64_t zero_count;
+/* Buckets on either side of zero: 2,048 of precision 0 span 58 octaves, 1 ns to 9 years. */
+#define QUANTILE_BUCKETS_DEFAULT 2048
+#define QUANTILE_BUCKETS_MAX     65536
+
+/* precision as in quantile_key.h, 0 for 1 %. buckets_max 0: the default. */
+struct quantile *quantile_new(unsigned precision, uint32_t buckets_max);
+struct quantile *quantile_free(struct quantile *sketch); /* Always returns NULL. */
+void quantile_freep(struct quantile **sketch);           /* For CLEANUP. */
+void quantile_clear(struct quantile *sketch);            /* Keeps the memory. */
+
+void quantile_add(struct quantile *sketch, double value);
+void quantile_add_many(struct quantile *sketch, double value, uint64_t count);
+/* count numbers spread evenly over [lower, upper], or evenly over its logarithm where both ends
+ * are positive or both negative and `by_ratio` is set. */
+void quantile_add_range(struct quantile *sketch, double lower, double upper, bool by_ratio,
+                        uint64_t count);
+/* Adds all of `from`. The result has the coarser of both precisions. */
+void quantile_merge(struct quantile *sketch, const struct quantile *from);
+/* Sums of what was added by ranges are guesses; whoever knows the truth sets it. */
+void quantile_set_sum(struct quantile *sketch, double sum);
+void quantile_set_extremes(struct quantile *sketch, double min, double max);
+
+uint64_t quantile_count(const struct quantile *sketch);
+double quantile_sum(const struct quantile *sketch);
+double quantile_min(const struct quantile *sketch); /* NaN when empty, as are max and mean. */
+double quantile_max(const struct quantile *sketch);
+double quantile_mean(const struct quantile *sketch);
+unsigned quantile_precision(const struct quantile *sketch);
+uint64_t quantile_collapsed(const struct quantile *sketch);
+
+/* The value of rank floor(q * (count - 1)) in sorted order; q is clamped to 0 … 1. NaN if empty. */
+double quantile_at(const struct quantile *sketch, double q);
+/* About how many numbers are <= bound; half-filled buckets count in proportion. */
+double quantile_count_below(const struct quantile *sketch, double bound);
+
+/* The buckets from the lowest values to the highest, only those with something in them. */
+struct quantile_bucket {
+    double lower, upper; /* Both 0 for the zero bucket. */
     uint64_t count;
-    double sum;
-    double min; /* +infinity when empty. */
-    double max; /* -infinity when empty. */
-    bool collapsed;
 };
+struct quantile_walk {
+    int side;    /* 0 negative, 1 zero, 2 positive, 3 over. */
+    size_t next; /* Within the side. */
+};
+#define QUANTILE_WALK_INIT ((struct quantile_walk){0, 0})
+bool quantile_next(const struct quantile *sketch, struct quantile_walk *walk,
+                   struct quantile_bucket *ret_bucket);
 
-/* 7 / (10 ln gamma) for an error: see quantile_index. */
-double quantile_multiplier(double error);
+/* Compact bytes with a version; layout at the top of quantile_bytes.c. */
+void quantile_write(const struct quantile *sketch, struct buf *out);
+/* bytes is exactly one sketch. ERR_CORRUPT; ERR_UNSUPPORTED: of a newer version. */
+CHECKED enum err quantile_read(struct str bytes, struct quantile **ret_sketch, struct why *why);
 
-/* The bucket of a positive, normal value: floor(multiplier × (exponent + cubic(mantissa))). The
- * cubic of DDSketch, s (10/7 + s (-3/5 + s 6/35)), runs from 0 to 1 and is never flatter against
- * log2 than 10/7 ln 2, which the multiplier makes up for. */
-static inline int32_t quantile_index(double multiplier, double value)
-{
-    uint64_t bits;
-    double mantissa;
-
-    memcpy(&bits, &value, sizeof(bits));
-    double exponent = (double)((int32_t)(bits >> 52) - 1023);
-    bits = (bits & UINT64_C(0x000FFFFFFFFFFFFF)) | UINT64_C(0x3FF0000000000000);
-    memcpy(&mantissa, &bits, sizeof(mantissa));
-    double s = mantissa - 1;
-    double place = multiplier * (exponent + s * (10.0 / 7 + s * (-3.0 / 5 + s * (6.0 / 35))));
-    int32_t index = (int32_t)place;
-    return index - (place < index);
-}
-
-/* The value that stands for a bucket: within error of all that fall into it. */
-double quantile_bucket_value(double error, int32_t index);
-
-/* error from QUANTILE_ERROR_MIN to QUANTILE_ERROR_MAX. */
-void quantile_init(struct quantile *quantile, double error);
-void quantile_done(struct quantile *quantile);
-void quantile_clear(struct quantile *quantile); /* Keeps memory and error. */
-
-/* NaN and infinities are not observations: they are ignored. */
-void quantile_add(struct quantile *quantile, double value);
-void quantile_add_count(struct quantile *quantile, double value, uint64_t count);
-
-/* Counts of bucket `index` found elsewhere with the same error (libsonde's recorder). Does not
- * touch sum, min and max: quantile_add_totals does. */
-void quantile_add_bucket(struct quantile *quantile, int32_t index, uint64_t count);
-void quantile_add_totals(struct quantile *quantile, double sum, double min, double max);
-
-/* ERR_INVALID: the errors differ. `from` stays as it is. */
-CHECKED enum err quantile_merge(struct quantile *into, const struct quantile *from,
-                                struct why *why);
-
-/* The value at rank q × (count - 1), q from 0 to 1, clamped to [min, max]; NAN when empty. */
-double quantile_get(const struct quantile *quantile, double q);
-/* Share of observations that are at most value, 0 … 1; NAN when empty. */
-double quantile_rank(const struct quantile *quantile, double value);
-
-/* Bytes: see the head of quantile.c. Equal sketches give equal bytes. */
-void quantile_write(const struct quantile *quantile, struct buf *out);
-/* Initialises *ret_quantile. ERR_CORRUPT: the bytes are no sketch; nothing is kept. */
-CHECKED enum err quantile_read(struct str bytes, struct quantile *ret_quantile, struct why *why);
-
-/* An OpenTelemetry exponential histogram: bucket i of base 2^(2^-scale) covers
- * (base^(offset + i), base^(offset + i + 1)]; each goes in at its geometric middle, so its own
- * width adds to the error. scale from -10 to 20. */
-struct exponential_buckets {
+/* OpenTelemetry's exponential histogram, one side: counts[i] numbers are in
+ * (base^(offset + i), base^(offset + i + 1)], base = 2^(2^-scale), scale -10 … 20. */
+struct quantile_exponential {
+    int32_t scale;
     int32_t offset;
     const uint64_t *counts;
-    size_t count;
+    size_t counts_size;
 };
-CHECKED enum err quantile_add_exponential(struct quantile *quantile, int32_t scale,
-                                          const struct exponential_buckets *positive,
-                                          const struct exponential_buckets *negative,
-                                          uint64_t zero_count, struct why *why);
+/* Adds that side, negative or positive. ERR_INVALID: the scale or an index is out of bounds. */
+CHECKED enum err quantile_add_exponential(struct quantile *sketch, bool negative,
+                                          const struct quantile_exponential *side,
+                                          struct why *why);
+/* The index of the exponential bucket that |value|, normal and not zero, falls into. */
+int32_t quantile_exponential_index(double value, int32_t scale);
+
+/* Explicit buckets, as Prometheus' and OpenTelemetry's histograms have them: counts[i] numbers in
+ * (bounds[i-1], bounds[i]], not cumulative, with one count more than bounds; bounds rise. Numbers
+ * are taken as spread evenly, those of the open ends as close to their bound as min and max (NaN:
+ * unknown) allow. */
+void quantile_add_explicit(struct quantile *sketch, const double *bounds, size_t bounds_count,
+                           const uint64_t *counts, double min, double max);
