@@ -4,6 +4,8 @@
 
 #include "query/promql_functions.h"
 
+#include "base/nearest.h"
+
 #include <stdio.h>
 
 static bool is_vector(const struct node *node)
@@ -203,56 +205,27 @@ enum err check_call(struct parser *parser, const struct node *node)
 
 /* --- the nearest name --- */
 
-enum { NAME_SIZE_MAX = 40 };
-
-/* Edits between two names, letter by letter. */
-static size_t distance(struct str a, struct str b)
-{
-    size_t row[NAME_SIZE_MAX + 1];
-
-    if (a.size > NAME_SIZE_MAX || b.size > NAME_SIZE_MAX)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= b.size; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= a.size; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b.size; j++) {
-            size_t above = row[j];
-            size_t best = diagonal + (a.data[i - 1] == b.data[j - 1] ? 0 : 1);
-            if (above + 1 < best)
-                best = above + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-            diagonal = above;
-        }
-    }
-    return row[b.size];
-}
-
 static const char *const aggregate_names[] = {
 #define ROW(NAME, name, parameter) name,
 #include "query/promql_aggregates.def"
 #undef ROW
 };
 
-static const char *nearest_name(struct str name)
+/* Of equally near names the first offered wins: one that the word begins, then functions. */
+static struct str nearest_name(struct str name)
 {
-    size_t best_distance = name.size / 3 + 1;
-    const char *best = NULL;
+    struct nearest nearest = nearest_begin(name);
     size_t count;
     const struct function_row *rows = function_rows(&count);
 
-    for (size_t i = 0; i < count + ARRAY_COUNT(aggregate_names); i++) {
-        const char *candidate = i < count ? rows[i].name : aggregate_names[i - count];
-        size_t edits = distance(name, str_of(candidate));
-        if (edits <= best_distance) {
-            best_distance = edits == 0 ? 0 : edits - 1;
-            best = candidate;
-        }
-    }
-    return best;
+    for (size_t i = 0; i < count; i++)
+        if (str_starts(str_of(rows[i].name), name))
+            nearest_offer(&nearest, str_of(rows[i].name));
+    for (size_t i = 0; i < count; i++)
+        nearest_offer(&nearest, str_of(rows[i].name));
+    for (size_t i = 0; i < ARRAY_COUNT(aggregate_names); i++)
+        nearest_offer(&nearest, str_of(aggregate_names[i]));
+    return nearest_found(&nearest);
 }
 
 enum err check_unknown_function(struct parser *parser, const struct token *name)
@@ -263,8 +236,8 @@ enum err check_unknown_function(struct parser *parser, const struct token *name)
         shown.size = 60;
     enum err err = promql_fail(parser->text, name->start, parser->why,
                                "unknown function with name \"%.*s\"", STR_ARG(shown));
-    const char *nearest = nearest_name(name->text);
-    if (nearest != NULL)
-        hint(parser->why, "did you mean %s()?", nearest);
+    struct str nearest = nearest_name(name->text);
+    if (nearest.data != NULL)
+        hint(parser->why, "did you mean %.*s()?", STR_ARG(nearest));
     return err;
 }

@@ -513,6 +513,14 @@ static enum err run(struct eval *eval, const struct grid *grid, struct promql_re
     return ERR_NONE;
 }
 
+/* Far from the ends of int64_t, so that offsets and ranges, bounded alike, cannot overflow. */
+#define TIME_MS_MAX INT64_C(9000000000000000)
+
+static bool time_is_valid(int64_t time_ms)
+{
+    return time_ms >= -TIME_MS_MAX && time_ms <= TIME_MS_MAX;
+}
+
 static enum err evaluate(const struct promql_expression *expression,
                          const struct promql_query *query, bool is_range,
                          struct promql_result *ret_result, struct why *why)
@@ -562,6 +570,8 @@ enum err promql_eval_instant(const struct promql_expression *expression,
 {
     struct promql_query instant = *query;
 
+    if (!time_is_valid(query->start_ms))
+        return fail(why, ERR_INVALID, "the time is out of range");
     instant.end_ms = instant.start_ms;
     instant.step_ms = 0;
     return evaluate(expression, &instant, false, ret_result, why);
@@ -573,6 +583,9 @@ enum err promql_eval_range(const struct promql_expression *expression,
 {
     enum promql_type type = expression->root->type;
 
+    if (!time_is_valid(query->start_ms) || !time_is_valid(query->end_ms) ||
+        query->step_ms > TIME_MS_MAX)
+        return fail(why, ERR_INVALID, "the start, the end or the step is out of range");
     if (query->step_ms <= 0)
         return fail(why, ERR_INVALID,
                     "zero or negative query resolution step widths are not "

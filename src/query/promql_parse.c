@@ -372,7 +372,11 @@ static enum err parse_aggregate(struct parser *parser, const struct aggregate_ro
                            "wrong number of arguments for aggregate expression provided, expected "
                            "%d, got more",
                            row->parameter == PROMQL_NONE ? 1 : 2);
-    TRY(parser_expect(parser, TOKEN_RIGHT_PAREN, "aggregation", "\")\""));
+    if (!parser_accept(parser, TOKEN_RIGHT_PAREN)) {
+        (void)parser_unexpected(parser, "aggregation", "\")\""); /* Returned below. */
+        hint(parser->why, "is a closing ) missing for %s( ?", row->name);
+        return ERR_INVALID;
+    }
     if (!has_grouping)
         TRY(grouping(parser, &aggregate, &has_grouping));
     TRY(parser_node(parser, NODE_AGGREGATE, PROMQL_VECTOR, name->start, &node));

@@ -315,6 +315,14 @@ static bool depends_on_time(const struct node *node)
     return false;
 }
 
+/* @ start() and @ end() depend on the time of asking. */
+static bool pin_moment(struct moment *moment, int64_t time_ms)
+{
+    if (moment->at == AT_NONE)
+        *moment = (struct moment){AT_TIME, time_ms, moment->offset};
+    return moment->at == AT_TIME;
+}
+
 /* Puts @ on every selector and outermost subquery that has none; false when a function's value
  * depends on the time of asking anyway. */
 static bool pin(struct node *node, int64_t time_ms)
@@ -323,17 +331,9 @@ static bool pin(struct node *node, int64_t time_ms)
 
     switch (node->kind) {
     case NODE_SELECTOR:
-        if (node->selector.moment.at == AT_NONE) {
-            node->selector.moment.at = AT_TIME;
-            node->selector.moment.at_ms = time_ms;
-        }
-        return true;
+        return pin_moment(&node->selector.moment, time_ms);
     case NODE_SUBQUERY:
-        if (node->subquery.moment.at == AT_NONE) {
-            node->subquery.moment.at = AT_TIME;
-            node->subquery.moment.at_ms = time_ms;
-        }
-        return true;
+        return pin_moment(&node->subquery.moment, time_ms);
     case NODE_CALL:
         for (size_t i = 0; i < node->call.arguments_count; i++)
             pinned = pin((struct node *)node->call.arguments[i], time_ms) && pinned;
