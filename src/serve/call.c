@@ -163,7 +163,7 @@ void call_fail(struct call *call, enum err err, const struct why *why)
 
 /* ---- On a worker, and back. ---- */
 
-static void work_run(struct workers_job *job)
+static void work_run(struct job *job)
 {
     struct call *call = CONTAINER_OF(job, struct call, job);
     struct server *server = call->server;
@@ -191,7 +191,7 @@ static void work_run(struct workers_job *job)
                               (uint64_t)(clock_monotonic_ns() - began_ns), memory_order_relaxed);
 }
 
-static void work_done(struct workers_job *job)
+static void work_done(struct job *job)
 {
     struct call *call = CONTAINER_OF(job, struct call, job);
     struct server *server = call->server;
@@ -235,9 +235,10 @@ void call_work(struct call *call, enum call_needs needs,
         refuse(call, &why);
         return;
     }
-    call->job = (struct workers_job){.run = work_run, .done = work_done};
-    if (workers_submit(server->options.workers, &call->job, server->options.loop, &why) !=
-        ERR_NONE) {
+    call->job = (struct job){.run = work_run, .done = work_done};
+    call->err = ERR_CLOSED; /* The answer when the workers end before the call's turn. */
+    if (workers_submit(server->options.workers, &call->job) != ERR_NONE) {
+        (void)fail(&why, ERR_BUSY, "too much work is waiting");
         refuse(call, &why);
         return;
     }

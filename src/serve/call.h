@@ -57,7 +57,7 @@ struct call {
     struct answer answer;
 
     /* Of call_work. */
-    struct workers_job job;
+    struct job job;
     enum call_needs needs;
     enum err (*work)(struct call *call, struct why *why);
     struct str shown_health; /* Of the overview: read on the loop, written by the work. */

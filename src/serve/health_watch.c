@@ -24,7 +24,7 @@ struct health_watch {
     struct server *server;
     void *state; /* Of the analysis; lent to the job under way. */
     struct loop_timer timer;
-    struct workers_job job;
+    struct job job;
     bool is_looking;
 
     /* What the job makes. */
@@ -91,7 +91,7 @@ static void write_look(struct health_watch *watch, int64_t now_ms)
 
 /* On a worker. The sources' own failures are not series, so they are not judged here: a source that
  * fails ends its series, and /api/v1/status names it. */
-static void look_run(struct workers_job *job)
+static void look_run(struct job *job)
 {
     struct health_watch *watch = CONTAINER_OF(job, struct health_watch, job);
     CLEANUP(store_view_releasep) struct store_view *view = NULL;
@@ -137,7 +137,7 @@ static void answer_waiting(struct health_watch *watch)
 
 static void look_again(struct loop_timer *timer);
 
-static void look_done(struct workers_job *job)
+static void look_done(struct job *job)
 {
     struct health_watch *watch = CONTAINER_OF(job, struct health_watch, job);
 
@@ -154,11 +154,13 @@ static void look(struct health_watch *watch)
     if (watch->is_looking)
         return;
     watch->is_looking = true;
-    watch->job = (struct workers_job){.run = look_run, .done = look_done};
-    watch->err = workers_submit(watch->server->options.workers, &watch->job,
-                                watch->server->options.loop, &watch->why);
-    if (watch->err != ERR_NONE)
-        look_done(&watch->job);
+    watch->job = (struct job){.run = look_run, .done = look_done};
+    watch->err = fail(&watch->why, ERR_CLOSED, "the daemon is stopping");
+    enum err err = workers_submit(watch->server->options.workers, &watch->job);
+    if (err == ERR_NONE)
+        return;
+    watch->err = fail(&watch->why, err, "too much work is waiting");
+    look_done(&watch->job);
 }
 
 static void look_again(struct loop_timer *timer)

@@ -10,6 +10,8 @@
 #include "codec/json_tree.h"
 #include "hub/hub.h"
 #include "model/batch.h"
+#include "serve/push_pool.h"
+#include "sources/push.h"
 
 #include <math.h>
 
@@ -220,4 +222,68 @@ static enum err work_push(struct call *call, struct why *why)
 void route_performance_push(struct call *call)
 {
     call_work(call, CALL_NEEDS_ARENA, work_push);
+}
+
+/* ---- Prometheus' text and remote write. ---- */
+
+static struct push_options push_options(const struct call *call)
+{
+    return (struct push_options){
+        .tenant = call->identity.tenant,
+        .limit_bytes = call->server->limits.body_bytes_max,
+    };
+}
+
+static enum err work_import(struct call *call, struct why *why)
+{
+    const struct push_options options = push_options(call);
+    struct push *push = push_pool_take(call->server->pushes, call->identity.tenant, "text");
+    struct batch *batch = NULL;
+
+    enum err err =
+        push_text(push, exchange_body(call->exchange),
+                  exchange_header(call->exchange, STR("content-type")), &options, &batch, why);
+    push_pool_give(call->server->pushes, push);
+    TRY(err);
+    ingest_hand_over(call, &batch, INGEST_EMPTY);
+    return ERR_NONE;
+}
+
+void route_import_prometheus(struct call *call)
+{
+    call_work(call, CALL_NEEDS_ARENA, work_import);
+}
+
+static enum err work_remote_write(struct call *call, struct why *why)
+{
+    const struct push_options options = push_options(call);
+    struct push *push = push_pool_take(call->server->pushes, call->identity.tenant, "remote_write");
+    struct batch *batch = NULL;
+
+    enum err err = push_remote_write(push, exchange_body(call->exchange), &options, &batch, why);
+    push_pool_give(call->server->pushes, push);
+    TRY(err);
+    ingest_hand_over(call, &batch, INGEST_REMOTE);
+    return ERR_NONE;
+}
+
+/* Content-Encoding is snappy, always, and part of the protocol: what else is sent is refused here
+ * because the body comes as it is. */
+void route_remote_write(struct call *call)
+{
+    struct str coding = exchange_header(call->exchange, STR("content-encoding"));
+    struct str type = exchange_header(call->exchange, STR("content-type"));
+    struct why why = WHY_INIT;
+
+    if (coding.size > 0 && !str_eq_nocase(coding, STR("snappy"))) {
+        (void)fail(&why, ERR_INVALID, "Content-Encoding is %.*s", STR_ARG(coding));
+        hint(&why, "remote write 1.0 is always compressed with snappy");
+    } else if (str_find_str(type, STR("io.prometheus.write.v2")) >= 0) {
+        (void)fail(&why, ERR_INVALID, "remote write 2.0 is not spoken here");
+        hint(&why, "set protobuf_message: prometheus.WriteRequest in the sender");
+    } else {
+        call_work(call, CALL_NEEDS_ARENA, work_remote_write);
+        return;
+    }
+    call_fail(call, ERR_INVALID, &why);
 }

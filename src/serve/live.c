@@ -69,7 +69,7 @@ struct live {
     struct loop_task wake;
 
     /* The round under way. */
-    struct workers_job job;
+    struct job job;
     bool in_round;
     bool is_again;
     int64_t round_ms;
@@ -481,7 +481,7 @@ static void ask(struct live *live, struct subscription *subscription, struct sto
 }
 
 /* On a worker. Subscriptions of one tenant stand together often enough to keep the view. */
-static void round_run(struct workers_job *job)
+static void round_run(struct job *job)
 {
     struct live *live = CONTAINER_OF(job, struct live, job);
     CLEANUP(store_view_releasep) struct store_view *view = NULL;
@@ -506,7 +506,7 @@ static void round_run(struct workers_job *job)
     arena_free(arena);
 }
 
-static void round_done(struct workers_job *job)
+static void round_done(struct job *job)
 {
     struct live *live = CONTAINER_OF(job, struct live, job);
     struct subscription *next;
@@ -514,10 +514,13 @@ static void round_done(struct workers_job *job)
     for (struct subscription *at = live->round; at != NULL; at = next) {
         next = at->next_in_round;
         at->in_round = false;
-        if (at->peer == NULL)
+        if (at->peer == NULL) {
             subscription_free(at);
-        else if (at->message.size > 0)
+            continue;
+        }
+        if (at->message.size > 0)
             send(at->peer, &at->message);
+        buf_clear(&at->message);
     }
     live->round = NULL;
     live->in_round = false;
@@ -549,7 +552,6 @@ static void begin_round(struct live *live)
 {
     int64_t now_ms = clock_now_ms();
     int64_t newest_ms = atomic_load(&live->newest_ms);
-    struct why why = WHY_INIT;
 
     live->is_again = live->in_round;
     if (live->in_round || newest_ms == 0)
@@ -560,9 +562,8 @@ static void begin_round(struct live *live)
         return;
     live->in_round = true;
     live->stats.rounds++;
-    live->job = (struct workers_job){.run = round_run, .done = round_done};
-    if (workers_submit(live->server->options.workers, &live->job, live->server->options.loop,
-                       &why) != ERR_NONE)
+    live->job = (struct job){.run = round_run, .done = round_done};
+    if (workers_submit(live->server->options.workers, &live->job) != ERR_NONE)
         round_done(&live->job); /* Too busy: this round's points are left out. */
 }
 

@@ -12,6 +12,7 @@
 #include "serve/health_watch.h"
 #include "serve/live.h"
 #include "serve/openapi.h"
+#include "serve/push_pool.h"
 #include "serve/server_priv.h"
 
 #include "base/clock.h"
@@ -195,6 +196,7 @@ static void copy_stats(struct loop_timer *timer)
     http_server_stats(server->http, &stats);
     pthread_mutex_lock(&server->stats_lock);
     server->http_stats = stats;
+    live_read_stats(server->live, &server->live_stats);
     pthread_mutex_unlock(&server->stats_lock);
     loop_timer_start(server->options.loop, timer,
                      loop_now_ns(server->options.loop) + STATS_PERIOD_NS, copy_stats);
@@ -205,6 +207,8 @@ static void take_options(struct server *server, const struct server_options *opt
     struct server_options *own = &server->options;
 
     *own = *options;
+    server->limits = options->limits == NULL ? http_limits_default : *options->limits;
+    own->limits = &server->limits;
     if (own->query_timeout_ms == 0)
         own->query_timeout_ms = defaults.query_timeout_ms;
     if (own->query_memory_bytes == 0)
@@ -223,13 +227,14 @@ static enum err open_parts(struct server *server, const struct server_options *o
         .loop = options->loop,
         .handler = &handler,
         .self = server,
-        .limits = options->limits,
+        .limits = server->options.limits,
     };
 
     TRY(auth_new(&options->auth, &server->auth, why));
     router_init(&server->router);
     openapi_write(&server->openapi);
     server->live = live_new(server);
+    server->pushes = push_pool_new();
     server->health = health_watch_new(server);
     server->http = http_server_new(&http);
     copy_stats(&server->stats_timer);
@@ -265,6 +270,7 @@ struct server *server_close(struct server *server)
     loop_timer_stop(server->options.loop, &server->stats_timer);
     server->http = http_server_free(server->http); /* Ends live streams as well. */
     server->live = live_free(server->live);
+    server->pushes = push_pool_free(server->pushes);
     server->health = health_watch_free(server->health);
     router_done(&server->router);
     buf_done(&server->openapi);

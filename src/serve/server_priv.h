@@ -6,13 +6,14 @@
 #include "io/http_server.h"
 #include "io/loop.h"
 #include "serve/call.h"
+#include "serve/live.h"
 #include "serve/server.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 struct health_watch;
-struct live;
+struct push_pool;
 
 #define SERVER_MAGIC UINT32_C(0x73727672)
 #define CALL_MAGIC   UINT32_C(0x63616c6c)
@@ -31,10 +32,12 @@ struct server_counters {
 struct server {
     uint32_t magic;
     struct server_options options;
+    struct http_limits limits; /* What options.limits points to. */
     struct http_server *http;
     struct auth *auth;
     struct router router;
     struct live *live;
+    struct push_pool *pushes;
     struct health_watch *health;
     struct buf openapi; /* Written once, at the start. */
     bool is_ready;
@@ -44,6 +47,7 @@ struct server {
     uint32_t questions_open; /* Of call_work: waiting or worked on. */
     struct server_counters counters;
     struct loop_timer stats_timer;
-    pthread_mutex_t stats_lock; /* Guards http_stats, the copy for server_self. */
+    pthread_mutex_t stats_lock; /* Guards the two copies for server_self. */
     struct http_stats http_stats;
+    struct live_stats live_stats;
 };
