@@ -233,12 +233,21 @@ class Page:
         question = f"((value) => value instanceof Node ? true : value)({expression})"
         end = time.monotonic() + seconds * PATIENCE
         while True:
-            value = self.evaluate(question)
+            value = self._evaluate_unless_navigating(question)
             if value:
                 return value
             if time.monotonic() > end:
                 raise AssertionError(f"not within {seconds * PATIENCE} s: {what or expression}")
             time.sleep(0.05)
+
+    def _evaluate_unless_navigating(self, expression):
+        """As evaluate, but None while one document gives way to the next."""
+        try:
+            return self.evaluate(expression)
+        except BrowserError as error:
+            if any(word in str(error) for word in ("navigated", "context", "destroyed")):
+                return None
+            raise
 
     def press(self, key, modifiers=0):
         """One key, as a person would press it; letters also type themselves."""
