@@ -19,7 +19,7 @@
 /* The bounds of a document. Bytes are the caller's to bound. */
 enum {
     NODE_DEPTH_MAX = 64,
-    NODE_COUNT_MAX = 200000,
+    NODE_COUNT_MAX = 4000000,
 };
 
 enum node_kind {

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening, bottom-up; closing is the same list backwards:
+ *
+ *     config ► loop (signals) ► workers ► store ► hub ► sources ► tls ► server ► listen
+ *
+ * Then things start to move: the hub's writer, the sampler, and at last /readyz.
+ *
+ * Ending has an order too. The server stops first, so that whoever waits for an answer gets it
+ * while hub and store still work; then the sampler, so that nothing new comes; then the hub commits
+ * what waits; and the store seals. A second signal skips the waiting. */
+#include "cli/daemon.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/port_owner.h"
+#include "cli/service.h"
+#include "hub/hub.h"
+#include "hub/self.h"
+#include "io/http_server.h"
+#include "io/loop.h"
+#include "io/tls.h"
+#include "io/workers.h"
+#include "serve/server.h"
+#include "sources/sources.h"
+#include "store/store.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+
+#define DRAIN_NS (5 * CLOCK_NS_PER_S) /* For what is in flight when a signal comes. */
+
+enum {
+    DAEMON_MAGIC = 0x64616d6e,
+    TOKENS_BYTES_MAX = 1 << 20,
+    ARENA_BYTES_MAX = 4 << 20,
+};
+
+struct daemon {
+    uint32_t magic;
+    struct config *config;
+    struct config *(*reload)(void *self);
+    void *reload_self;
+
+    struct loop *loop;
+    struct workers *workers;
+    struct store *store;
+    struct hub *hub;
+    struct sources *sources;
+    struct tls_server *tls;
+    struct server *server;
+    struct arena *arena; /* Texts of options that the objects borrow. */
+
+    char url[300];
+    bool stopping;
+    struct loop_timer watchdog;
+    int64_t watchdog_ns;
+};
+
+/* The store as a sink: hub is no floor that the store sees, so the table is made here. */
+static const struct sink_ops store_sink = {
+    .name = "store",
+    .accept = store_accept,
+    .commit = store_commit,
+    .tick = store_tick,
+    .durable = true,
+};
+
+/* ---- Store. ---- */
+
+static void store_notice(void *self, const char *sentence)
+{
+    (void)self;
+    log_line(LOG_WARNING, "store", "%s", sentence);
+}
+
+static enum err open_store(struct daemon *daemon, struct why *why)
+{
+    const struct options *options = daemon->config->options;
+    struct store_options store = store_options_default;
+
+    store.path = config_data_path(daemon->config);
+    store.out_of_order_ms = options_ms(options, SETTING_STORE_OUT_OF_ORDER);
+    store.retention_raw_ms = options_ms(options, SETTING_RETENTION_RAW);
+    store.retention_minute_ms = options_ms(options, SETTING_RETENTION_MINUTE);
+    store.retention_hour_ms = options_ms(options, SETTING_RETENTION_HOUR);
+    store.size_bytes_max = (uint64_t)options_i64(options, SETTING_RETENTION_SIZE);
+    store.free_bytes_min = (uint64_t)options_i64(options, SETTING_STORE_FREE_MIN);
+    store.series_per_metric_max = (uint32_t)options_i64(options, SETTING_STORE_METRIC_SERIES_MAX);
+    store.series_per_tenant_max = (uint32_t)options_i64(options, SETTING_STORE_SERIES_MAX);
+    store.notice = store_notice;
+    return store_open(&store, &daemon->store, why);
+}
+
+/* ---- Hub and sources. ---- */
+
+static void make_hub(struct daemon *daemon)
+{
+    const struct options *options = daemon->config->options;
+    struct hub_limits limits = hub_limits_default;
+
+    limits.labels_per_series_max = (uint32_t)options_i64(options, SETTING_INGEST_LABELS_MAX);
+    limits.label_value_bytes_max = (uint32_t)options_i64(options, SETTING_INGEST_LABEL_VALUE_MAX);
+    limits.future_ms_max = options_ms(options, SETTING_INGEST_FUTURE_MAX);
+    limits.sampling_ratio = options_double(options, SETTING_SAMPLING_RATIO);
+    daemon->hub = hub_new(&limits);
+    hub_add_sink(daemon->hub, &store_sink, daemon->store);
+}
+
+/* The list's items end in NUL, so they serve as C strings. */
+static const char *const *names_off(struct daemon *daemon)
+{
+    const struct str *items;
+    size_t count = options_list(daemon->config->options, SETTING_COLLECT_OFF, &items);
+    const char **names = ARENA_ARRAY(daemon->arena, count + 1, const char *);
+
+    MUST(names != NULL);
+    for (size_t i = 0; i < count; i++)
+        names[i] = items[i].data;
+    return names;
+}
+
+static enum err open_sources(struct daemon *daemon, struct why *why)
+{
+    const struct options *options = daemon->config->options;
+    const struct sources_options sources = {
+        .period_ms = options_ms(options, SETTING_COLLECT_PERIOD),
+        .instance = options_cstr(options, SETTING_COLLECT_INSTANCE),
+        .job = options_cstr(options, SETTING_COLLECT_JOB),
+        .disabled = names_off(daemon),
+        .textfile_folder = options_cstr(options, SETTING_COLLECT_TEXTFILES),
+        .cgroups_max = (size_t)options_i64(options, SETTING_COLLECT_CGROUPS_MAX),
+        .groups_max = (size_t)options_i64(options, SETTING_COLLECT_GROUPS_MAX),
+    };
+
+    return sources_open(&sources, daemon->hub, &daemon->sources, why);
+}
+
+/* ---- Server. ---- */
+
+static enum err open_tls(struct daemon *daemon, struct why *why)
+{
+    const struct options *options = daemon->config->options;
+
+    if (!options_is_set(options, SETTING_TLS_CERTIFICATE))
+        return ERR_NONE;
+    return tls_server_open(options_cstr(options, SETTING_TLS_CERTIFICATE),
+                           options_cstr(options, SETTING_TLS_KEY), &daemon->tls, why);
+}
+
+static enum err read_tokens(struct daemon *daemon, struct auth_options *auth, struct why *why)
+{
+    const struct options *options = daemon->config->options;
+    const char *path = options_cstr(options, SETTING_TOKEN_FILE);
+    struct buf text CLEANUP(buf_done) = {0};
+    struct auth_token *tokens = NULL;
+    size_t count = 0;
+
+    if (path != NULL) {
+        TRY(file_read(path, TOKENS_BYTES_MAX, &text, why));
+        TRY(auth_read_tokens(buf_view(&text), path, daemon->arena, &tokens, &count, why));
+    }
+    struct auth_token *all = ARENA_ARRAY(daemon->arena, count + 1, struct auth_token);
+    if (all == NULL)
+        return arena_spent(daemon->arena, "the tokens", why);
+    for (size_t i = 0; i < count; i++)
+        all[i] = tokens[i];
+    if (options_is_set(options, SETTING_TOKEN))
+        all[count++] = (struct auth_token){
+            .token = options_text(options, SETTING_TOKEN),
+            .role = ROLE_ADMIN,
+        };
+    auth->tokens = all;
+    auth->tokens_count = count;
+    return ERR_NONE;
+}
+
+static enum err open_server(struct daemon *daemon, struct why *why)
+{
+    const struct options *options = daemon->config->options;
+    struct http_limits limits = http_limits_default;
+    struct server_options server = {
+        .loop = daemon->loop,
+        .workers = daemon->workers,
+        .store = daemon->store,
+        .hub = daemon->hub,
+        .sources = daemon->sources,
+        .limits = &limits,
+        .profile = options_text(options, SETTING_PROFILE),
+        .data_path = options_text(options, SETTING_DATA),
+        .query_timeout_ms = options_ms(options, SETTING_QUERY_TIMEOUT),
+        .query_memory_bytes = (size_t)options_i64(options, SETTING_QUERY_MEMORY),
+        .queries_max = (uint32_t)options_i64(options, SETTING_QUERY_CONCURRENT),
+        .live_max = (uint32_t)options_i64(options, SETTING_LIVE_MAX),
+    };
+
+    limits.body_bytes_max = (size_t)options_i64(options, SETTING_HTTP_BODY_MAX);
+    limits.connections_max = (size_t)options_i64(options, SETTING_HTTP_CONNECTIONS_MAX);
+    limits.connections_per_peer_max =
+        (size_t)options_i64(options, SETTING_HTTP_CONNECTIONS_PER_PEER);
+    limits.head_ns_max = options_ms(options, SETTING_HTTP_HEADER_TIMEOUT) * CLOCK_NS_PER_MS;
+    limits.request_ns_max = options_ms(options, SETTING_HTTP_REQUEST_TIMEOUT) * CLOCK_NS_PER_MS;
+    limits.idle_ns_max = options_ms(options, SETTING_HTTP_IDLE_TIMEOUT) * CLOCK_NS_PER_MS;
+    server.auth.loopback_needs_token = options_bool(options, SETTING_LOOPBACK_NEEDS_TOKEN);
+    server.auth.open = options_bool(options, SETTING_OPEN_TO_ALL);
+    server.auth.hosts_count = options_list(options, SETTING_HOSTS, &server.auth.hosts);
+    TRY(read_tokens(daemon, &server.auth, why));
+    TRY(server_open(&server, &daemon->server, why));
+    hub_add_sink(daemon->hub, &server_live_sink, daemon->server);
+    return ERR_NONE;
+}
+
+/* Names the process that has the port, and the way out. */
+static void explain_port(const struct daemon *daemon, struct str address, struct why *why)
+{
+    char name[PORT_OWNER_NAME_BYTES];
+    size_t colon = address.size;
+    int64_t port;
+    pid_t pid;
+
+    while (colon > 0 && address.data[colon - 1] != ':')
+        colon--;
+    if (!str_to_i64((struct str){address.data + colon, address.size - colon}, &port) ||
+        !port_owner_find((uint16_t)port, &pid, name))
+        return;
+    (void)fail(why, ERR_EXISTS, "%.*s is in use by %s (process %d)", STR_ARG(address), name,
+               (int)pid);
+    if (strcmp(name, "sonde") == 0)
+        hint(why,
+             "a sonde is running already: open it in the browser, stop it (kill %d), or choose "
+             "another port with --listen",
+             (int)pid);
+    else
+        hint(why, "stop it, or choose another port, as in: sonde serve --listen 127.0.0.1:%d",
+             (int)port + 1);
+}
+
+static void make_url(struct daemon *daemon, struct str address, uint16_t port)
+{
+    size_t colon = address.size;
+
+    while (colon > 0 && address.data[colon - 1] != ':')
+        colon--;
+    struct str host = {address.data, colon == 0 ? 0 : colon - 1};
+    if (host.size == 0 || str_eq(host, STR("0.0.0.0")) || str_eq(host, STR("[::]")))
+        host = STR("127.0.0.1");
+    (void)snprintf(daemon->url, sizeof(daemon->url), "%s://%.*s:%u",
+                   daemon->tls == NULL ? "http" : "https", STR_ARG(host), port);
+}
+
+static enum err start_listening(struct daemon *daemon, struct why *why)
+{
+    struct str address = options_text(daemon->config->options, SETTING_LISTEN);
+    uint16_t port;
+    enum err err = server_listen(daemon->server, address, daemon->tls, &port, why);
+
+    if (err == ERR_EXISTS)
+        explain_port(daemon, address, why);
+    if (err != ERR_NONE)
+        return err;
+    make_url(daemon, address, port);
+    return ERR_NONE;
+}
+
+/* ---- Signals. ---- */
+
+static void drained(void *self)
+{
+    struct daemon *daemon = self;
+
+    MUST_BE(daemon, DAEMON_MAGIC);
+    loop_stop(daemon->loop);
+}
+
+static void on_stop(void *self, int signal_number)
+{
+    struct daemon *daemon = self;
+
+    MUST_BE(daemon, DAEMON_MAGIC);
+    if (daemon->stopping) {
+        log_line(LOG_WARNING, "daemon", "a second signal: not waiting for what is in flight");
+        loop_stop(daemon->loop);
+        return;
+    }
+    daemon->stopping = true;
+    service_notify("STOPPING=1");
+    log_line(LOG_INFO, "daemon", "%s: finishing what is in flight",
+             signal_number == SIGINT ? "SIGINT" : "SIGTERM");
+    server_set_ready(daemon->server, false);
+    server_stop(daemon->server, clock_monotonic_ns() + DRAIN_NS, drained, daemon);
+}
+
+static bool same_value(const struct config *one, const struct config *two, size_t setting)
+{
+    struct buf a CLEANUP(buf_done) = {0};
+    struct buf b CLEANUP(buf_done) = {0};
+
+    options_write(one->options, setting, &a);
+    options_write(two->options, setting, &b);
+    return str_eq(buf_view(&a), buf_view(&b));
+}
+
+/* Takes over what can change while running, and says what cannot. */
+static void take_over(struct daemon *daemon, const struct config *fresh)
+{
+    size_t changed = 0;
+
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        if ((setting_rows[i].flags & OPTION_SECRET) != 0 || same_value(daemon->config, fresh, i))
+            continue;
+        changed++;
+        if ((setting_rows[i].flags & OPTION_LIVE) == 0)
+            log_line(LOG_WARNING, "daemon", "%s has changed; it takes effect at the next start",
+                     setting_rows[i].name);
+        else
+            log_line(LOG_INFO, "daemon", "%s has changed", setting_rows[i].name);
+    }
+    log_setup((enum log_level)options_i64(fresh->options, SETTING_LOG_LEVEL),
+              options_i64(daemon->config->options, SETTING_LOG_FORMAT) == 1);
+    if (changed == 0)
+        log_line(LOG_INFO, "daemon", "the configuration is as it was");
+}
+
+static void on_reload(void *self, int signal_number)
+{
+    struct daemon *daemon = self;
+    struct why why = WHY_INIT;
+    char state[80];
+
+    (void)signal_number;
+    MUST_BE(daemon, DAEMON_MAGIC);
+    (void)snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
+                   (long long)(clock_monotonic_ns() / CLOCK_NS_PER_US));
+    service_notify(state);
+    if (daemon->tls != NULL && tls_server_reload(daemon->tls, &why) != ERR_NONE)
+        log_why(LOG_ERROR, "daemon", &why);
+    struct config *fresh = daemon->reload(daemon->reload_self);
+    if (config_check(fresh, &why) != ERR_NONE) {
+        log_why(LOG_ERROR, "daemon", &why);
+        log_line(LOG_ERROR, "daemon", "the configuration stays as it was");
+    } else {
+        take_over(daemon, fresh);
+    }
+    config_free(fresh);
+    service_notify("READY=1");
+}
+
+static void on_watchdog(struct loop_timer *timer)
+{
+    struct daemon *daemon = CONTAINER_OF(timer, struct daemon, watchdog);
+
+    service_notify("WATCHDOG=1");
+    loop_timer_start(daemon->loop, timer, loop_now_ns(daemon->loop) + daemon->watchdog_ns,
+                     on_watchdog);
+}
+
+/* ---- Life. ---- */
+
+static enum err open_loop(struct daemon *daemon, struct why *why)
+{
+    TRY(loop_open(&(struct loop_options){0}, &daemon->loop, why));
+    TRY(loop_signal(daemon->loop, SIGTERM, on_stop, daemon, why));
+    TRY(loop_signal(daemon->loop, SIGINT, on_stop, daemon, why));
+    return loop_signal(daemon->loop, SIGHUP, on_reload, daemon, why);
+}
+
+static enum err open_workers(struct daemon *daemon, struct why *why)
+{
+    const struct workers_options options = {
+        .loop = daemon->loop,
+        .threads = (size_t)options_i64(daemon->config->options, SETTING_WORKERS),
+    };
+
+    return workers_open(&options, &daemon->workers, why);
+}
+
+static enum err open_all(struct daemon *daemon, struct why *why)
+{
+    TRY(open_loop(daemon, why));
+    TRY(open_workers(daemon, why));
+    TRY(open_store(daemon, why));
+    make_hub(daemon);
+    TRY(open_sources(daemon, why));
+    TRY(open_tls(daemon, why));
+    TRY(open_server(daemon, why));
+    TRY(start_listening(daemon, why));
+    TRY(hub_start(daemon->hub, why));
+    TRY(sources_start(daemon->sources, why));
+    return ERR_NONE;
+}
+
+enum err daemon_open(struct daemon_options *options, struct daemon **ret_daemon, struct why *why)
+{
+    struct daemon *daemon = calloc(1, sizeof(*daemon));
+
+    if (daemon == NULL)
+        must_memory(sizeof(*daemon));
+    daemon->magic = DAEMON_MAGIC;
+    daemon->config = TAKE(options->config);
+    daemon->reload = options->reload;
+    daemon->reload_self = options->reload_self;
+    daemon->arena = arena_new(ARENA_BYTES_MAX);
+    enum err err = open_all(daemon, why);
+    if (err != ERR_NONE) {
+        daemon_close(daemon);
+        return err;
+    }
+    *ret_daemon = daemon;
+    return ERR_NONE;
+}
+
+enum err daemon_run(struct daemon *daemon, struct why *why)
+{
+    /* Threads of the other objects are named by them; this is what ps and /proc show for ours. */
+    (void)prctl(PR_SET_NAME, "sonde-loop"); /* Cannot fail for a short name. */
+    daemon->watchdog_ns = service_watchdog_ns();
+    if (daemon->watchdog_ns > 0)
+        on_watchdog(&daemon->watchdog);
+    server_set_ready(daemon->server, true);
+    service_notify("READY=1");
+    return loop_run(daemon->loop, why);
+}
+
+struct daemon *daemon_close(struct daemon *daemon)
+{
+    if (daemon == NULL)
+        return NULL;
+    MUST_BE(daemon, DAEMON_MAGIC);
+    if (daemon->loop != NULL)
+        loop_timer_stop(daemon->loop, &daemon->watchdog);
+    if (daemon->sources != NULL)
+        sources_stop(daemon->sources);
+    if (daemon->hub != NULL)
+        hub_stop(daemon->hub);
+    daemon->workers = workers_close(daemon->workers);
+    daemon->server = server_close(daemon->server);
+    daemon->tls = tls_server_close(daemon->tls);
+    daemon->sources = sources_close(daemon->sources);
+    daemon->hub = hub_free(daemon->hub);
+    daemon->store = store_close(daemon->store);
+    daemon->loop = daemon->loop == NULL ? NULL : loop_close(daemon->loop);
+    daemon->arena = arena_free(daemon->arena);
+    daemon->config = config_free(daemon->config);
+    daemon->magic = 0;
+    free(daemon);
+    return NULL;
+}
+
+const char *daemon_url(const struct daemon *daemon)
+{
+    return daemon->url;
+}
