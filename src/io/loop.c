@@ -378,7 +378,7 @@ void loop_defer(struct loop *loop, struct loop_task *task)
 }
 
 /* Takes the whole inbox and runs it in the order of arrival. */
-static void run_inbox(struct loop *loop)
+void loop_run_inbox(struct loop *loop)
 {
     struct loop_task *task = atomic_exchange_explicit(&loop->inbox, NULL, memory_order_acquire);
     struct loop_task *ordered = NULL;
@@ -406,7 +406,7 @@ static void woken(struct loop_watch *watch, uint32_t events)
     /* Before taking the inbox: a task pushed after the exchange writes the eventfd again. */
     while (read(watch->fd, &count, sizeof(count)) < 0 && errno == EINTR) {
     }
-    run_inbox(loop);
+    loop_run_inbox(loop);
 }
 
 static struct post *post_take(struct loop *loop)
@@ -577,7 +577,7 @@ struct loop *loop_close(struct loop *loop)
     MUST_BE(loop, LOOP_MAGIC);
     while (atomic_load_explicit(&loop->inbox, memory_order_acquire) != NULL ||
            loop->deferred != NULL) {
-        run_inbox(loop);
+        loop_run_inbox(loop);
         run_deferred(loop);
     }
     close_watch(loop, &loop->signals);
@@ -594,9 +594,11 @@ struct loop *loop_close(struct loop *loop)
     return NULL;
 }
 
-void loop_stats(const struct loop *loop, struct loop_stats *ret_stats)
+void loop_stats(struct loop *loop, struct loop_stats *ret_stats)
 {
     *ret_stats = loop->stats;
+    pthread_mutex_lock(&loop->posts_lock);
     ret_stats->posts_refused = loop->posts_refused;
+    pthread_mutex_unlock(&loop->posts_lock);
     ret_stats->timers_running = loop->heap_count;
 }

@@ -92,6 +92,9 @@ struct loop_task {
  * the caller until then. Cannot fail, so it is the way for answers that must arrive. */
 void loop_send(struct loop *loop, struct loop_task *task);
 
+/* Loop thread. Runs now what other threads have sent, for those who must not close before. */
+void loop_run_inbox(struct loop *loop);
+
 /* Loop thread. Runs the task at the end of this round, before waiting again. */
 void loop_defer(struct loop *loop, struct loop_task *task);
 
@@ -116,4 +119,4 @@ struct loop_stats {
     size_t timers_running;
 };
 
-void loop_stats(const struct loop *loop, struct loop_stats *ret_stats); /* Loop thread. */
+void loop_stats(struct loop *loop, struct loop_stats *ret_stats); /* Loop thread. */
