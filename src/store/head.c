@@ -137,6 +137,8 @@ struct group *head_add_group(struct head *head, uint32_t *ret_number)
 
     if (group == NULL)
         return NULL;
+    group->first_day = group->roster_day = INT32_MAX;
+    group->last_day = INT32_MIN;
     *ret_number = paged_count(head->groups);
     paged_publish(head->groups);
     return group;
@@ -315,6 +317,16 @@ size_t head_collect(const struct head *head, uint32_t number, int32_t day, struc
         filled += series[filled].count > 0;
     }
     return filled;
+}
+
+bool head_has_rows(const struct head *head, uint32_t number, int32_t day)
+{
+    for (const struct chunk *chunk = chunk_first(head_group(head, number)); chunk != NULL;
+         chunk = chunk_next(chunk)) {
+        if (chunk->day == day && chunk_sealed(chunk) == EPOCH_OPEN)
+            return true;
+    }
+    return false;
 }
 
 static void remember_sealed(struct head *head, struct chunk *chunk)

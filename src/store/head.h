@@ -19,8 +19,8 @@ struct group {
     uint32_t spill;                /* Group that takes the next series when this one is full; 0. */
     uint8_t used;                  /* Slots taken. */
     bool dirty;                    /* Its labels are not in the catalog yet. */
-    int32_t first_day;             /* Days that it may have rows of, as the catalog knows them. */
-    int32_t last_day;
+    _Atomic int32_t first_day;     /* Days that it may have blocks of, as the catalog knows. */
+    _Atomic int32_t last_day;
     int32_t roster_day;            /* Day file that last got its roster, and of how many series. */
     uint8_t roster_used;
     uint32_t tracks[GROUP_SERIES]; /* Numbers in the index. */
@@ -64,6 +64,8 @@ bool head_find(const struct head *head, uint32_t id, int32_t day, int64_t time_m
  * series[0 .. return), in memory of arena (NULL budget is not expected: MUST). */
 size_t head_collect(const struct head *head, uint32_t group, int32_t day, struct arena *arena,
                     struct block_series series[GROUP_SERIES]);
+/* Writer. Whether head_collect would find anything. */
+bool head_has_rows(const struct head *head, uint32_t group, int32_t day);
 /* Writer. The collected rows of all groups and that day are in blocks now. */
 void head_sealed(struct head *head, int32_t day);
 /* Writer. Frees what readers have left. */

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading ranges: group by group, so that each block is fetched once for all of its series.
+ *
+ * The usual series has its rows in blocks that follow one another and then in the head; its values
+ * are decoded straight into the answer, and its times are those of its neighbours, built once and
+ * shared. A series with absent rows, or with rows that overlap or came late, gets times of its own,
+ * sorted, of equal times the first kept. */
+#include "store/view_priv.h"
+
+#include <stdlib.h>
+
+struct reading {
+    struct view *view;
+    const struct read_request *request;
+    struct arena *arena; /* Of the answer. */
+    struct fetch fetch;
+    struct head_row *head_rows; /* Scratch. */
+    size_t head_room;
+    size_t head_count;
+    /* Times built last, and what they were built from. */
+    const int64_t *times;
+    size_t times_count;
+    uint8_t *times_from; /* Per fetched block, its column of times; UINT8_MAX: not in it. */
+    size_t times_head;   /* How many of the last came from the head. */
+};
+
+/* The part of a block that one series brings. */
+struct stretch {
+    const int64_t *times;
+    size_t first;
+    size_t count;
+};
+
+static enum err out_of_arena(const struct reading *reading, struct why *why)
+{
+    return arena_spent(reading->arena, "the samples of an answer", why);
+}
+
+static enum err find_span(struct reading *reading, struct fetched *item, unsigned slot,
+                          struct stretch *ret_span, struct why *why)
+{
+    uint32_t rows = block_rows(&item->block, slot);
+
+    *ret_span = (struct stretch){0};
+    if (rows == 0)
+        return ERR_NONE;
+    TRY(fetch_times(&reading->fetch, item, slot, &ret_span->times, why));
+    ret_span->first = times_lower(ret_span->times, rows, reading->request->from_ms);
+    size_t end = rows;
+    if (reading->request->to_ms < ret_span->times[rows - 1])
+        end = times_lower(ret_span->times, rows, reading->request->to_ms + 1);
+    ret_span->count = end > ret_span->first ? end - ret_span->first : 0;
+    return ERR_NONE;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct head_row *left = a;
+    const struct head_row *right = b;
+
+    return left->time_ms < right->time_ms ? -1 : left->time_ms > right->time_ms;
+}
+
+/* The head's rows of the series, sorted. */
+static void read_head(struct reading *reading, uint32_t id)
+{
+    const struct head *head = &reading->view->tenant->head;
+    size_t room = head_count(head, &reading->view->epoch, id);
+    bool sorted = true;
+
+    if (room > reading->head_room) {
+        free(reading->head_rows);
+        reading->head_room = room * 2;
+        reading->head_rows = calloc(reading->head_room, sizeof(*reading->head_rows));
+        if (reading->head_rows == NULL)
+            must_memory(reading->head_room * sizeof(*reading->head_rows));
+    }
+    reading->head_count = room == 0 ? 0
+                                    : head_read(head, &reading->view->epoch, id,
+                                                reading->request->from_ms,
+                                                reading->request->to_ms, reading->head_rows, room);
+    for (size_t i = 1; i < reading->head_count && sorted; i++)
+        sorted = reading->head_rows[i - 1].time_ms <= reading->head_rows[i].time_ms;
+    if (!sorted)
+        qsort(reading->head_rows, reading->head_count, sizeof(*reading->head_rows), by_time);
+}
+
+static unsigned field_of(const struct block *block, enum field field)
+{
+    return block->field_count == 1 ? 0 : (unsigned)field;
+}
+
+/* One series being put together. */
+struct assembly {
+    uint32_t id;
+    struct stretch *spans; /* Per fetched block. */
+    size_t rows;        /* Of blocks, then of the head. */
+    double *values;
+    struct str *sketches; /* NULL where there are none. */
+    bool plain; /* Blocks and head follow one another without overlap, nothing is absent. */
+};
+
+static enum err find_spans(struct reading *reading, struct assembly *assembly, struct why *why)
+{
+    int64_t last_ms = INT64_MIN;
+
+    assembly->plain = true;
+    for (size_t i = 0; i < reading->fetch.count; i++) {
+        struct stretch *span = &assembly->spans[i];
+        TRY(find_span(reading, &reading->fetch.items[i], SLOT_OF(assembly->id), span, why));
+        if (span->count == 0)
+            continue;
+        assembly->plain = assembly->plain && span->times[span->first] > last_ms;
+        last_ms = span->times[span->first + span->count - 1];
+        assembly->rows += span->count;
+    }
+    for (size_t i = 0; i < reading->head_count; i++) {
+        assembly->plain = assembly->plain && reading->head_rows[i].time_ms > last_ms;
+        last_ms = reading->head_rows[i].time_ms;
+    }
+    assembly->rows += reading->head_count;
+    return ERR_NONE;
+}
+
+static bool any_absent(const double *values, size_t count)
+{
+    uint64_t found = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bits;
+        memcpy(&bits, &values[i], sizeof(bits));
+        found |= bits == COLUMN_ABSENT_BITS;
+    }
+    return found != 0;
+}
+
+/* COUNT of raw rows is 1 a row. */
+static void fold_raw(const struct reading *reading, const struct block *block, double *values,
+                     size_t count)
+{
+    if (reading->request->field != FIELD_COUNT || block->field_count > 1)
+        return;
+    for (size_t i = 0; i < count; i++)
+        values[i] = sample_is_absent(values[i]) ? values[i] : 1;
+}
+
+static enum err read_values(struct reading *reading, struct assembly *assembly, struct why *why)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < reading->fetch.count; i++) {
+        const struct stretch *span = &assembly->spans[i];
+        const struct block *block = &reading->fetch.items[i].block;
+        if (span->count == 0)
+            continue;
+        TRY(block_read_field(block, SLOT_OF(assembly->id), field_of(block, reading->request->field),
+                             span->first, span->count, assembly->values + at, why));
+        if (block->entries[SLOT_OF(assembly->id)].fields[0].bytes.size > 0 && assembly->plain)
+            assembly->plain = !any_absent(assembly->values + at, span->count);
+        fold_raw(reading, block, assembly->values + at, span->count);
+        at += span->count;
+    }
+    for (size_t i = 0; i < reading->head_count; i++)
+        assembly->values[at + i] =
+            reading->request->field == FIELD_COUNT ? 1 : reading->head_rows[i].value;
+    return ERR_NONE;
+}
+
+static bool has_sketches(const struct reading *reading, unsigned slot)
+{
+    for (size_t i = 0; i < reading->fetch.count; i++) {
+        if (reading->fetch.items[i].block.entries[slot].sketches.bytes.data != NULL)
+            return true;
+    }
+    return reading->head_count > 0 && reading->head_rows[0].sketch.data != NULL;
+}
+
+static enum err read_sketches(struct reading *reading, struct assembly *assembly, struct why *why)
+{
+    unsigned slot = SLOT_OF(assembly->id);
+    size_t at = 0;
+
+    if (!has_sketches(reading, slot))
+        return ERR_NONE;
+    assembly->sketches = ARENA_ARRAY(reading->arena, assembly->rows, struct str);
+    if (assembly->sketches == NULL)
+        return out_of_arena(reading, why);
+    for (size_t i = 0; i < reading->fetch.count; i++) {
+        const struct stretch *span = &assembly->spans[i];
+        const struct block *block = &reading->fetch.items[i].block;
+        if (span->count > 0 && block->entries[slot].sketches.bytes.data != NULL) {
+            struct str *all = ARENA_ARRAY(reading->arena, block_rows(block, slot), struct str);
+            if (all == NULL)
+                return out_of_arena(reading, why);
+            TRY(block_read_sketches(block, slot, reading->arena, all, why));
+            memcpy(assembly->sketches + at, all + span->first, span->count * sizeof(*all));
+        }
+        at += span->count;
+    }
+    for (size_t i = 0; i < reading->head_count; i++) {
+        assembly->sketches[at + i] = arena_str(reading->arena, reading->head_rows[i].sketch);
+        if (assembly->sketches[at + i].data == NULL)
+            return out_of_arena(reading, why);
+    }
+    return ERR_NONE;
+}
+
+/* Whether the times built last are those of this series, too. */
+static bool times_fit(const struct reading *reading, const struct assembly *assembly)
+{
+    size_t head_at = reading->times_count - reading->times_head;
+
+    if (reading->times == NULL || reading->times_count != assembly->rows ||
+        reading->times_head != reading->head_count)
+        return false;
+    for (size_t i = 0; i < reading->fetch.count; i++) {
+        const struct fetched *item = &reading->fetch.items[i];
+        uint8_t from = assembly->spans[i].count == 0
+                           ? UINT8_MAX
+                           : item->block.entries[SLOT_OF(assembly->id)].times;
+        if (reading->times_from[i] != from)
+            return false;
+    }
+    for (size_t i = 0; i < reading->head_count; i++) {
+        if (reading->times[head_at + i] != reading->head_rows[i].time_ms)
+            return false;
+    }
+    return true;
+}
+
+static enum err build_times(struct reading *reading, const struct assembly *assembly,
+                            int64_t **ret_times, struct why *why)
+{
+    int64_t *times = ARENA_ARRAY(reading->arena, assembly->rows, int64_t);
+    size_t at = 0;
+
+    if (times == NULL)
+        return out_of_arena(reading, why);
+    for (size_t i = 0; i < reading->fetch.count; i++) {
+        const struct stretch *span = &assembly->spans[i];
+        if (span->count > 0)
+            memcpy(times + at, span->times + span->first, span->count * sizeof(*times));
+        at += span->count;
+    }
+    for (size_t i = 0; i < reading->head_count; i++)
+        times[at++] = reading->head_rows[i].time_ms;
+    *ret_times = times;
+    return ERR_NONE;
+}
+
+static void remember_times(struct reading *reading, const struct assembly *assembly,
+                           const int64_t *times)
+{
+    reading->times = times;
+    reading->times_count = assembly->rows;
+    reading->times_head = reading->head_count;
+    for (size_t i = 0; i < reading->fetch.count; i++)
+        reading->times_from[i] =
+            assembly->spans[i].count == 0
+                ? UINT8_MAX
+                : reading->fetch.items[i].block.entries[SLOT_OF(assembly->id)].times;
+}
+
+struct sort_row {
+    int64_t time_ms;
+    size_t from;
+};
+
+static int by_time_then_place(const void *a, const void *b)
+{
+    const struct sort_row *left = a;
+    const struct sort_row *right = b;
+
+    if (left->time_ms != right->time_ms)
+        return left->time_ms < right->time_ms ? -1 : 1;
+    return left->from < right->from ? -1 : left->from > right->from;
+}
+
+/* Sorts rows that are not plain, drops absent ones and repetitions. */
+static enum err tidy(struct reading *reading, struct assembly *assembly, int64_t *times,
+                     struct why *why)
+{
+    struct sort_row *rows = calloc(assembly->rows, sizeof(*rows));
+    double *values = ARENA_ARRAY(reading->arena, assembly->rows, double);
+    struct str *sketches = NULL;
+    size_t present = 0;
+    size_t kept = 0;
+
+    if (rows == NULL)
+        must_memory(assembly->rows * sizeof(*rows));
+    if (assembly->sketches != NULL)
+        sketches = ARENA_ARRAY(reading->arena, assembly->rows, struct str);
+    if (values == NULL || (assembly->sketches != NULL && sketches == NULL)) {
+        free(rows);
+        return out_of_arena(reading, why);
+    }
+    for (size_t i = 0; i < assembly->rows; i++) {
+        if (!sample_is_absent(assembly->values[i]))
+            rows[present++] = (struct sort_row){times[i], i};
+    }
+    qsort(rows, present, sizeof(*rows), by_time_then_place);
+    for (size_t i = 0; i < present; i++) {
+        if (kept > 0 && times[kept - 1] == rows[i].time_ms)
+            continue;
+        times[kept] = rows[i].time_ms;
+        values[kept] = assembly->values[rows[i].from];
+        if (sketches != NULL)
+            sketches[kept] = assembly->sketches[rows[i].from];
+        kept++;
+    }
+    free(rows);
+    assembly->values = values;
+    assembly->sketches = sketches;
+    assembly->rows = kept;
+    return ERR_NONE;
+}
+
+static enum err read_series(struct reading *reading, uint32_t id, struct stretch *spans,
+                            struct samples *ret_samples, struct why *why)
+{
+    struct assembly assembly = {.id = id, .spans = spans};
+    int64_t *times = NULL;
+
+    *ret_samples = (struct samples){0};
+    read_head(reading, id);
+    TRY(find_spans(reading, &assembly, why));
+    if (assembly.rows == 0)
+        return ERR_NONE;
+    assembly.values = ARENA_ARRAY(reading->arena, assembly.rows, double);
+    if (assembly.values == NULL)
+        return out_of_arena(reading, why);
+    TRY(read_values(reading, &assembly, why));
+    TRY(read_sketches(reading, &assembly, why));
+    if (assembly.plain && times_fit(reading, &assembly)) {
+        *ret_samples = (struct samples){reading->times, assembly.values, assembly.sketches,
+                                        assembly.rows};
+        return ERR_NONE;
+    }
+    TRY(build_times(reading, &assembly, &times, why));
+    if (assembly.plain)
+        remember_times(reading, &assembly, times);
+    else
+        TRY(tidy(reading, &assembly, times, why));
+    *ret_samples = (struct samples){times, assembly.values, assembly.sketches, assembly.rows};
+    return ERR_NONE;
+}
+
+static enum err read_group(struct reading *reading, const struct place *places, size_t count,
+                           struct samples *ret_samples, struct why *why)
+{
+    size_t blocks = reading->fetch.count;
+
+    reading->times = NULL;
+    reading->times_from = arena_alloc(reading->fetch.arena, blocks + 1);
+    struct stretch *spans = ARENA_ARRAY(reading->fetch.arena, blocks + 1, struct stretch);
+    if (reading->times_from == NULL || spans == NULL)
+        return arena_spent(reading->fetch.arena, "reading a group", why);
+    for (size_t i = 0; i < count; i++)
+        TRY(read_series(reading, places[i].id, spans, &ret_samples[places[i].index], why));
+    return ERR_NONE;
+}
+
+static enum err read_places(struct reading *reading, const struct place *places, size_t count,
+                            struct samples *ret_samples, struct why *why)
+{
+    struct source_part parts[SOURCE_PARTS_MAX];
+    size_t part_count = view_parts(reading->view, reading->request, parts);
+    size_t end;
+
+    for (size_t from = 0; from < count; from = end) {
+        uint32_t group = GROUP_OF(places[from].id);
+        for (end = from + 1; end < count && GROUP_OF(places[end].id) == group;)
+            end++;
+        TRY(view_cancelled(reading->view, why));
+        fetch_clear(&reading->fetch);
+        for (size_t i = 0; i < part_count; i++)
+            TRY(fetch_blocks(&reading->fetch, group, &parts[i], why));
+        TRY(read_group(reading, places + from, end - from, ret_samples, why));
+    }
+    return ERR_NONE;
+}
+
+enum err view_read(struct store_view *self, const struct series_set *set,
+                   const struct read_request *request, struct arena *arena,
+                   struct samples *ret_samples, struct why *why)
+{
+    struct reading reading = {.view = view_of(self), .request = request, .arena = arena};
+    struct place *places;
+
+    TRY(view_places(reading.view, set, arena, &places, why));
+    fetch_init(&reading.fetch, reading.view);
+    enum err err = read_places(&reading, places, set->count, ret_samples, why);
+    fetch_done(&reading.fetch);
+    free(reading.head_rows);
+    return err;
+}
