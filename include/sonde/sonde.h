@@ -10,7 +10,9 @@
  *             SONDE_SCOPE(sonde, "retrieval");     // timed until the end of the block
  *             retrieve();
  *         }
- *         sonde_print(sonde, stdout);
+ *         struct sonde_stats stats;
+ *         if (sonde_operation_stats(sonde_operation(sonde, "retrieval"), &stats))
+ *             printf("P95 %.1f ms, %.1f %% good\n", stats.p95_ms, stats.success_rate * 100);
  *         sonde_close(sonde);
  *     }
  *
@@ -22,7 +24,7 @@
  *
  * All functions may be called from any thread; a timer or span belongs to one thread at a time.
  * From a signal handler: sonde_count_add, sonde_gauge_set and timers of operations that this thread
- * has recorded before. After fork the child starts with empty numbers and its own sender.
+ * has recorded before. After fork the child starts with empty numbers.
  *
  * Times are nanoseconds unless a name says otherwise. Quantiles come from a log-bucket histogram
  * whose relative error is at most SONDE_RELATIVE_ERROR between 1 ns and 1 h. */
@@ -38,11 +40,11 @@
 extern "C" {
 #endif
 
-#define SONDE_RELATIVE_ERROR      0.01
-#define SONDE_NAME_BYTES_MAX      128  /* Longer names are cut, and counted. */
-#define SONDE_METADATA_BYTES_MAX  192  /* Keys and values of one timer or span together. */
-#define SONDE_OPERATIONS_MAX      1024 /* More share the operation "other". */
-#define SONDE_THREADS_MAX         4096 /* Recording at once; more are counted as dropped. */
+#define SONDE_RELATIVE_ERROR     0.01
+#define SONDE_NAME_BYTES_MAX     128  /* Longer names are cut, and counted. */
+#define SONDE_METADATA_BYTES_MAX 192  /* Keys and values of one timer or span together. */
+#define SONDE_OPERATIONS_MAX     1024 /* More share the operation "other". */
+#define SONDE_THREADS_MAX        4096 /* Recording at once; more are counted as dropped. */
 
 #if defined(__GNUC__)
 #define SONDE_API __attribute__((visibility("default")))
@@ -56,33 +58,24 @@ struct sonde;
 
 enum sonde_level {
     SONDE_DISABLED = 0, /* Nothing is recorded; a timer costs a load and a branch. */
-    SONDE_BASIC,        /* Statistics in this process. */
-    SONDE_STANDARD,     /* The default: statistics, and spans and LLM calls to the daemon. */
-    SONDE_DETAILED,     /* Every timer is a span, too. */
+    SONDE_BASIC,        /* Statistics of timers, counters and gauges. */
+    SONDE_STANDARD,     /* The default: also throughput by the second. */
+    SONDE_DETAILED,     /* Also the metadata of each operation's slowest call. */
 };
 
 struct sonde_options {
-    size_t size; /* sizeof(struct sonde_options): lets the struct grow. */
-    const char *service_name;    /* NULL: $OTEL_SERVICE_NAME, else the program's name. */
-    const char *service_version; /* NULL: none. */
-    /* "http://127.0.0.1:7070". NULL: $SONDE_ENDPOINT, else $OTEL_EXPORTER_OTLP_ENDPOINT, else no
-     * daemon. "": no daemon. */
-    const char *endpoint;
+    size_t size;              /* sizeof(struct sonde_options): lets the struct grow. */
+    const char *service_name; /* NULL: $OTEL_SERVICE_NAME, else the program's name. */
     enum sonde_level level;
-    double sampling_ratio; /* 0 … 1 of spans and LLM calls; errors and slow ones are always kept. */
-    int64_t slow_ns;       /* What slow means. */
-    size_t buffer_bytes;   /* Spans waiting for the daemon. */
-    int64_t flush_ns;      /* How often the daemon hears of us. */
 };
 
-/* The defaults: level $SONDE_LEVEL or standard, ratio $SONDE_SAMPLING_RATIO or 1, slow 1 s,
- * buffer 4 MiB, flush 1 s. */
+/* The defaults: level $SONDE_LEVEL (disabled, basic, standard, detailed), else standard. */
 SONDE_API void sonde_options_init(struct sonde_options *options);
 
 /* NULL options: the defaults. NULL when even the fixed memory could not be had (errno tells). */
 SONDE_API struct sonde *sonde_open(const struct sonde_options *options);
 
-/* Sends what waits, at most two seconds long, and frees. No other call may be under way. */
+/* Frees. No other call on the handle may be under way. */
 SONDE_API void sonde_close(struct sonde *sonde);
 
 SONDE_API void sonde_set_level(struct sonde *sonde, enum sonde_level level);
@@ -99,7 +92,6 @@ SONDE_API struct sonde_operation *sonde_operation(struct sonde *sonde, const cha
 struct sonde_timer {
     struct sonde_operation *operation;
     int64_t start_ns;
-    struct sonde_span *span; /* At SONDE_DETAILED. */
     uint16_t metadata_size;
     bool failed;
     char metadata[SONDE_METADATA_BYTES_MAX];
@@ -122,8 +114,8 @@ SONDE_API void sonde_timer_cleanup_(struct sonde_timer *timer);
 /* Times the rest of the block under a name that is the same each time it gets here. */
 #define SONDE_SCOPE(sonde, name) SONDE_SCOPE_AS(SONDE_JOIN_(sonde_scope_, __LINE__), sonde, name)
 /* The same with a name for the timer, for sonde_timer_fail(&timer) and sonde_timer_note. */
-#define SONDE_SCOPE_AS(timer, sonde, name)                                                         \
-    struct sonde_timer timer __attribute__((cleanup(sonde_timer_cleanup_)));                       \
+#define SONDE_SCOPE_AS(timer, sonde, name)                                   \
+    struct sonde_timer timer __attribute__((cleanup(sonde_timer_cleanup_))); \
     sonde_timer_begin(&timer, sonde_operation((sonde), (name)))
 #endif
 
@@ -138,7 +130,9 @@ SONDE_API uint64_t sonde_count_value(const struct sonde_counter *counter);
 SONDE_API void sonde_gauge_set(struct sonde_gauge *gauge, double value);
 SONDE_API double sonde_gauge_value(const struct sonde_gauge *gauge);
 
-/* Called by the sender before each flush, on its thread: set gauges, add to counters. At most 64. */
+/* Called once a second on the library's own thread: set gauges, add to counters. At most
+ * SONDE_COLLECTORS_MAX; false when that many are there. */
+#define SONDE_COLLECTORS_MAX 64
 typedef void (*sonde_collector)(struct sonde *sonde, void *self);
 SONDE_API bool sonde_collect(struct sonde *sonde, sonde_collector collector, void *self);
 
@@ -174,17 +168,19 @@ SONDE_API size_t sonde_operations(struct sonde *sonde, struct sonde_operation **
 /* Quantile of an operation in milliseconds, q from 0 to 1; NAN when nothing was recorded. */
 SONDE_API double sonde_quantile_ms(const struct sonde_operation *operation, double q);
 
+/* At SONDE_DETAILED: how long the slowest call since the last reset took, and its metadata as
+ * "key=value key=value", cut to capacity. Returns -1 when there is none. */
+SONDE_API int64_t sonde_slowest(const struct sonde_operation *operation, char *ret_metadata,
+                                size_t capacity);
+
 /* Everything counts from zero again; recording may go on meanwhile. */
 SONDE_API void sonde_reset(struct sonde *sonde);
 
 /* What the library itself had to leave out. */
 struct sonde_drops {
-    uint64_t records;   /* No memory slot or thread slot left. */
-    uint64_t names_cut; /* Names or metadata over their limits. */
-    uint64_t names_shared; /* Operations past SONDE_OPERATIONS_MAX, recorded as "other". */
-    uint64_t spans;     /* Buffer full, or the daemon refused them. */
-    uint64_t sends_failed;
-    uint64_t spans_sent;
+    uint64_t records;      /* No memory or thread slot left. */
+    uint64_t names_cut;    /* Names or metadata over their limits. */
+    uint64_t names_shared; /* Look-ups past SONDE_OPERATIONS_MAX, answered with "other". */
 };
 SONDE_API void sonde_read_drops(const struct sonde *sonde, struct sonde_drops *ret_drops);
 
