@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "io/workers.h"
-#include "serve/view.h"
+#include "serve/tenant_view.h"
 #include "store/store_read.h"
 
 /* What browsers may do with our answers: nothing but show them, from our own files. */
@@ -179,8 +179,8 @@ static void work_run(struct job *job)
     call->arena = arena_new(server->options.query_memory_bytes);
     call->err = exchange_params(call->exchange, &params, &params_count, &call->why);
     if (call->err == ERR_NONE && call->needs == CALL_NEEDS_VIEW)
-        call->err = view_open(server->options.store, call->identity.tenant,
-                              exchange_cancel_flag(call->exchange), &call->view, &call->why);
+        call->err = tenant_view_open(server->options.store, call->identity.tenant,
+                                     exchange_cancel_flag(call->exchange), &call->view, &call->why);
     if (call->err == ERR_NONE) {
         enum err err = call->work(call, &call->why);
         if (err != ERR_NONE)

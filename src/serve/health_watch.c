@@ -3,7 +3,7 @@
  * holds. Who asks while a look is under way waits for it; who asks shortly after gets the same. */
 #include "serve/health_watch.h"
 #include "serve/server_priv.h"
-#include "serve/view.h"
+#include "serve/tenant_view.h"
 
 #include "analysis/health.h"
 #include "base/clock.h"
@@ -105,7 +105,7 @@ static void look_run(struct job *job)
     watch->list.count = 0;
     watch->list.dropped_count = 0;
     watch->why = WHY_INIT;
-    watch->err = view_open(watch->server->options.store, TENANT, NULL, &view, &watch->why);
+    watch->err = tenant_view_open(watch->server->options.store, TENANT, NULL, &view, &watch->why);
     if (watch->err != ERR_NONE)
         return;
     input.view = view;

@@ -10,7 +10,7 @@
  * is pushed is one that is there. */
 #include "serve/live.h"
 #include "serve/server_priv.h"
-#include "serve/view.h"
+#include "serve/tenant_view.h"
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -493,7 +493,8 @@ static void round_run(struct job *job)
         if (tenant == NULL || strcmp(tenant, at->tenant) != 0) {
             store_view_releasep(&view);
             tenant = at->tenant;
-            if (view_open(live->server->options.store, tenant, NULL, &view, &why) != ERR_NONE) {
+            if (tenant_view_open(live->server->options.store, tenant, NULL, &view, &why) !=
+                ERR_NONE) {
                 tenant = NULL;
                 buf_clear(&at->message);
                 write_error(&at->message, id_of(at), why.err, &why);
@@ -604,10 +605,19 @@ static enum err sink_commit(void *self, struct why *why)
     return ERR_NONE;
 }
 
+static void sink_tick(void *self, int64_t now_ms)
+{
+    struct server *server = self;
+
+    MUST_BE(server, SERVER_MAGIC);
+    cleanup_tick(server, now_ms);
+}
+
 const struct sink_ops server_live_sink = {
     .name = "live",
     .accept = sink_accept,
     .commit = sink_commit,
+    .tick = sink_tick,
 };
 
 /* ---- Life. ---- */

@@ -6,16 +6,6 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define ROUTE(method, path, role, form, handler, summary) void route_##handler(struct call *call);
-#define PARAMETER(...)
-#define BODY(...)
-#define ANSWER(...)
-#include "serve/routes.def"
-#undef ROUTE
-#undef PARAMETER
-#undef BODY
-#undef ANSWER
-
 const struct route routes[] = {
 #define ROUTE(method, path, role, form, handler, summary) \
     {HTTP_##method, #method, path, ROLE_##role, FORM_##form, #handler, route_##handler, summary},

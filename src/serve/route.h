@@ -12,6 +12,17 @@
 
 struct call;
 
+/* Every handler. */
+#define ROUTE(method, path, role, form, handler, summary) void route_##handler(struct call *call);
+#define PARAMETER(...)
+#define BODY(...)
+#define ANSWER(...)
+#include "serve/routes.def"
+#undef ROUTE
+#undef PARAMETER
+#undef BODY
+#undef ANSWER
+
 /* How errors of this route look. */
 enum route_form {
     FORM_PLAIN,      /* {"error":{"code","message","hint"}} */

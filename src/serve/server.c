@@ -299,5 +299,6 @@ void server_stop(struct server *server, int64_t deadline_ns, void (*stopped)(voi
     server->is_stopping = true;
     server->is_ready = false;
     live_stop(server->live);
+    cleanup_abandon(server);
     http_server_stop(server->http, deadline_ns, stopped, self);
 }

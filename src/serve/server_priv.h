@@ -46,8 +46,13 @@ struct server {
     int64_t started_ns;      /* Monotonic. */
     uint32_t questions_open; /* Of call_work: waiting or worked on. */
     struct server_counters counters;
+    _Atomic(struct call *) cleanup; /* Waits for the writer; NULL: nobody. */
     struct loop_timer stats_timer;
     pthread_mutex_t stats_lock; /* Guards the two copies for server_self. */
     struct http_stats http_stats;
     struct live_stats live_stats;
 };
+
+/* cleanup.c: on the hub's writer thread, when it is idle; and on the loop, when nobody will. */
+void cleanup_tick(struct server *server, int64_t now_ms);
+void cleanup_abandon(struct server *server);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* view - a store view for a question, also of a tenant that has nothing yet.
+/* tenant_view - a store view for a question, also of a tenant that has nothing yet.
  *
  * Any thread; the view belongs to the thread that asks with it. */
 #pragma once
@@ -12,5 +12,6 @@ struct store_view;
 
 /* As store_view, but a tenant without data gives an empty view instead of ERR_NOT_FOUND: nothing
  * was sent yet, which is no mistake of who asks. */
-CHECKED enum err view_open(struct store *store, const char *tenant, const atomic_bool *cancel,
-                           struct store_view **ret_view, struct why *why);
+CHECKED enum err tenant_view_open(struct store *store, const char *tenant,
+                                  const atomic_bool *cancel, struct store_view **ret_view,
+                                  struct why *why);

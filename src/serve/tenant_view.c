@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/view.h"
+#include "serve/tenant_view.h"
 #include "store/store.h"
 #include "store/store_read.h"
 
@@ -58,8 +58,8 @@ static const struct store_view_ops empty_ops = {
     .release = empty_release,
 };
 
-enum err view_open(struct store *store, const char *tenant, const atomic_bool *cancel,
-                   struct store_view **ret_view, struct why *why)
+enum err tenant_view_open(struct store *store, const char *tenant, const atomic_bool *cancel,
+                          struct store_view **ret_view, struct why *why)
 {
     struct store_view *empty;
     enum err err = store_view(store, tenant, cancel, ret_view, why);
