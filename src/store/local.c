@@ -347,6 +347,17 @@ static void local_tick(void *self, int64_t now_ms)
     publish_stats(local, now_ms);
 }
 
+static void local_retain(void *self, int64_t now_ms)
+{
+    struct local *local = local_of(self);
+
+    for (size_t i = 0; i < local->count; i++) {
+        local->tenants[i]->retention_ms = now_ms;
+        tenant_retain(local->tenants[i], now_ms);
+    }
+    publish_stats(local, now_ms);
+}
+
 /* --- the way out ----------------------------------------------------------------------------- */
 
 static enum err local_view(void *self, const char *name, const _Atomic bool *cancel,
@@ -397,5 +408,6 @@ const struct backend backend_local = {
     .tick = local_tick,
     .view = local_view,
     .stats = local_stats,
+    .retain = local_retain,
     .compact = local_compact,
 };

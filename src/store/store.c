@@ -146,6 +146,13 @@ void store_read_stats(struct store *store, struct store_stats *ret_stats)
     store->backend->stats(store->self, ret_stats);
 }
 
+void store_retain(struct store *store, int64_t now_ms)
+{
+    MUST_BE(store, STORE_MAGIC);
+    if (store->backend->retain != NULL)
+        store->backend->retain(store->self, now_ms);
+}
+
 enum err store_compact(struct store *store, struct why *why)
 {
     return store->backend->compact == NULL ? ERR_NONE : store->backend->compact(store->self, why);

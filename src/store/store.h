@@ -81,5 +81,8 @@ struct store_stats {
 };
 void store_read_stats(struct store *store, struct store_stats *ret_stats);
 
+/* Removes what is over age or size now, instead of when its turn comes. Writer. */
+void store_retain(struct store *store, int64_t now_ms);
+
 /* Merges small blocks of every day and gives free pages back, however long it takes. Writer. */
 CHECKED enum err store_compact(struct store *store, struct why *why);
