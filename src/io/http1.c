@@ -375,8 +375,9 @@ static enum err read_line(struct http1 *parser, const struct line *line, bool *r
     *ret_done = false;
     if (parser->first_line_done) {
         if (line->start == line->end) {
+            TRY(finish_head(parser, line->end, why));
             *ret_done = true;
-            return finish_head(parser, line->end, why);
+            return ERR_NONE;
         }
         return read_field(parser, line, why);
     }
