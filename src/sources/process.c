@@ -201,7 +201,7 @@ static size_t state_column(char state)
     }
 }
 
-static void gain_all(struct group *group, const struct process *process, bool whole)
+static void gain_all(struct group *group, const struct process_entry *process, bool whole)
 {
     const struct process_counters *now = &process->counters;
     const struct process_counters *before = &process->before;
@@ -217,7 +217,7 @@ static void gain_all(struct group *group, const struct process *process, bool wh
     gain(group, FAULTS_MINOR, now->minor_faults, before->minor_faults, whole);
 }
 
-static void visit(void *self, const struct process *process)
+static void visit(void *self, const struct process_entry *process)
 {
     struct groups *groups = self;
     struct group *group = group_of(groups, process_group(process));

@@ -101,7 +101,7 @@ static void copy_name(char *name, struct str text)
 }
 
 bool process_parse_stat(const struct process_reader *reader, struct str text,
-                        struct process *process)
+                        struct process_entry *process)
 {
     uint64_t field[STAT_FIELDS + 1] = {0};
     const char *open = memchr(text.data, '(', text.size);
@@ -138,7 +138,7 @@ bool process_parse_stat(const struct process_reader *reader, struct str text,
     return true;
 }
 
-bool process_read_stat(struct process_reader *reader, struct process *process)
+bool process_read_stat(struct process_reader *reader, struct process_entry *process)
 {
     struct str text;
 
@@ -146,7 +146,7 @@ bool process_read_stat(struct process_reader *reader, struct process *process)
            process_parse_stat(reader, text, process);
 }
 
-static void take_status(struct process *process, struct scan lines)
+static void take_status(struct process_entry *process, struct scan lines)
 {
     struct scan line;
     uint64_t value;
@@ -163,7 +163,7 @@ static void take_status(struct process *process, struct scan lines)
     }
 }
 
-static void take_io(struct process *process, struct scan lines)
+static void take_io(struct process_entry *process, struct scan lines)
 {
     struct scan line;
     uint64_t value;
@@ -202,7 +202,7 @@ static double count_fds(struct process_reader *reader, pid_t pid)
     return count;
 }
 
-void process_read_details(struct process_reader *reader, struct process *process)
+void process_read_details(struct process_reader *reader, struct process_entry *process)
 {
     struct str text;
 
@@ -215,7 +215,7 @@ void process_read_details(struct process_reader *reader, struct process *process
     process->fds = count_fds(reader, process->pid);
 }
 
-void process_read_limits(struct process_reader *reader, struct process *process)
+void process_read_limits(struct process_reader *reader, struct process_entry *process)
 {
     struct str text;
     struct scan line;
@@ -231,7 +231,7 @@ void process_read_limits(struct process_reader *reader, struct process *process)
     }
 }
 
-void process_read_command(struct process_reader *reader, struct process *process)
+void process_read_command(struct process_reader *reader, struct process_entry *process)
 {
     struct str text = STR("");
 

@@ -19,14 +19,14 @@ CHECKED enum err process_reader_init(struct process_reader *reader, const char *
 void process_reader_done(struct process_reader *reader);
 
 /* pid is set; fills identity, name, state, CPU, memory, faults, threads. */
-bool process_read_stat(struct process_reader *reader, struct process *process);
+bool process_read_stat(struct process_reader *reader, struct process_entry *process);
 
 /* Parts of it, for tests: the text of a stat file. */
 bool process_parse_stat(const struct process_reader *reader, struct str text,
-                        struct process *process);
+                        struct process_entry *process);
 
 /* uid, swap, context switches, I/O, descriptors. */
-void process_read_details(struct process_reader *reader, struct process *process);
-void process_read_limits(struct process_reader *reader, struct process *process);
-void process_read_command(struct process_reader *reader, struct process *process);
+void process_read_details(struct process_reader *reader, struct process_entry *process);
+void process_read_limits(struct process_reader *reader, struct process_entry *process);
+void process_read_command(struct process_reader *reader, struct process_entry *process);
 double process_read_pss(struct process_reader *reader, pid_t pid); /* NAN: not permitted. */

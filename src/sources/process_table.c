@@ -32,7 +32,7 @@ struct process_table {
     struct process_reader reader;
     bool readable; /* The reader is there. */
     struct users users;
-    struct process **items; /* Sorted by pid. */
+    struct process_entry **items; /* Sorted by pid. */
     size_t count;
     size_t capacity;
     size_t refused;
@@ -56,7 +56,7 @@ struct process_table *process_table_new(const char *proc_path, const char *root_
     return table;
 }
 
-static void process_free(struct process *process)
+static void process_free(struct process_entry *process)
 {
     free(process->command);
     free(process);
@@ -94,34 +94,34 @@ static size_t place_of(const struct process_table *table, pid_t pid)
     return low;
 }
 
-static struct process *insert(struct process_table *table, size_t place, pid_t pid)
+static struct process_entry *insert(struct process_table *table, size_t place, pid_t pid)
 {
-    struct process *process = calloc(1, sizeof(*process));
+    struct process_entry *process = calloc(1, sizeof(*process));
 
     if (process == NULL)
         must_memory(sizeof(*process));
     if (table->count == table->capacity) {
         table->capacity = table->capacity == 0 ? 128 : table->capacity * 2;
-        table->items = reallocarray(table->items, table->capacity, sizeof(struct process *));
+        table->items = reallocarray(table->items, table->capacity, sizeof(struct process_entry *));
         if (table->items == NULL)
-            must_memory(table->capacity * sizeof(struct process *));
+            must_memory(table->capacity * sizeof(struct process_entry *));
     }
     memmove(table->items + place + 1, table->items + place,
-            (table->count - place) * sizeof(struct process *));
+            (table->count - place) * sizeof(struct process_entry *));
     table->items[place] = process;
     table->count++;
     process->pid = pid;
     return process;
 }
 
-static void rates_from_now(struct process *process, int64_t now_ns)
+static void rates_from_now(struct process_entry *process, int64_t now_ns)
 {
     process->rates_from = process->counters;
     process->rates_ns = now_ns;
 }
 
 /* A process that was not followed so far. */
-static void meet(struct process_table *table, struct process *process, int64_t now_ns)
+static void meet(struct process_table *table, struct process_entry *process, int64_t now_ns)
 {
     static const struct process_counters unknown = {0, 0, 0, 0, NAN, NAN, NAN, NAN};
     struct process_counters counters = process->counters;
@@ -147,7 +147,7 @@ static void meet(struct process_table *table, struct process *process, int64_t n
     rates_from_now(process, now_ns);
 }
 
-static void measure(struct process *process, int64_t now_ns)
+static void measure(struct process_entry *process, int64_t now_ns)
 {
     double seconds = (double)(now_ns - process->rates_ns) / 1e9;
     const struct process_counters *now = &process->counters;
@@ -166,7 +166,7 @@ static void measure(struct process *process, int64_t now_ns)
 }
 
 /* False: it is gone. */
-static bool look(struct process_table *table, struct process *process, int64_t now_ns)
+static bool look(struct process_table *table, struct process_entry *process, int64_t now_ns)
 {
     uint64_t identity = process->start_ticks;
     bool known = process->stat_ns != 0;
@@ -219,7 +219,7 @@ static void walk(struct process_table *table, DIR *folder, int64_t now_ns)
         if (!parse_pid(entry->d_name, &pid))
             continue;
         size_t place = place_of(table, pid);
-        struct process *process = place < table->count ? table->items[place] : NULL;
+        struct process_entry *process = place < table->count ? table->items[place] : NULL;
         if (process == NULL || process->pid != pid) {
             if (table->count >= PROCESSES_MAX) {
                 table->refused++;
@@ -280,7 +280,7 @@ enum err process_table_refresh(struct process_table *table, struct why *why)
 }
 
 void process_table_each(struct process_table *table,
-                        void (*visit)(void *self, const struct process *process), void *self)
+                        void (*visit)(void *self, const struct process_entry *process), void *self)
 {
     MUST(pthread_mutex_lock(&table->lock) == 0);
     for (size_t i = 0; i < table->count; i++)
@@ -352,7 +352,7 @@ static int compare_rows(const void *left, const void *right, void *self)
     return a->pid - b->pid;
 }
 
-static bool is_wanted(const struct process *process, struct str user,
+static bool is_wanted(const struct process_entry *process, struct str user,
                       const struct process_options *options)
 {
     if (process->kernel && !options->kernel)
@@ -362,7 +362,7 @@ static bool is_wanted(const struct process *process, struct str user,
            str_find_str(user, options->filter) >= 0;
 }
 
-static bool fill_row(struct process_row *row, const struct process *process, struct str user,
+static bool fill_row(struct process_row *row, const struct process_entry *process, struct str user,
                      struct arena *arena)
 {
     *row = (struct process_row){

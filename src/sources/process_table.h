@@ -33,7 +33,7 @@ struct process_counters {
     double written_bytes;
 };
 
-struct process {
+struct process_entry {
     pid_t pid;
     pid_t ppid;
     uint64_t start_ticks; /* With pid: its identity. */
@@ -80,7 +80,7 @@ CHECKED enum err process_table_refresh(struct process_table *table, struct why *
 
 /* Calls visit for every process while holding the lock: be brief. dead ones are not visited. */
 void process_table_each(struct process_table *table,
-                        void (*visit)(void *self, const struct process *process), void *self);
+                        void (*visit)(void *self, const struct process_entry *process), void *self);
 
 /* How many there are; and how many were not followed for want of room, at the last refresh. */
 size_t process_table_count(struct process_table *table, size_t *ret_refused);
@@ -135,7 +135,7 @@ CHECKED enum err process_table_read(struct process_table *table,
                                     int64_t *ret_time_ms, struct why *why);
 
 /* The group that a process belongs to: its name, or PROCESS_KERNEL_GROUP. */
-static inline struct str process_group(const struct process *process)
+static inline struct str process_group(const struct process_entry *process)
 {
     return str_of(process->kernel ? PROCESS_KERNEL_GROUP : process->name);
 }
