@@ -256,6 +256,12 @@ static enum err check(const struct collector_options *options, size_t count, str
         }
         if (option->command == NULL || option->command[0] == NULL)
             return fail(why, ERR_INVALID, "the collector '%s' has no command", option->name);
+        size_t arguments = 0;
+        while (arguments <= ARGUMENTS_MAX && option->command[arguments] != NULL)
+            arguments++;
+        if (arguments > ARGUMENTS_MAX)
+            return fail(why, ERR_LIMIT, "the collector '%s' has more than %d arguments",
+                        option->name, ARGUMENTS_MAX);
         if (option->period_ms != 0 && option->period_ms < COLLECTOR_PERIOD_MS_MIN)
             return fail(why, ERR_INVALID, "the collector '%s' may run every %d ms at most",
                         option->name, COLLECTOR_PERIOD_MS_MIN);
@@ -273,7 +279,7 @@ static char **copy_command(const char *const *command, char summary[SUMMARY_BYTE
 
     if (copied == NULL)
         must_memory(ARGUMENTS_MAX * sizeof(char *));
-    for (size_t i = 0; i < ARGUMENTS_MAX && command[i] != NULL; i++) {
+    for (size_t i = 0; command[i] != NULL; i++) {
         copied[i] = copy(command[i]);
         int size =
             snprintf(summary + used, SUMMARY_BYTES - used, "%s%s", i == 0 ? "" : " ", command[i]);

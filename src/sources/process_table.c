@@ -353,7 +353,7 @@ static int compare_rows(const void *left, const void *right, void *self)
 }
 
 static bool is_wanted(const struct process_entry *process, struct str user,
-                      const struct process_options *options)
+                      const struct process_query *options)
 {
     if (process->kernel && !options->kernel)
         return false;
@@ -391,7 +391,7 @@ static bool fill_row(struct process_row *row, const struct process_entry *proces
 }
 
 /* With the lock held. */
-static enum err read_rows(struct process_table *table, const struct process_options *options,
+static enum err read_rows(struct process_table *table, const struct process_query *options,
                           struct arena *arena, struct process_row **ret_rows, size_t *ret_count,
                           struct why *why)
 {
@@ -419,7 +419,7 @@ static enum err read_rows(struct process_table *table, const struct process_opti
     return ERR_NONE;
 }
 
-enum err process_table_read(struct process_table *table, const struct process_options *options,
+enum err process_table_read(struct process_table *table, const struct process_query *options,
                             struct arena *arena, struct process_row **ret_rows, size_t *ret_count,
                             int64_t *ret_time_ms, struct why *why)
 {

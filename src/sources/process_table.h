@@ -97,7 +97,7 @@ enum process_sort {
 /* "cpu", "rss", "io", "pid", "name", "threads". */
 bool process_sort_parse(struct str name, enum process_sort *ret_sort);
 
-struct process_options {
+struct process_query {
     enum process_sort sort; /* Largest first; pid and name ascending. */
     size_t limit;           /* 0: all. */
     bool kernel;            /* Kernel threads too. */
@@ -130,7 +130,7 @@ struct process_row {
 
 /* Refreshes first when nobody did for two seconds, so that it serves without a sampler too. */
 CHECKED enum err process_table_read(struct process_table *table,
-                                    const struct process_options *options, struct arena *arena,
+                                    const struct process_query *options, struct arena *arena,
                                     struct process_row **ret_rows, size_t *ret_count,
                                     int64_t *ret_time_ms, struct why *why);
 
