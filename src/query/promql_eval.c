@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHECK_EVERY = 1 << 16 }; /* Samples between two looks at the clock. */
+enum { CHECK_EVERY = 1 << 16 }; /* Steps of loops between two looks at the clock. */
 
 enum err eval_spent(struct eval *eval)
 {
@@ -23,34 +23,36 @@ enum err eval_spent(struct eval *eval)
     return err;
 }
 
-static enum err check_bounds(struct eval *eval)
+static enum err check_clock(struct eval *eval)
 {
     const struct promql_query *query = eval->query;
 
-    eval->samples_next_check = eval->samples + CHECK_EVERY;
+    eval->work_next_check = eval->work + CHECK_EVERY;
     if (query->cancelled != NULL && atomic_load_explicit(query->cancelled, memory_order_relaxed))
         return fail(eval->why, ERR_CANCELLED, "the query was cancelled");
-    if (clock_monotonic_ns() > eval->deadline_ns) {
-        (void)fail(eval->why, ERR_TIMEOUT, "the query took longer than %lld ms",
-                   (long long)query->timeout_ms); /* Returned below. */
-        hint(eval->why, "select fewer series, a shorter time, or a larger step");
-        return ERR_TIMEOUT;
-    }
-    return ERR_NONE;
+    if (clock_monotonic_ns() <= eval->deadline_ns)
+        return ERR_NONE;
+    (void)fail(eval->why, ERR_TIMEOUT, "the query took longer than %lld ms",
+               (long long)query->timeout_ms); /* Returned below. */
+    hint(eval->why, "select fewer series, a shorter time, or a larger step");
+    return ERR_TIMEOUT;
 }
 
-enum err eval_tick(struct eval *eval, uint64_t samples)
+enum err eval_tick(struct eval *eval, uint64_t work)
+{
+    eval->work += work;
+    return eval->work < eval->work_next_check ? ERR_NONE : check_clock(eval);
+}
+
+enum err eval_count(struct eval *eval, uint64_t samples)
 {
     eval->samples += samples;
-    if (eval->samples < eval->samples_next_check)
-        return ERR_NONE;
-    if (eval->samples > eval->query->samples_max) {
-        (void)fail(eval->why, ERR_LIMIT, "the query touches more than %llu samples",
-                   (unsigned long long)eval->query->samples_max); /* Returned below. */
-        hint(eval->why, "select fewer series, a shorter time, or a larger step");
-        return ERR_LIMIT;
-    }
-    return check_bounds(eval);
+    if (eval->samples <= eval->query->samples_max)
+        return eval_tick(eval, samples);
+    (void)fail(eval->why, ERR_LIMIT, "the query touches more than %llu samples",
+               (unsigned long long)eval->query->samples_max); /* Returned below. */
+    hint(eval->why, "select fewer series, a shorter time, or a larger step");
+    return ERR_LIMIT;
 }
 
 enum err eval_fail(struct eval *eval, const struct node *node, const char *format, ...)
@@ -102,7 +104,7 @@ enum err eval_columns(struct eval *eval, const struct grid *grid, size_t count,
 
     if (__builtin_mul_overflow(count, grid->steps, &numbers))
         return eval_spent(eval);
-    TRY(eval_tick(eval, numbers));
+    TRY(eval_count(eval, numbers));
     value.columns = ARENA_ARRAY(eval->arena, count, struct column);
     if (value.columns == NULL)
         return eval_spent(eval);
@@ -554,7 +556,7 @@ static enum err evaluate(const struct promql_expression *expression,
     struct promql_result result = {.type = expression->root->type, .time_ms = full.start_ms};
     if (is_range)
         result.type = PROMQL_MATRIX;
-    TRY(check_bounds(eval));
+    TRY(check_clock(eval));
     TRY(run(eval, &grid, &result));
     TRY(check_regexes(eval));
     result.notes = eval->notes;

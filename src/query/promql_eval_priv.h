@@ -85,8 +85,9 @@ struct eval {
     struct arena *arena;
     struct why *why;
     int64_t deadline_ns;
-    uint64_t samples;
-    uint64_t samples_next_check;
+    uint64_t samples; /* Read, and points made. */
+    uint64_t work;    /* Steps of loops; what the clock is looked at by. */
+    uint64_t work_next_check;
     struct promql_note notes[PROMQL_NOTES_MAX];
     size_t notes_count;
     bool is_range; /* The question has steps. */
@@ -103,8 +104,10 @@ enum err eval_vector(struct eval *eval, const struct grid *grid, const struct no
                      struct operand *ret_value);
 struct str eval_string(const struct node *node);
 
-/* Counts work; regularly looks at the bounds, the clock and the cancel flag. */
-enum err eval_tick(struct eval *eval, uint64_t samples);
+/* Counts work; regularly looks at the clock and the cancel flag. */
+enum err eval_tick(struct eval *eval, uint64_t work);
+/* Counts samples towards their bound. */
+enum err eval_count(struct eval *eval, uint64_t samples);
 /* An error in the question itself, at a node. */
 enum err eval_fail(struct eval *eval, const struct node *node, const char *format, ...)
     PRINTF_LIKE(3, 4);

@@ -63,7 +63,8 @@ static enum err collect(struct eval *eval, const struct node *node, const struct
         struct label_edit edit;
         struct bucket_column *column = &histograms->columns[histograms->columns_count];
         struct str bound = labels_get(input->columns[c].labels, bound_name);
-        if (!str_to_double(bound, &column->bound) || isnan(column->bound)) {
+        bool is_bound = bound.size > 0 && str_to_double(bound, &column->bound);
+        if (!is_bound || isnan(column->bound)) {
             eval_note(eval, true, node,
                       "bucket label \"le\" is missing or has a malformed value of \"%.*s\"",
                       STR_ARG(bound));

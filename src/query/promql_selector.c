@@ -75,7 +75,7 @@ static enum err read_samples(struct eval *eval, const struct series_set *set,
     for (size_t i = 0; i < set->count; i++)
         total += samples[i].count;
     *ret_samples = samples;
-    return eval_tick(eval, total);
+    return eval_count(eval, total);
 }
 
 /* --- instant selectors --- */
@@ -94,7 +94,7 @@ static enum err select_moment(struct eval *eval, const struct grid *grid,
         return eval_spent(eval);
     TRY(view->ops->instant(view, set, at_ms, eval->query->lookback_ms, eval->arena, times, values,
                            eval->why));
-    TRY(eval_tick(eval, set->count));
+    TRY(eval_count(eval, set->count));
     for (size_t s = 0; s < set->count; s++) {
         struct column *column = &value->columns[s];
         double shown = times[s] == INT64_MIN ? absent_value() : values[s];

@@ -78,6 +78,22 @@ static inline enum err memory_select(struct store_view *self, const struct match
     return ERR_NONE;
 }
 
+/* How many of the series' samples are at or before the time. */
+static inline size_t memory_up_to(const struct memory_series *series, int64_t time_ms)
+{
+    size_t low = 0;
+    size_t high = series->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (series->times[middle] <= time_ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static inline enum err memory_read(struct store_view *self, const struct series_set *set,
                                    const struct read_request *request, struct arena *arena,
                                    struct samples *ret_samples, struct why *why)
@@ -86,12 +102,11 @@ static inline enum err memory_read(struct store_view *self, const struct series_
 
     for (size_t i = 0; i < set->count; i++) {
         const struct memory_series *series = &memory->series[set->items[i].id];
-        size_t low = 0;
-        size_t high = series->count;
-        while (low < high && series->times[low] < request->from_ms)
-            low++;
-        while (high > low && series->times[high - 1] > request->to_ms)
-            high--;
+        size_t low = memory_up_to(series, request->from_ms - 1);
+        size_t high = memory_up_to(series, request->to_ms);
+        ret_samples[i] = (struct samples){0};
+        if (low >= high)
+            continue;
         ret_samples[i] = (struct samples){
             .time_ms = series->times + low, .value = series->values + low, .count = high - low};
         if (request->field != FIELD_COUNT)
@@ -119,9 +134,7 @@ static inline enum err memory_instant(struct store_view *self, const struct seri
     (void)why;
     for (size_t i = 0; i < set->count; i++) {
         const struct memory_series *series = &memory->series[set->items[i].id];
-        size_t next = 0;
-        while (next < series->count && series->times[next] <= at_ms)
-            next++;
+        size_t next = memory_up_to(series, at_ms);
         ret_time_ms[i] = INT64_MIN;
         if (next == 0 || series->times[next - 1] <= at_ms - lookback_ms)
             continue;
