@@ -47,6 +47,14 @@ function withAlpha(colour, alpha) {
     return `rgba(${red}, ${green}, ${blue}, ${alpha})`;
 }
 
+/* A label of the time axis: midnight carries the date, and days in a row only that. */
+function timeTick(tick, spacing_s) {
+    const date = new Date(tick * 1000);
+    const midnight = date.getHours() === 0 && date.getMinutes() === 0 && date.getSeconds() === 0;
+    if (midnight || spacing_s >= DAY) return formatDay(tick * 1000);
+    return spacing_s < MINUTE ? formatMoment(tick * 1000) : formatClock(tick * 1000);
+}
+
 export class Chart {
     #host;
     #options;
@@ -119,7 +127,7 @@ export class Chart {
         return {
             width,
             height: this.#height,
-            padding: [8, 16, 0, 0],
+            padding: [8, 22, 0, 0],
             legend: { show: false },
             select: { show: true, left: 0, top: 0, width: 0, height: 0 },
             cursor: {
@@ -152,22 +160,8 @@ export class Chart {
             incrs: TIME_STEPS,
             grid: { show: false },
             ticks: { show: false },
-            values: (_, ticks) =>
-                ticks.map((tick, index) => this.#timeTick(tick, ticks[index - 1])),
+            values: (_, ticks) => ticks.map((tick) => timeTick(tick, ticks[1] - ticks[0])),
         };
-    }
-
-    /* Midnight and the first tick of a new day carry the date; days in a row only that. */
-    #timeTick(tick, before) {
-        const span_ms = this.#view.to - this.#view.from;
-        const spacing_s = before === undefined ? span_ms / 5000 : tick - before;
-        if (
-            spacing_s >= 86400 ||
-            new Date(tick * 1000).getHours() + new Date(tick * 1000).getMinutes() === 0
-        ) {
-            return formatDay(tick * 1000);
-        }
-        return spacing_s < 60 ? formatMoment(tick * 1000) : formatClock(tick * 1000);
     }
 
     #valueAxis(theme) {
