@@ -108,7 +108,7 @@ static enum err look_host(struct top *top, int64_t now_ms, struct why *why)
 
 static enum err look_processes(struct top *top, struct why *why)
 {
-    const struct process_options options = {
+    const struct process_query options = {
         .sort = top->state.sort,
         .limit = top->state.groups ? 0 : top->limit,
         .kernel = top->state.kernel,

@@ -51,7 +51,7 @@ static void write_row(struct json *json, const struct process_row *row)
     json_close(json, '}');
 }
 
-static enum err read_options(struct call *call, struct process_options *options, struct why *why)
+static enum err read_options(struct call *call, struct process_query *options, struct why *why)
 {
     struct str sort = call_parameter(call, "sort");
     uint64_t limit;
@@ -73,7 +73,7 @@ static enum err read_options(struct call *call, struct process_options *options,
 static enum err work_processes(struct call *call, struct why *why)
 {
     struct sources *sources = call->server->options.sources;
-    struct process_options options = {.sort = PROCESS_BY_CPU};
+    struct process_query options = {.sort = PROCESS_BY_CPU};
     struct process_row *rows;
     size_t count;
     int64_t time_ms;
