@@ -10,6 +10,7 @@
  * what waits; and the store seals. A second signal skips the waiting. */
 #include "cli/daemon.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "cli/port_owner.h"
 #include "cli/service.h"
