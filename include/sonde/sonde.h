@@ -10,9 +10,8 @@
  *             SONDE_SCOPE(sonde, "retrieval");     // timed until the end of the block
  *             retrieve();
  *         }
- *         struct sonde_stats stats;
- *         if (sonde_operation_stats(sonde_operation(sonde, "retrieval"), &stats))
- *             printf("P95 %.1f ms, %.1f %% good\n", stats.p95_ms, stats.success_rate * 100);
+ *         sonde_sla_set(sonde, "retrieval", "max_p95_latency_ms", 100);
+ *         sonde_print(sonde, stdout);
  *         sonde_close(sonde);
  *     }
  *
@@ -175,6 +174,41 @@ SONDE_API int64_t sonde_slowest(const struct sonde_operation *operation, char *r
 
 /* Everything counts from zero again; recording may go on meanwhile. */
 SONDE_API void sonde_reset(struct sonde *sonde);
+
+/* ---- Promises (SLA). ---- */
+
+/* Keys: "max_p50_latency_ms", "max_p95_latency_ms", "max_p99_latency_ms", "min_throughput_rps",
+ * "min_success_rate" (0 … 1). operation NULL: over all. A value of NAN takes the target back.
+ * False: no such key, or a negative value. */
+SONDE_API bool sonde_sla_set(struct sonde *sonde, const char *operation, const char *key,
+                             double value);
+
+/* How many promises are broken now. Each is told to `tell` (may be NULL) in one sentence:
+ * "Overall P95 latency (325.4ms) exceeds target (300.0ms)". operation is NULL for the overall. */
+typedef void (*sonde_violation)(void *self, const char *operation, const char *sentence);
+SONDE_API size_t sonde_sla_check(struct sonde *sonde, sonde_violation tell, void *self);
+
+/* ---- Reports. ---- */
+
+enum sonde_form {
+    SONDE_CONSOLE,
+    SONDE_JSON,
+    SONDE_MARKDOWN,
+    SONDE_HTML, /* One self-contained page. */
+    SONDE_CSV,
+};
+
+/* All statistics, the promises and what was left out, as text to free(); *ret_size without the NUL
+ * behind it. NULL: no memory. colour matters to SONDE_CONSOLE only. Unlike recording, a report
+ * allocates as it needs. */
+SONDE_API char *sonde_report(struct sonde *sonde, enum sonde_form form, bool colour,
+                             size_t *ret_size);
+/* The console form, coloured when out is a terminal and NO_COLOR is not set. */
+SONDE_API void sonde_print(struct sonde *sonde, FILE *out);
+/* Writes the report to a new file, as a whole. False: errno tells. */
+SONDE_API bool sonde_save(struct sonde *sonde, enum sonde_form form, const char *path);
+
+/* ---- The library itself. ---- */
 
 /* What the library itself had to leave out. */
 struct sonde_drops {

@@ -4,6 +4,7 @@
  * Nothing below may call what can end the process: no buf, no arena, no MUST. */
 #pragma once
 #include "sonde/sonde.h"
+#include "stats/sla.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -55,7 +56,8 @@ struct sonde_operation {
     uint64_t ticked_count;
     _Atomic uint64_t now_rps;
     _Atomic uint64_t peak_rps;
-    struct spill *spill; /* Under the handle's lock. */
+    struct spill *spill;         /* Under the handle's lock. */
+    struct sla_targets promises; /* Likewise. */
     /* The slowest call with its metadata, at SONDE_DETAILED; the flag guards the three. */
     atomic_flag slowest_busy;
     uint32_t slowest_epoch;
@@ -107,7 +109,8 @@ struct sonde {
     size_t memory_bytes;          /* The handle, its lanes and histograms are one mapping. */
     size_t wiped_bytes;           /* The part that a fork empties, at its end. */
 
-    pthread_mutex_t lock; /* Names, spills, collectors, the ticker's start. */
+    pthread_mutex_t lock;        /* Names, spills, promises, collectors, the ticker's start. */
+    struct sla_targets promises; /* Over all. */
     struct collector collectors[SONDE_COLLECTORS_MAX];
     size_t collector_count;
 

@@ -120,6 +120,7 @@ static void operation_make(struct sonde *sonde, uint32_t index, const char *name
     operation->sonde = sonde;
     operation->index = index;
     operation->name_size = (uint32_t)size;
+    operation->promises = SLA_TARGETS_NONE;
     atomic_flag_clear(&operation->slowest_busy);
     keep_name(operation->name, name, size);
 }

@@ -135,6 +135,7 @@ struct sonde *sonde_open(const struct sonde_options *options)
     atomic_store(&sonde->level, options->level);
     atomic_store(&sonde->epoch, 1); /* 0 is that of a histogram never used. */
     (void)strncpy(sonde->service_name, service_name(options), SONDE_NAME_BYTES_MAX); /* Cut. */
+    sonde->promises = SLA_TARGETS_NONE;
     (void)sonde_operation(sonde, "other"); /* Index OTHER. */
     if (!client_register(sonde)) {
         (void)munmap(sonde, sonde->memory_bytes); /* Just mapped. */

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The library's report, built as a document like every other of the house. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "client/client_priv.h"
+#include "document/document.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DOCUMENT_BYTES_MAX = 16 << 20 };
+
+static void add_overall(struct document *document, const struct sonde_stats *stats)
+{
+    document_section(document, "overall", "Overall");
+    document_number(document, "count", "Operations", (double)stats->count, UNIT_COUNT);
+    document_number(document, "failures", "Failures", (double)stats->failures, UNIT_COUNT);
+    document_number(document, "success_rate", "Success rate", stats->success_rate, UNIT_RATIO);
+    document_number(document, "throughput_rps", "Throughput", stats->throughput_rps, UNIT_RPS);
+    document_number(document, "throughput_peak_rps", "Peak", stats->throughput_peak_rps, UNIT_RPS);
+    document_number(document, "mean_ms", "Mean", stats->mean_ms, UNIT_MS);
+    document_number(document, "p50_ms", "P50", stats->p50_ms, UNIT_MS);
+    document_number(document, "p90_ms", "P90", stats->p90_ms, UNIT_MS);
+    document_number(document, "p95_ms", "P95", stats->p95_ms, UNIT_MS);
+    document_number(document, "p99_ms", "P99", stats->p99_ms, UNIT_MS);
+    document_number(document, "p999_ms", "P99.9", stats->p999_ms, UNIT_MS);
+    document_number(document, "min_ms", "Fastest", stats->min_ms, UNIT_MS);
+    document_number(document, "max_ms", "Slowest", stats->max_ms, UNIT_MS);
+    document_number(document, "elapsed_s", "Measured for", stats->elapsed_s, UNIT_SECONDS);
+}
+
+struct violations {
+    struct document *document;
+    const char *operation; /* Only this one's are of interest when set. */
+    size_t count;
+};
+
+static void note_violation(void *self, const char *operation, const char *sentence)
+{
+    struct violations *violations = self;
+
+    (void)operation; /* The sentence names it. */
+    document_mark(violations->document, STATUS_BAD, "%s", sentence);
+    violations->count++;
+}
+
+static void count_own(void *self, const char *operation, const char *sentence)
+{
+    struct violations *violations = self;
+
+    (void)sentence; /* Told in the section of promises. */
+    if (operation != NULL && strcmp(operation, violations->operation) == 0)
+        violations->count++;
+}
+
+static bool has_targets(const struct sla_targets *targets)
+{
+    struct sla_targets copy = *targets;
+
+    for (int kind = 0; kind < SLA_KIND_COUNT; kind++) {
+        if (!isnan(*sla_target(&copy, (enum sla_kind)kind)))
+            return true;
+    }
+    return false;
+}
+
+static bool any_promise(struct sonde *sonde)
+{
+    uint32_t known = atomic_load(&sonde->operation_names.count);
+    bool any = has_targets(&sonde->promises);
+
+    for (uint32_t i = 0; i < known && !any; i++)
+        any = has_targets(&sonde->operations[i].promises);
+    return any;
+}
+
+static void add_promises(struct document *document, struct sonde *sonde)
+{
+    struct violations violations = {.document = document};
+
+    if (!any_promise(sonde))
+        return;
+    document_section(document, "sla", "Promises");
+    if (sonde_sla_check(sonde, note_violation, &violations) == 0)
+        document_mark(document, STATUS_GOOD, "Every promise is kept.");
+}
+
+static enum status status_of(struct sonde *sonde, const struct sonde_operation *operation)
+{
+    struct violations violations = {.operation = operation->name};
+
+    if (!has_targets(&operation->promises))
+        return STATUS_NONE;
+    (void)sonde_sla_check(sonde, count_own, &violations); /* Counted by count_own. */
+    return violations.count == 0 ? STATUS_GOOD : STATUS_BAD;
+}
+
+static void add_operations(struct document *document, struct sonde *sonde)
+{
+    static const struct column columns[] = {
+        {"operation", "Operation", UNIT_NONE, true},
+        {"count", "Count", UNIT_COUNT, false},
+        {"success_rate", "Success", UNIT_RATIO, false},
+        {"throughput_rps", "Throughput", UNIT_RPS, false},
+        {"mean_ms", "Mean", UNIT_MS, false},
+        {"p50_ms", "P50", UNIT_MS, false},
+        {"p90_ms", "P90", UNIT_MS, false},
+        {"p95_ms", "P95", UNIT_MS, false},
+        {"p99_ms", "P99", UNIT_MS, false},
+        {"max_ms", "Slowest", UNIT_MS, false},
+    };
+    uint32_t known = atomic_load(&sonde->operation_names.count);
+
+    document_section(document, "operations", "Operations");
+    struct chart *chart = NULL;
+    struct table *table = document_table(document, "operations", "", columns, ARRAY_COUNT(columns));
+    for (uint32_t i = 0; i < known; i++) {
+        struct sonde_operation *operation = &sonde->operations[i];
+        struct sonde_stats stats;
+        if (!sonde_operation_stats(operation, &stats))
+            continue;
+        table_row(table, status_of(sonde, operation));
+        table_text(table, operation->name);
+        table_number(table, (double)stats.count);
+        table_number(table, stats.success_rate);
+        table_number(table, stats.throughput_rps);
+        table_number(table, stats.mean_ms);
+        table_number(table, stats.p50_ms);
+        table_number(table, stats.p90_ms);
+        table_number(table, stats.p95_ms);
+        table_number(table, stats.p99_ms);
+        table_number(table, stats.max_ms);
+        if (chart == NULL)
+            chart = document_chart(document, "p95_chart", "P95 by operation", CHART_BAR, UNIT_MS);
+        chart_bar(chart, operation->name, stats.p95_ms);
+    }
+}
+
+static void add_drops(struct document *document, struct sonde *sonde)
+{
+    struct sonde_drops drops;
+
+    sonde_read_drops(sonde, &drops);
+    if (drops.records + drops.names_cut + drops.names_shared == 0)
+        return;
+    document_section(document, "left_out", "Left out");
+    document_number(document, "records", "Records dropped", (double)drops.records, UNIT_COUNT);
+    document_number(document, "names_cut", "Names cut", (double)drops.names_cut, UNIT_COUNT);
+    document_number(document, "names_shared", "Names shared", (double)drops.names_shared,
+                    UNIT_COUNT);
+}
+
+static struct document *build(struct sonde *sonde)
+{
+    struct buf title CLEANUP(buf_done) = {0};
+    struct sonde_stats stats;
+
+    buf_printf(&title, "Performance of %s", sonde->service_name);
+    struct document *document = document_new(buf_cstr(&title), DOCUMENT_BYTES_MAX);
+    document_set_time(document, clock_now_ms());
+    if (!sonde_overall_stats(sonde, &stats)) {
+        document_text(document, "Nothing has been recorded yet.");
+        return document;
+    }
+    add_overall(document, &stats);
+    add_promises(document, sonde);
+    add_operations(document, sonde);
+    add_drops(document, sonde);
+    return document;
+}
+
+static const enum document_form forms[] = {
+    [SONDE_CONSOLE] = FORM_CONSOLE, [SONDE_JSON] = FORM_JSON, [SONDE_MARKDOWN] = FORM_MARKDOWN,
+    [SONDE_HTML] = FORM_HTML,       [SONDE_CSV] = FORM_CSV,
+};
+
+static bool write_report(struct sonde *sonde, enum sonde_form form, bool colour, struct buf *out)
+{
+    const struct document_look look = {.colour = colour};
+
+    if (sonde == NULL || (unsigned)form >= ARRAY_COUNT(forms))
+        return false;
+    struct document *document CLEANUP(document_freep) = build(sonde);
+    return document_write(document, forms[form], &look, out, NULL) == ERR_NONE;
+}
+
+char *sonde_report(struct sonde *sonde, enum sonde_form form, bool colour, size_t *ret_size)
+{
+    struct buf out CLEANUP(buf_done) = {0};
+
+    if (!write_report(sonde, form, colour, &out))
+        return NULL;
+    (void)buf_cstr(&out); /* The NUL behind it goes along. */
+    if (ret_size != NULL)
+        *ret_size = out.size;
+    return TAKE(out.data);
+}
+
+void sonde_print(struct sonde *sonde, FILE *out)
+{
+    struct buf text CLEANUP(buf_done) = {0};
+
+    if (out == NULL)
+        return;
+    bool colour = isatty(fileno(out)) && getenv("NO_COLOR") == NULL;
+    if (write_report(sonde, SONDE_CONSOLE, colour, &text))
+        (void)fwrite(text.data, 1, text.size, out); /* The stream keeps its own error. */
+}
+
+bool sonde_save(struct sonde *sonde, enum sonde_form form, const char *path)
+{
+    struct buf text CLEANUP(buf_done) = {0};
+
+    if (path == NULL || !write_report(sonde, form, false, &text)) {
+        errno = EINVAL;
+        return false;
+    }
+    return file_write(path, buf_view(&text), 0644, NULL) == ERR_NONE;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sonde/sonde.h"
+#include "test.h"
+
+#include <unistd.h>
+
+static struct sonde *recorded(void)
+{
+    struct sonde_options options;
+
+    sonde_options_init(&options);
+    options.service_name = "shop";
+    struct sonde *sonde = sonde_open(&options);
+    for (int i = 1; i <= 100; i++) {
+        sonde_record(sonde_operation(sonde, "retrieval"), i * INT64_C(1000000), i > 95);
+        sonde_record(sonde_operation(sonde, "rerank"), INT64_C(2000000), false);
+    }
+    return sonde;
+}
+
+struct told {
+    char sentences[8][128];
+    size_t count;
+};
+
+static void tell(void *self, const char *operation, const char *sentence)
+{
+    struct told *told = self;
+
+    (void)operation; /* The sentence names it. */
+    (void)snprintf(told->sentences[told->count++], sizeof(told->sentences[0]), "%s", sentence);
+}
+
+TEST(broken_promises_are_told_one_by_one)
+{
+    struct sonde *sonde = recorded();
+    struct told told = {0};
+
+    EXPECT(sonde_sla_check(sonde, NULL, NULL) == 0);
+    EXPECT(sonde_sla_set(sonde, "retrieval", "max_p95_latency_ms", 50));
+    EXPECT(sonde_sla_set(sonde, "rerank", "max_p95_latency_ms", 50));
+    EXPECT(sonde_sla_set(sonde, NULL, "min_success_rate", 0.99));
+    EXPECT(!sonde_sla_set(sonde, NULL, "max_p96_latency_ms", 1));
+    EXPECT(!sonde_sla_set(sonde, NULL, "min_success_rate", -1));
+    ASSERT(sonde_sla_check(sonde, tell, &told) == 2);
+    EXPECT_TEXT(told.sentences[0], "Overall success rate (97.5%) below target (99.0%)");
+    EXPECT(strncmp(told.sentences[1], "Operation 'retrieval' P95 (9", 28) == 0);
+    EXPECT(sonde_sla_set(sonde, NULL, "min_success_rate", NAN));
+    EXPECT(sonde_sla_check(sonde, NULL, NULL) == 1);
+    sonde_close(sonde);
+}
+
+TEST(every_form_tells_the_same)
+{
+    static const enum sonde_form forms[] = {SONDE_CONSOLE, SONDE_JSON, SONDE_MARKDOWN, SONDE_HTML,
+                                            SONDE_CSV};
+    struct sonde *sonde = recorded();
+
+    EXPECT(sonde_sla_set(sonde, "retrieval", "max_p95_latency_ms", 50));
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        size_t size = 0;
+        char *text = sonde_report(sonde, forms[i], false, &size);
+        ASSERT(text != NULL);
+        EXPECT(size == strlen(text) && strstr(text, "retrieval") != NULL);
+        EXPECT(forms[i] == SONDE_CSV || strstr(text, "exceeds target") != NULL);
+        free(text);
+    }
+    sonde_close(sonde);
+}
+
+TEST(a_report_of_nothing_says_so)
+{
+    struct sonde *sonde = sonde_open(NULL);
+    char *text = sonde_report(sonde, SONDE_CONSOLE, false, NULL);
+
+    ASSERT(text != NULL);
+    EXPECT(strstr(text, "Nothing has been recorded yet.") != NULL);
+    free(text);
+    EXPECT(sonde_report(NULL, SONDE_JSON, false, NULL) == NULL);
+    sonde_close(sonde);
+}
+
+TEST(a_report_is_saved_as_a_whole)
+{
+    struct sonde *sonde = recorded();
+    char path[] = "/tmp/sonde-test-report-XXXXXX";
+    char line[64] = "";
+
+    int fd = mkstemp(path);
+    ASSERT(fd >= 0);
+    (void)close(fd); /* Only its name is wanted. */
+    EXPECT(sonde_save(sonde, SONDE_MARKDOWN, path));
+    FILE *file = fopen(path, "r");
+    ASSERT(file != NULL);
+    EXPECT(fgets(line, sizeof(line), file) != NULL);
+    EXPECT_TEXT(line, "# Performance of shop\n");
+    (void)fclose(file); /* Only read. */
+    (void)unlink(path); /* Ours. */
+    EXPECT(!sonde_save(sonde, SONDE_JSON, "/nonexistent/x"));
+    sonde_close(sonde);
+}
+
+TEST_MAIN
