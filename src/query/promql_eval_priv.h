@@ -195,6 +195,9 @@ static inline void kahan_add(double increment, double *sum, double *compensation
     *sum = total;
 }
 
+/* The sum of all and what rounding took from it. */
+void kahan_sum(const double *values, size_t count, double *ret_sum, double *ret_rest);
+
 /* The mean as it grows; switches to an incremental one where the sum would overflow. */
 struct mean {
     double count;

@@ -25,10 +25,11 @@ static double extrapolated(const struct window *window, bool counter, bool per_s
 
     if (window->count < 2)
         return absent_value();
+    /* In milliseconds; only their ratios matter. */
     double result = gain(window, counter);
-    double to_start = (double)(window->times[0] - window->start_ms) / 1000;
-    double to_end = (double)(window->end_ms - window->times[last]) / 1000;
-    double sampled = (double)(window->times[last] - window->times[0]) / 1000;
+    double to_start = (double)(window->times[0] - window->start_ms);
+    double to_end = (double)(window->end_ms - window->times[last]);
+    double sampled = (double)(window->times[last] - window->times[0]);
     double average = sampled / (double)last;
     double threshold = average * 1.1;
 
@@ -106,18 +107,23 @@ double window_changes(const struct window *window)
 
 double window_sum(const struct window *window)
 {
-    double sum = 0;
-    double compensation = 0;
+    double sum;
+    double rest;
 
-    for (size_t i = 0; i < window->count; i++)
-        kahan_add(window->values[i], &sum, &compensation);
-    return isinf(sum) ? sum : sum + compensation;
+    kahan_sum(window->values, window->count, &sum, &rest);
+    return isinf(sum) ? sum : sum + rest;
 }
 
 double window_avg(const struct window *window)
 {
     struct mean mean = {0};
+    double count = (double)window->count;
+    double sum;
+    double rest;
 
+    kahan_sum(window->values, window->count, &sum, &rest);
+    if (isfinite(sum))
+        return sum / count + rest / count;
     for (size_t i = 0; i < window->count; i++)
         mean_add(&mean, window->values[i]);
     return mean_result(&mean);

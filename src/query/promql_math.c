@@ -1,6 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "query/promql_eval_priv.h"
 
+/* Knuth's exact error of each addition needs no branch; it goes wrong with infinities only, and
+ * then all is added again with care. */
+void kahan_sum(const double *values, size_t count, double *ret_sum, double *ret_rest)
+{
+    double sum = 0;
+    double rest = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        double total = sum + values[i];
+        double part = total - sum;
+        rest += (sum - (total - part)) + (values[i] - part);
+        sum = total;
+    }
+    if (!isfinite(sum) || !isfinite(rest)) {
+        sum = 0;
+        rest = 0;
+        for (size_t i = 0; i < count; i++)
+            kahan_add(values[i], &sum, &rest);
+    }
+    *ret_sum = sum;
+    *ret_rest = rest;
+}
+
 void mean_add(struct mean *mean, double value)
 {
     mean->count++;

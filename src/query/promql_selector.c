@@ -174,10 +174,12 @@ enum err eval_selector(struct eval *eval, const struct grid *grid, const struct 
 
 static bool has_absent(const struct samples *samples)
 {
+    bool found = false;
+
+    /* Without leaving early, so that it can be vectorised: markers are rare. */
     for (size_t i = 0; i < samples->count; i++)
-        if (is_absent(samples->value[i]))
-            return true;
-    return false;
+        found |= is_absent(samples->value[i]);
+    return found;
 }
 
 /* A run without stale markers: windows do not see them. */
