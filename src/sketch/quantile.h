@@ -22,9 +22,9 @@
 
 struct quantile;
 
-/* Buckets on either side of zero: 2,048 of precision 0 span 58 octaves, 1 ns to 9 years. */
-#define QUANTILE_BUCKETS_DEFAULT 2048
-#define QUANTILE_BUCKETS_MAX     65536
+/* Buckets on either side of zero. The default spans 58 octaves, 1 ns to 9 years. */
+#define QUANTILE_BUCKETS_DEFAULT(precision) (2048u << (precision))
+#define QUANTILE_BUCKETS_MAX                65536
 
 /* precision as in quantile_key.h, 0 for 1 %. buckets_max 0: the default. */
 struct quantile *quantile_new(unsigned precision, uint32_t buckets_max);
@@ -52,7 +52,8 @@ double quantile_mean(const struct quantile *sketch);
 unsigned quantile_precision(const struct quantile *sketch);
 uint64_t quantile_collapsed(const struct quantile *sketch);
 
-/* The value of rank floor(q * (count - 1)) in sorted order; q is clamped to 0 … 1. NaN if empty. */
+/* The value of rank floor(q * (count - 1)) in sorted order, exact for the first and the last; q is
+ * clamped to 0 … 1. NaN if empty. */
 double quantile_at(const struct quantile *sketch, double q);
 /* About how many numbers are <= bound; half-filled buckets count in proportion. */
 double quantile_count_below(const struct quantile *sketch, double bound);
@@ -85,14 +86,14 @@ struct quantile_exponential {
 };
 /* Adds that side, negative or positive. ERR_INVALID: the scale or an index is out of bounds. */
 CHECKED enum err quantile_add_exponential(struct quantile *sketch, bool negative,
-                                          const struct quantile_exponential *side,
-                                          struct why *why);
+                                          const struct quantile_exponential *side, struct why *why);
 /* The index of the exponential bucket that |value|, normal and not zero, falls into. */
 int32_t quantile_exponential_index(double value, int32_t scale);
 
 /* Explicit buckets, as Prometheus' and OpenTelemetry's histograms have them: counts[i] numbers in
  * (bounds[i-1], bounds[i]], not cumulative, with one count more than bounds; bounds rise. Numbers
- * are taken as spread evenly, those of the open ends as close to their bound as min and max (NaN:
- * unknown) allow. */
+ * are taken as spread evenly; those of the open ends as well, up to min and max. Where these are
+ * not known (NaN), the first bucket starts at zero if it can, and those behind the last bound are
+ * put on it. */
 void quantile_add_explicit(struct quantile *sketch, const double *bounds, size_t bounds_count,
                            const uint64_t *counts, double min, double max);
