@@ -7,8 +7,8 @@
 #include "store/tenant.h"
 
 #include "base/clock.h"
+#include "sketch/quantile.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -348,6 +348,17 @@ static void stage_sketch(struct stage *stage, const struct pending_row *row, str
     stage->sketch_rows[stage->sketch_count++] = *row;
 }
 
+/* Also checks that these are the bytes of a sketch. */
+static enum err sketch_count(struct str bytes, double *ret_count, struct why *why)
+{
+    struct quantile *sketch CLEANUP(quantile_freep) = NULL;
+
+    if (quantile_read(bytes, &sketch, why) != ERR_NONE)
+        return ERR_INVALID;
+    *ret_count = (double)quantile_count(sketch);
+    return ERR_NONE;
+}
+
 static enum err accept_sketches(struct intake *intake, struct why *why)
 {
     const struct batch *batch = intake->batch;
@@ -357,9 +368,10 @@ static enum err accept_sketches(struct intake *intake, struct why *why)
         const struct sketch_sample *sample = &batch->sketches.items[i];
         struct track *track = NULL;
         uint32_t number = 0;
-        double count = NAN;
-        enum err err = admit(intake, sample->labels, sample->time_ms, count, &track, &number,
-                             &row_why);
+        double count = 0;
+        enum err err = sketch_count(sample->sketch, &count, &row_why);
+        if (err == ERR_NONE)
+            err = admit(intake, sample->labels, sample->time_ms, count, &track, &number, &row_why);
         if (err != ERR_NONE)
             TRY(turn_away(intake, err, &row_why, why));
         else if (track != NULL)
