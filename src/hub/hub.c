@@ -29,6 +29,7 @@ struct hub {
     pthread_t writer;
     bool running;
     struct batch *group[GROUP_BATCHES];
+    uint64_t kept[GROUP_BATCHES]; /* Rows of each that the sinks did not turn away. */
     size_t group_count;
     size_t group_rows;
     int64_t next_tick_ns;
@@ -122,10 +123,16 @@ static bool show(struct hub *hub, struct batch *batch)
 
 static void take(struct hub *hub, struct batch *batch)
 {
+    uint64_t rejected_before = batch->rejected_count;
+
     if (!show(hub, batch))
         return;
+    /* What admission rejected is no longer in the batch; what sinks rejected still is. */
+    uint64_t rejected = batch->rejected_count - rejected_before;
+    uint64_t rows = batch_row_count(batch);
+    hub->kept[hub->group_count] = rows > rejected ? rows - rejected : 0;
+    hub->group_rows += hub->kept[hub->group_count];
     hub->group[hub->group_count++] = batch;
-    hub->group_rows += batch_row_count(batch);
 }
 
 /* The first error of a durable sink; others are counted. */
@@ -174,7 +181,7 @@ static void commit_group(struct hub *hub)
     stats_unlock(hub);
 
     for (size_t i = 0; i < hub->group_count; i++)
-        conclude(hub->group[i], batch_row_count(hub->group[i]), err, &why);
+        conclude(hub->group[i], hub->kept[i], err, &why);
     hub->group_count = 0;
     hub->group_rows = 0;
 }
