@@ -118,6 +118,14 @@ class DashboardTest(unittest.TestCase):
             seconds, f"points in the panel {name}",
         )
 
+    def plot_of(self, page, name):
+        """Left edge, width and middle height of the area where a chart draws."""
+        left, top, width, height = page.evaluate(
+            f"(() => {{ const box = {panel(name)}.querySelector('.u-over').getBoundingClientRect();"
+            " return [box.left, box.top, box.width, box.height]; })()"
+        )
+        return left, width, top + height / 2
+
     def test_charts_move_within_five_seconds_and_nothing_complains(self):
         page = self.open()
         self.wait_for_points(page, seconds=5)
@@ -144,7 +152,7 @@ class DashboardTest(unittest.TestCase):
 
     def test_health_is_a_sentence(self):
         page = self.open()
-        sentence = page.wait_for("document.querySelector('.finding h2')?.textContent")
+        sentence = page.wait_for("document.querySelector('.finding .claim')?.textContent")
         self.assertRegex(sentence.strip(), r"^[A-Z].*\.$")
         report = self.daemon.get("/api/v1/health")
         if not report["findings"]:
@@ -195,12 +203,9 @@ class DashboardTest(unittest.TestCase):
     def test_a_drag_zooms_and_the_link_shows_the_same(self):
         page = self.open("#/home?range=5m")
         self.wait_for_points(page)
-        box = page.evaluate(
-            f"(() => {{ const b = {panel('cpu')}.querySelector('.u-over').getBoundingClientRect();"
-            " return [b.left, b.top, b.width, b.height]; })()"
-        )
-        middle = box[1] + box[3] / 2
-        page.drag((box[0] + box[2] * 0.4, middle), (box[0] + box[2] * 0.9, middle))
+        page.wait_for("document.querySelector('.finding')", what="nothing above will grow")
+        left, width, middle = self.plot_of(page, "cpu")
+        page.drag((left + width * 0.4, middle), (left + width * 0.9, middle))
         page.wait_for("/from=/.test(location.hash)", 3, "the zoom is in the address")
         page.wait_for("document.querySelector('.live-badge').dataset.state === 'paused'", 3)
         link = page.evaluate("location.hash")
@@ -212,7 +217,8 @@ class DashboardTest(unittest.TestCase):
         page.wait_for("!/from=/.test(location.hash)", 3, "back undoes the zoom")
         page.evaluate(f"location.hash = {json.dumps(link)}")
         page.wait_for("/from=/.test(location.hash)", 3)
-        page.click(box[0] + box[2] / 2, middle, count=2)
+        left, width, middle = self.plot_of(page, "cpu")
+        page.click(left + width / 2, middle, count=2)
         page.wait_for("!/from=/.test(location.hash)", 3, "a double click leaves the zoom")
 
     def test_the_table_behind_a_chart_has_the_same_numbers(self):

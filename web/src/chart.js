@@ -61,7 +61,6 @@ export class Chart {
     #plot = null;
     #shape = '';
     #columns = [];
-    #view = { from: 0, to: 1 };
     #step_ms = 1000;
     #height;
     #pointed = false;
@@ -93,7 +92,6 @@ export class Chart {
 
     draw({ times, columns, view, step_ms }) {
         this.#columns = columns;
-        this.#view = view;
         this.#step_ms = step_ms;
         const width = this.#host.clientWidth;
         if (width === 0) return;

@@ -91,7 +91,12 @@ export class HealthView {
             'article',
             { class: 'finding finding-ok' },
             icon('check'),
-            h('div', {}, h('h2', {}, 'All is well.'), h('p', { class: 'evidence' }, text)),
+            h(
+                'div',
+                {},
+                h('h2', {}, h('span', { class: 'claim' }, 'All is well.')),
+                h('p', { class: 'evidence' }, text),
+            ),
         );
     }
 
@@ -141,7 +146,7 @@ function heading(word, claim, since) {
         'h2',
         {},
         h('span', { class: 'offscreen' }, `${word}: `),
-        claim,
+        h('span', { class: 'claim' }, claim),
         time ? h('span', { class: 'since' }, time) : null,
     );
 }

@@ -154,7 +154,7 @@ export class SelfPage {
         limits,
     }) {
         const per_sample =
-            store.samples > 0 ? `${(store.bytes / store.samples).toFixed(2)} B` : DASH;
+            store.blocks > 0 ? `${(store.bytes / store.samples).toFixed(2)} B` : DASH;
         fillFacts(this.#facts, [
             ['Version', version],
             ['Running for', formatSeconds(uptime)],
