@@ -134,6 +134,12 @@ static bool any_absent(const double *values, size_t count)
     return found != 0;
 }
 
+/* What a raw row counts for: nothing where it is a marker, which stays one. */
+static double row_count(double value)
+{
+    return metric_is_stale(value) ? value : 1;
+}
+
 /* COUNT of raw rows is 1 a row. */
 static void fold_raw(const struct reading *reading, const struct block *block, double *values,
                      size_t count)
@@ -141,7 +147,7 @@ static void fold_raw(const struct reading *reading, const struct block *block, d
     if (reading->request->field != FIELD_COUNT || block->field_count > 1)
         return;
     for (size_t i = 0; i < count; i++)
-        values[i] = sample_is_absent(values[i]) ? values[i] : 1;
+        values[i] = sample_is_absent(values[i]) ? values[i] : row_count(values[i]);
 }
 
 static enum err read_values(struct reading *reading, struct assembly *assembly, struct why *why)
@@ -161,8 +167,9 @@ static enum err read_values(struct reading *reading, struct assembly *assembly, 
         at += span->count;
     }
     for (size_t i = 0; i < reading->head_count; i++)
-        assembly->values[at + i] =
-            reading->request->field == FIELD_COUNT ? 1 : reading->head_rows[i].value;
+        assembly->values[at + i] = reading->request->field == FIELD_COUNT
+                                       ? row_count(reading->head_rows[i].value)
+                                       : reading->head_rows[i].value;
     return ERR_NONE;
 }
 
