@@ -461,7 +461,7 @@ const struct health_check health_checks[] = {
         .unit = HEALTH_NONE,
         .confidence = 0.8,
         .claim = "No service keeps this machine's clock right.",
-        .evidence = "The kernel has not been told of a synchronised clock for 10 minutes.",
+        .evidence = "The kernel counts the clock as not synchronised (node_timex_sync_status).",
         .next_step = "Install chrony, or check: timedatectl status.",
     },
     {
