@@ -59,6 +59,21 @@ static void seconds_text(struct buf *out, double value)
         buf_printf(out, "%.1f d", value / 86400);
 }
 
+/* Milliseconds as everybody writes them, and smaller words where they would say nothing. */
+static void ms_text(struct buf *out, double value)
+{
+    double magnitude = fabs(value);
+
+    if (magnitude >= 1 || magnitude == 0)
+        buf_printf(out, "%.1fms", value);
+    else if (magnitude >= 0.01)
+        buf_printf(out, "%.3fms", value);
+    else if (magnitude >= 0.001)
+        buf_printf(out, "%.1fµs", value * 1e3);
+    else
+        buf_printf(out, "%.0fns", value * 1e6);
+}
+
 void document_format(struct buf *out, double value, enum unit unit)
 {
     if (!isfinite(value)) {
@@ -70,8 +85,7 @@ void document_format(struct buf *out, double value, enum unit unit)
         count_text(out, value);
         break;
     case UNIT_MS:
-        /* Two digits more where a tenth of a millisecond says nothing. */
-        buf_printf(out, fabs(value) > 0 && fabs(value) < 1 ? "%.3fms" : "%.1fms", value);
+        ms_text(out, value);
         break;
     case UNIT_SECONDS:
         seconds_text(out, value);

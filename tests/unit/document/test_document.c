@@ -122,6 +122,8 @@ TEST(numbers_read_as_people_say_them)
     EXPECT_TEXT(formatted(1234567, UNIT_COUNT), "1,234,567");
     EXPECT_TEXT(formatted(-999, UNIT_COUNT), "-999");
     EXPECT_TEXT(formatted(325.44, UNIT_MS), "325.4ms");
+    EXPECT_TEXT(formatted(0.25, UNIT_MS), "0.250ms");
+    EXPECT_TEXT(formatted(0.000057, UNIT_MS), "57ns");
     EXPECT_TEXT(formatted(1536, UNIT_BYTES), "1.5 KiB");
     EXPECT_TEXT(formatted(0.923, UNIT_RATIO), "92.3%");
     EXPECT_TEXT(formatted(8.5, UNIT_RPS), "8.5 RPS");
