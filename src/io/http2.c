@@ -26,7 +26,8 @@ enum {
     CONNECTION_WINDOW_BYTES = 2 << 20,
     SEND_BYTES = 256 * 1024, /* With more in the queue, nghttp2 is not asked for more. */
     READS_PER_EVENT = 8,
-    CHECK_S = 5, /* How often slow streams are looked for. */
+    DISCARD_BYTES_MAX = 1 << 20, /* Of a body whose request was answered early. */
+    CHECK_S = 5,                 /* How often slow streams are looked for. */
     FIELDS_SENT_MAX = HTTP_RESPONSE_HEADERS_MAX + 10,
 };
 
@@ -45,6 +46,8 @@ struct http2_stream {
     struct buf body;     /* the body, moved or streamed in, */
     size_t sent;         /* of which so much has been taken. */
     uint64_t received_at_check;
+    int64_t started_ns;
+    uint64_t discarded;
 };
 
 struct http2 {
@@ -70,6 +73,7 @@ static struct http2_stream *stream_new(struct connection *connection, int32_t id
         must_memory(sizeof(*stream));
     stream->connection = connection;
     stream->id = id;
+    stream->started_ns = loop_now_ns(connection->server->loop);
     stream->next = http2->streams;
     if (stream->next != NULL)
         stream->next->previous = stream;
@@ -429,6 +433,23 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     return 0;
 }
 
+/* Told to stop at once (RFC 9113 section 8.1 allows it), some clients forget the answer that they
+ * have. So a body that is not wanted may come to its end, unless it is long or slow. */
+static void stop_body(struct http2_stream *stream)
+{
+    (void)nghttp2_submit_rst_stream(stream->connection->http2->session, NGHTTP2_FLAG_NONE,
+                                    stream->id, NGHTTP2_NO_ERROR); /* Fails if it is gone. */
+}
+
+static void discard(struct http2_stream *stream, size_t size)
+{
+    bool was_within = stream->discarded <= DISCARD_BYTES_MAX;
+
+    stream->discarded += size;
+    if (was_within && stream->discarded > DISCARD_BYTES_MAX)
+        stop_body(stream);
+}
+
 static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id,
                          const uint8_t *data, size_t size, void *self)
 {
@@ -437,27 +458,15 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream
     int status;
 
     (void)flags;
-    if (stream == NULL || stream->exchange == NULL)
+    if (stream == NULL)
         return 0;
+    if (stream->exchange == NULL) {
+        discard(stream, size);
+        return 0;
+    }
     if (exchange_body_piece(stream->exchange, (struct str){(const char *)data, size}, &status,
                             &connection->server->why) != ERR_NONE)
         refuse(stream, status);
-    return 0;
-}
-
-/* An answer that came before the request's end: tell the peer not to send the rest. */
-static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *self)
-{
-    struct http2_stream *stream;
-
-    (void)self;
-    if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
-        (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
-        return 0;
-    stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    if (stream != NULL && !stream->complete)
-        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
-                                        NGHTTP2_NO_ERROR); /* A courtesy. */
     return 0;
 }
 
@@ -487,7 +496,6 @@ static void open_session(struct connection *connection)
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
-    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_option_set_no_closed_streams(option, 1);
     if (nghttp2_session_server_new2(&http2->session, callbacks, connection, option) != 0)
@@ -564,6 +572,10 @@ static void feed(struct connection *connection)
         connection->server->stats.parse_errors++;
         connection->server->stats.connections_flooded += used == NGHTTP2_ERR_FLOODED;
         http2->broken = true;
+        /* A courtesy: says why, if the session still can. */
+        (void)nghttp2_session_terminate_session(http2->session, used == NGHTTP2_ERR_FLOODED
+                                                                    ? NGHTTP2_ENHANCE_YOUR_CALM
+                                                                    : NGHTTP2_PROTOCOL_ERROR);
     }
 }
 
@@ -648,14 +660,12 @@ static bool is_too_slow(struct http2_stream *stream, int64_t now_ns)
     const struct exchange *exchange = stream->exchange;
     const struct http_limits *limits = &stream->connection->server->limits;
 
-    if (stream->complete || exchange == NULL)
-        return false;
-    if (now_ns >= exchange->started_ns + limits->request_ns_max)
+    if (now_ns >= stream->started_ns + limits->request_ns_max)
         return true;
     uint64_t got = exchange->body_received - stream->received_at_check;
     stream->received_at_check = exchange->body_received;
     return got < limits->body_rate_min * CHECK_S &&
-           now_ns >= exchange->started_ns + CHECK_S * CLOCK_NS_PER_S;
+           now_ns >= stream->started_ns + CHECK_S * CLOCK_NS_PER_S;
 }
 
 /* True: a header that does not come to its end blocks the whole connection. */
@@ -667,10 +677,19 @@ static bool check_streams(struct connection *connection, int64_t now_ns)
     while (next != NULL) {
         struct http2_stream *stream = next;
         next = stream->next;
-        if (stream->exchange != NULL && stream->exchange->state == EXCHANGE_HEAD &&
-            now_ns >= stream->exchange->started_ns + server->limits.head_ns_max)
-            return true;
-        if (!is_too_slow(stream, now_ns) || stream->exchange->state == EXCHANGE_HEAD)
+        if (stream->complete)
+            continue;
+        if (stream->exchange == NULL) {
+            if (now_ns >= stream->started_ns + server->limits.request_ns_max)
+                stop_body(stream);
+            continue;
+        }
+        if (stream->exchange->state == EXCHANGE_HEAD) {
+            if (now_ns >= stream->started_ns + server->limits.head_ns_max)
+                return true;
+            continue;
+        }
+        if (stream->exchange->state != EXCHANGE_BODY || !is_too_slow(stream, now_ns))
             continue;
         server->stats.connections_timed_out++;
         (void)fail(&server->why, ERR_TIMEOUT, "the request took too long to arrive");

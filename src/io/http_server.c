@@ -410,13 +410,18 @@ static void close_listeners(struct http_server *server)
 
 /* ---- Life. ---- */
 
-/* As many connections as there are files for them. */
+/* As many connections as there are files for them, or can be had by raising the soft limit. */
 static size_t bound_by_files(size_t connections_max)
 {
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
         return connections_max;
+    size_t wanted = connections_max + FILES_FOR_OTHERS;
+    if (limit.rlim_cur < wanted && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* Up to the hard limit it is always allowed. */
+    }
     size_t files = limit.rlim_cur;
     size_t bound = files > 2 * FILES_FOR_OTHERS ? files - FILES_FOR_OTHERS : files / 2 + 1;
     return connections_max < bound ? connections_max : bound;

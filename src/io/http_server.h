@@ -43,7 +43,8 @@ struct http_limits {
      * pings, settings, empty frames, window updates without need. */
     size_t nuisance_per_second_max; /* 200; GOAWAY with ENHANCE_YOUR_CALM. */
 
-    /* The server. Lowered where the process may not open so many files. */
+    /* The server. The process's soft limit of open files is raised for them as far as it may be;
+     * where that is not enough, fewer connections are let in. */
     size_t connections_max;          /* 20,000; 503 and Retry-After. */
     size_t connections_per_peer_max; /* 1,000 from one IPv4 address or IPv6 /64; not loopback. */
     size_t bodies_bytes_max;         /* 512 MiB of request bodies at any time; 503. */

@@ -4,6 +4,7 @@
 #include "io/http_coding.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 
 enum { STREAM_BYTES = 16000000 }; /* More than the kernel takes for a peer that does not read. */
 
@@ -658,6 +659,29 @@ TEST(connections_over_the_limit_are_told_to_come_back)
         turn(host.loop);
     expect_answer(&host, STR("GET / HTTP/1.1\r\n" CLOSE "\r\n"), 200, "fine");
     peer_close(&second);
+    host_close(&host);
+}
+
+TEST(a_peer_is_told_so_when_no_file_is_left_and_the_next_is_served)
+{
+    struct host host;
+    struct rlimit before;
+
+    host_open(&host, NULL);
+    ASSERT(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    struct peer unlucky = peer_connect(host.loop, host.port); /* Waits in the backlog. */
+    int fillers[64]; /* Take the lowest free numbers, so that none is left below the last. */
+    for (size_t i = 0; i < ARRAY_COUNT(fillers); i++)
+        fillers[i] = dup(unlucky.fd);
+    struct rlimit none_left = {(rlim_t)fillers[ARRAY_COUNT(fillers) - 1] + 1, before.rlim_max};
+    ASSERT(setrlimit(RLIMIT_NOFILE, &none_left) == 0);
+    EXPECT(peer_awaits(&unlucky, "503 Service Unavailable\r\nRetry-After: 1", 1));
+    EXPECT(stats_of(&host).connections_refused_files == 1);
+    for (size_t i = 0; i < ARRAY_COUNT(fillers); i++)
+        close(fillers[i]);
+    ASSERT(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    peer_close(&unlucky);
+    expect_answer(&host, STR("GET / HTTP/1.1\r\n" CLOSE "\r\n"), 200, "fine");
     host_close(&host);
 }
 
