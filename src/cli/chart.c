@@ -188,7 +188,7 @@ static void write_axis(const struct chart *chart, const struct canvas *canvas,
         double value = fabs(tick) < step * 1e-6 ? 0 : tick;
         int y = place_y(canvas, value);
         if (y / CELL_HEIGHT == row && text.size == 0)
-            quantity_write(&text, value, chart->unit, 4);
+            quantity_write_short(&text, value, chart->unit, 4);
     }
     bool has_tick = text.size > 0;
     terminal_style(terminal, out, STYLE_DIM);

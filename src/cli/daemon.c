@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/port_owner.h"
+#include "cli/self_watch.h"
 #include "cli/service.h"
 #include "hub/hub.h"
 #include "hub/self.h"
@@ -21,13 +22,13 @@
 #include "io/tls.h"
 #include "io/workers.h"
 #include "serve/server.h"
+#include "sources/collectors.h"
 #include "sources/sources.h"
 #include "store/store.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 
 #define DRAIN_NS (5 * CLOCK_NS_PER_S) /* For what is in flight when a signal comes. */
 
@@ -48,8 +49,10 @@ struct daemon {
     struct store *store;
     struct hub *hub;
     struct sources *sources;
+    struct collectors *collectors;
     struct tls_server *tls;
     struct server *server;
+    struct self_watch *self;
     struct arena *arena; /* Texts of options that the objects borrow. */
 
     char url[300];
@@ -135,6 +138,46 @@ static enum err open_sources(struct daemon *daemon, struct why *why)
     };
 
     return sources_open(&sources, daemon->hub, &daemon->sources, why);
+}
+
+static enum err open_collectors(struct daemon *daemon, struct why *why)
+{
+    const struct config *config = daemon->config;
+    struct collector_options *collectors =
+        ARENA_ARRAY(daemon->arena, config->collectors_count + 1, struct collector_options);
+
+    if (collectors == NULL)
+        return arena_spent(daemon->arena, "the collectors", why);
+    for (size_t i = 0; i < config->collectors_count; i++)
+        collectors[i] = (struct collector_options){
+            .name = config->collectors[i].name,
+            .command = config->collectors[i].command,
+            .period_ms = config->collectors[i].period_ms,
+            .timeout_ms = config->collectors[i].timeout_ms,
+        };
+    return collectors_open(collectors, config->collectors_count,
+                           options_cstr(config->options, SETTING_COLLECT_INSTANCE), daemon->loop,
+                           daemon->hub, &daemon->collectors, why);
+}
+
+/* Numbers about ourselves, at the pace of the rest but not faster than once a second. */
+static void watch_self(struct daemon *daemon)
+{
+    const struct options *options = daemon->config->options;
+    int64_t period_ms = options_ms(options, SETTING_COLLECT_PERIOD);
+    const struct self_watch_options watch = {
+        .loop = daemon->loop,
+        .hub = daemon->hub,
+        .period_ms = period_ms < 1000 ? 1000 : period_ms,
+        .instance = options_cstr(options, SETTING_COLLECT_INSTANCE),
+    };
+
+    daemon->self = self_watch_new(&watch);
+    self_watch_add(daemon->self, self_process, NULL);
+    self_watch_add(daemon->self, self_hub, daemon->hub);
+    self_watch_add(daemon->self, self_store, daemon->store);
+    self_watch_add(daemon->self, self_sources, daemon->sources);
+    self_watch_add(daemon->self, server_self, daemon->server);
 }
 
 /* ---- Server. ---- */
@@ -385,8 +428,11 @@ static enum err open_all(struct daemon *daemon, struct why *why)
     TRY(open_tls(daemon, why));
     TRY(open_server(daemon, why));
     TRY(start_listening(daemon, why));
+    watch_self(daemon);
     TRY(hub_start(daemon->hub, why));
     TRY(sources_start(daemon->sources, why));
+    TRY(open_collectors(daemon, why));
+    self_watch_start(daemon->self);
     return ERR_NONE;
 }
 
@@ -412,8 +458,6 @@ enum err daemon_open(struct daemon_options *options, struct daemon **ret_daemon,
 
 enum err daemon_run(struct daemon *daemon, struct why *why)
 {
-    /* Threads of the other objects are named by them; this is what ps and /proc show for ours. */
-    (void)prctl(PR_SET_NAME, "sonde-loop"); /* Cannot fail for a short name. */
     daemon->watchdog_ns = service_watchdog_ns();
     if (daemon->watchdog_ns > 0)
         on_watchdog(&daemon->watchdog);
@@ -429,6 +473,8 @@ struct daemon *daemon_close(struct daemon *daemon)
     MUST_BE(daemon, DAEMON_MAGIC);
     if (daemon->loop != NULL)
         loop_timer_stop(daemon->loop, &daemon->watchdog);
+    daemon->self = self_watch_free(daemon->self);
+    daemon->collectors = collectors_close(daemon->collectors);
     if (daemon->sources != NULL)
         sources_stop(daemon->sources);
     if (daemon->hub != NULL)

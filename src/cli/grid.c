@@ -133,7 +133,8 @@ void grid_write(const struct grid *grid, const struct terminal *terminal, struct
 {
     size_t widths[COLUMNS_MAX];
 
-    measure(grid, (size_t)terminal->columns, widths);
+    /* Nothing is cut in a file or a pipe: a program may read it. */
+    measure(grid, terminal->tty ? (size_t)terminal->columns : SIZE_MAX - GAP, widths);
     for (size_t c = 0; c < grid->columns_count; c++) {
         buf_text(out, c == 0 ? "" : "  ");
         terminal_style(terminal, out, STYLE_BOLD);

@@ -86,6 +86,27 @@ void quantity_write(struct buf *out, double value, enum unit unit, int digits)
     }
 }
 
+/* "22.50 GiB" becomes "22.5 GiB": zeros behind a point and before what is no digit. */
+void quantity_write_short(struct buf *out, double value, enum unit unit, int digits)
+{
+    struct buf text CLEANUP(buf_done) = {0};
+
+    quantity_write(&text, value, unit, digits);
+    struct str rest = buf_view(&text);
+    ptrdiff_t point = str_find(rest, '.');
+    size_t end = 0;
+    while (end < rest.size && strchr("-.0123456789", rest.data[end]) != NULL)
+        end++;
+    size_t kept = end;
+    if (point >= 0 && (size_t)point < end) {
+        while (kept > (size_t)point + 1 && rest.data[kept - 1] == '0')
+            kept--;
+        kept -= kept == (size_t)point + 1;
+    }
+    buf_append(out, rest.data, kept);
+    buf_append(out, rest.data + end, rest.size - end);
+}
+
 void quantity_write_age(struct buf *out, double seconds)
 {
     if (isnan(seconds))

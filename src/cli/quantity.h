@@ -20,6 +20,9 @@ enum unit unit_of_expression(struct str expression);
 /* About `digits` significant digits; "-" for NaN. */
 void quantity_write(struct buf *out, double value, enum unit unit, int digits);
 
+/* The same without zeros at the end: for the ticks of an axis. */
+void quantity_write_short(struct buf *out, double value, enum unit unit, int digits);
+
 /* "15s", "3m", "2h", "5d": a stretch of time in its largest fitting unit. */
 void quantity_write_age(struct buf *out, double seconds);
 
