@@ -56,7 +56,7 @@ static const struct column columns[COLUMNS] = {
                         "memtype", "virtual"},
     [MEMORY_SWAPPED] = {GROUP("memory_bytes"), "number of bytes of memory in use", METRIC_GAUGE,
                         "memtype", "swapped"},
-    [THREADS] = {GROUP("num_threads"), "number of threads in this group", METRIC_GAUGE, NULL, NULL},
+    [THREADS] = {GROUP("num_threads"), "Number of threads", METRIC_GAUGE, NULL, NULL},
     [OPEN_FDS] = {GROUP("open_filedesc"), "number of open file descriptors for this group",
                   METRIC_GAUGE, NULL, NULL},
     [WORST_FD_RATIO] = {GROUP("worst_fd_ratio"),
