@@ -7,7 +7,8 @@
  *   varint  series, 1 … 64
  *   per column of times:  varint rows, varint size
  *   per series:           u8 slot (bit 6: has sketches), u8 column of times,
- *                         per field, then for sketches: varint size, u32 crc-32c
+ *                         per field, then for sketches: varint size, u32 crc-32c;
+ *                         a field of size 0 is the same as the first (a counter's max is its last)
  *   the columns of times, one behind the other
  *   ---- up to here the row's crc; behind it each column has its own, so that reading one series
  *        need not touch the others ----
@@ -140,6 +141,12 @@ static void head_part(struct buf *head, const struct buf *columns, size_t from)
     buf_u32(head, crc32c(0, columns->data + from, columns->size - from));
 }
 
+static bool same_as_first(const struct block_series *series, size_t field)
+{
+    return field > 0 && memcmp(series->values[field], series->values[0],
+                               series->count * sizeof(double)) == 0;
+}
+
 static void encode_series(struct column_encoder *encoder, const struct plan *plan, size_t index,
                           size_t field_count, enum column_effort effort, struct buf *head,
                           struct buf *columns)
@@ -154,8 +161,9 @@ static void encode_series(struct column_encoder *encoder, const struct plan *pla
     buf_byte(head, plan->times_of[index]);
     for (size_t field = 0; field < field_count; field++) {
         size_t from = columns->size;
-        column_encode(encoder, spread(wide, series, field, scratch), wide->count, effort, columns,
-                      NULL);
+        if (!same_as_first(series, field))
+            column_encode(encoder, spread(wide, series, field, scratch), wide->count, effort,
+                          columns, NULL);
         head_part(head, columns, from);
     }
     if (series->sketches != NULL) {
@@ -284,6 +292,8 @@ enum err block_read_field(const struct block *block, unsigned slot, unsigned fie
     const struct block_part *part = &block->entries[slot].fields[field];
     uint32_t rows = block_rows(block, slot);
 
+    if (part->bytes.size == 0)
+        part = &block->entries[slot].fields[0];
     MUST(field < block->field_count && count >= 1 && first + count <= rows);
     TRY(check_part(part, why));
     if (count == rows)

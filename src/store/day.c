@@ -127,6 +127,10 @@ enum err day_open(struct day *day, struct why *why)
         return ERR_NONE;
     TRY(db_open(day->path, DB_WRITE, SCHEMA, DAY_VERSION, &day->db, why));
     enum err err = prepare(day, why);
+    int64_t rolled = 0;
+    if (err == ERR_NONE)
+        err = db_number(&day->db, "SELECT count(*) FROM meta WHERE key = 'rolled'", &rolled, why);
+    atomic_store(&day->rolled, rolled > 0);
     if (err != ERR_NONE)
         day_rest(day);
     return err;
@@ -187,7 +191,16 @@ enum err day_put_pending(struct day *day, enum day_kind kind, int64_t min_ms, in
 
 enum err day_clear_pending(struct day *day, struct why *why)
 {
+    if (atomic_load(&day->rolled))
+        TRY(db_run(&day->db, "DELETE FROM meta WHERE key = 'rolled'", why));
     return db_run(&day->db, "DELETE FROM pending", why);
+}
+
+enum err day_mark_rolled(struct day *day, struct why *why)
+{
+    TRY(db_run(&day->db, "INSERT OR REPLACE INTO meta VALUES('rolled', 1)", why));
+    atomic_store(&day->rolled, true);
+    return ERR_NONE;
 }
 
 enum err day_put_block(struct day *day, enum day_kind kind, uint32_t group,

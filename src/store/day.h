@@ -38,6 +38,7 @@ struct day {
     uint64_t pending_rows;
     uint64_t pending_samples;
     bool compacted; /* Nothing was sealed since it was compacted. */
+    _Atomic bool rolled;  /* Its roll-ups are complete. */
     _Atomic bool damaged; /* A reader met bytes that it could not read. */
     _Atomic uint32_t holders;
     pthread_mutex_t lock; /* Of idle. */
@@ -61,7 +62,9 @@ void day_rollback(struct day *day);
 
 CHECKED enum err day_put_pending(struct day *day, enum day_kind kind, int64_t min_ms,
                                  int64_t max_ms, size_t rows, struct str body, struct why *why);
+/* Also takes back that the day is rolled up. */
 CHECKED enum err day_clear_pending(struct day *day, struct why *why);
+CHECKED enum err day_mark_rolled(struct day *day, struct why *why);
 CHECKED enum err day_put_block(struct day *day, enum day_kind kind, uint32_t group,
                                const struct block_info *info, struct str body, struct why *why);
 /* The roster of a group, so that the file explains itself. */

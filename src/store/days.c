@@ -209,6 +209,15 @@ size_t tenant_days(struct tenant *tenant, int64_t step_ms, int32_t from_day, int
     return count;
 }
 
+bool tenant_takes_part(const struct tenant *tenant, const struct day *day)
+{
+    for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
+        if (tenant->stages[i].day == day)
+            return true;
+    }
+    return false;
+}
+
 static enum err list_name(void *self, const char *name, struct why *why)
 {
     struct tenant *tenant = self;

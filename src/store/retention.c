@@ -12,15 +12,6 @@
 
 enum { PATH_SIZE = 4096 };
 
-static bool takes_part(const struct tenant *tenant, const struct day *day)
-{
-    for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
-        if (tenant->stages[i].day == day)
-            return true;
-    }
-    return false;
-}
-
 /* Rows still in memory for a day that goes, go too. */
 static void leave(struct tenant *tenant, struct day *day)
 {
@@ -87,7 +78,7 @@ static struct day *oldest_day(const struct tenant *tenant)
 {
     for (size_t i = 0; i < tenant->days_count; i++) {
         struct day *day = tenant->days[i];
-        if (day->step_ms == 0 && !takes_part(tenant, day))
+        if (day->step_ms == 0 && !tenant_takes_part(tenant, day))
             return day;
     }
     return NULL;

@@ -190,6 +190,7 @@ enum err tenant_seal(struct tenant *tenant, struct day *day, struct why *why)
     day->pending_rows = 0;
     day->pending_samples = 0;
     day->compacted = false;
+    atomic_store(&day->rolled, false);
     tenant->compact_wanted = true;
     tenant->stats.seals++;
     tenant->stats.seal_ns += clock_monotonic_ns() - before;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "sketch/quantile.h"
+#include "store/rollup.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -649,6 +650,7 @@ static enum err rest_idle_days(struct tenant *tenant, struct why *why)
             tenant->now_ms - stage->day->touched_ms < tenant->options->out_of_order_ms)
             continue;
         TRY(tenant_seal(tenant, stage->day, why));
+        day_rest(stage->day);
         stage->day = NULL;
     }
     return ERR_NONE;
@@ -665,6 +667,8 @@ void tenant_tick(struct tenant *tenant, int64_t now_ms)
     enum err err = make_room(tenant, &why);
     if (err == ERR_NONE)
         err = rest_idle_days(tenant, &why);
+    if (err == ERR_NONE)
+        err = tenant_roll_up(tenant, COMPACT_SLICE_NS, &why);
     if (err != ERR_NONE)
         tenant_notice(tenant, "%s", why.text);
 }

@@ -62,6 +62,8 @@ struct tenant {
     int64_t active_scan_ms;   /* When activity was last looked through. */
     int64_t retention_ms;     /* When retention last ran. */
     bool compact_wanted;
+    int32_t roll_day;    /* The day being rolled up, and its next group. */
+    uint32_t roll_group;
     struct store_stats stats; /* Counters only. */
 };
 
@@ -95,6 +97,8 @@ void tenant_drop_day(struct tenant *tenant, struct day *day); /* Only from the l
 size_t tenant_days(struct tenant *tenant, int64_t step_ms, int32_t from_day, int32_t to_day,
                    struct day ***ret_days);
 CHECKED enum err tenant_list_days(struct tenant *tenant, struct why *why);
+/* Whether rows of the day may be in memory. */
+bool tenant_takes_part(const struct tenant *tenant, const struct day *day);
 /* Renames a damaged file aside and says so. */
 void tenant_set_aside(struct tenant *tenant, const char *path, const struct why *reason);
 void tenant_notice(struct tenant *tenant, const char *format, ...) PRINTF_LIKE(2, 3);

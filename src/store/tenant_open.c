@@ -275,6 +275,7 @@ static struct tenant *tenant_new(const struct store_options *options, const char
     tenant->name = text_printf("%s%s", name, "");
     tenant->folder = text_printf("%s/%s", options->path, name);
     tenant->open_group = INDEX_NONE;
+    tenant->roll_day = INT32_MIN;
     tenant->now_ms = clock_now_ms();
     tenant->encoder = column_encoder_new();
     tenant->info_arena = arena_new(INFO_ARENA_BYTES);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 static const size_t FETCH_ARENA_BYTES = (size_t)1 << 30;
+static const int64_t LONG_QUESTION_MS = 2 * CLOCK_MS_PER_DAY; /* Shorter ones get samples. */
 
 /* --- files and blocks ------------------------------------------------------------------------ */
 
@@ -163,13 +164,31 @@ static int64_t reach_from(struct view *view, int64_t step_ms)
     return from_ms;
 }
 
-/* Samples as far back as there are; one-minute steps before; one-hour steps before these. */
-size_t view_parts(struct view *view, const struct read_request *request,
-                  struct source_part parts[SOURCE_PARTS_MAX])
+/* First millisecond behind the oldest days that are rolled up, one after the other. */
+static int64_t rolled_until(struct view *view)
+{
+    struct day **days;
+    size_t count = tenant_days(view->tenant, 0, INT32_MIN, INT32_MAX, &days);
+    int64_t until_ms = INT64_MIN;
+    bool rolled = true;
+
+    for (size_t i = 0; i < count; i++) {
+        rolled = rolled && atomic_load(&days[i]->rolled);
+        if (rolled)
+            until_ms = ((int64_t)days[i]->to_day + 1) * CLOCK_MS_PER_DAY;
+        day_unref(days[i]);
+    }
+    free(days);
+    return until_ms;
+}
+
+/* Where each step begins to be read, finest last: one-hour steps, one-minute steps, samples.
+ * Samples are read as far back as there are; but a long question in steps that coarse is content
+ * with roll-ups wherever these are complete. */
+static void parts_begin(struct view *view, const struct read_request *request,
+                        int64_t from_ms[SOURCE_PARTS_MAX + 1])
 {
     static const int64_t steps[SOURCE_PARTS_MAX] = {TENANT_STEP_HOUR_MS, TENANT_STEP_MINUTE_MS, 0};
-    int64_t from_ms[SOURCE_PARTS_MAX + 1];
-    size_t count = 0;
 
     from_ms[SOURCE_PARTS_MAX] = INT64_MAX;
     for (size_t i = SOURCE_PARTS_MAX; i-- > 0;) {
@@ -177,6 +196,26 @@ size_t view_parts(struct view *view, const struct read_request *request,
         if (from_ms[i] > from_ms[i + 1])
             from_ms[i] = from_ms[i + 1];
     }
+    if (request->step_ms < TENANT_STEP_MINUTE_MS ||
+        request->to_ms - request->from_ms < LONG_QUESTION_MS)
+        return;
+    int64_t until_ms = rolled_until(view);
+    for (size_t i = 0; i + 1 < SOURCE_PARTS_MAX; i++) {
+        if (request->step_ms < steps[i] || until_ms <= from_ms[i])
+            continue;
+        for (size_t finer = i + 1; finer < SOURCE_PARTS_MAX; finer++)
+            from_ms[finer] = from_ms[finer] > until_ms ? from_ms[finer] : until_ms;
+    }
+}
+
+size_t view_parts(struct view *view, const struct read_request *request,
+                  struct source_part parts[SOURCE_PARTS_MAX])
+{
+    static const int64_t steps[SOURCE_PARTS_MAX] = {TENANT_STEP_HOUR_MS, TENANT_STEP_MINUTE_MS, 0};
+    int64_t from_ms[SOURCE_PARTS_MAX + 1];
+    size_t count = 0;
+
+    parts_begin(view, request, from_ms);
     for (size_t i = 0; i < SOURCE_PARTS_MAX; i++) {
         struct source_part part = {steps[i], request->from_ms, request->to_ms};
         if (part.from_ms < from_ms[i])
