@@ -149,7 +149,8 @@ static __attribute__((sentinel)) void fake_add(struct fake_view *fake, const cha
     va_list list;
 
     va_start(list, name);
-    for (const char *key = va_arg(list, const char *); key != NULL; key = va_arg(list, const char *))
+    for (const char *key = va_arg(list, const char *); key != NULL;
+         key = va_arg(list, const char *))
         pairs[count++] = (struct label){str_of(key), str_of(va_arg(list, const char *))};
     va_end(list);
     MUST(labels_arrange(pairs, count, &count, NULL) == ERR_NONE && fake->count < FAKE_SERIES_MAX);
