@@ -328,25 +328,54 @@ static size_t write_decimal(char *out, double magnitude)
     return 0;
 }
 
+/* 10^exponent, exponent 0 … 19. */
+static uint64_t integer_power(int exponent)
+{
+    static const uint64_t tens[] = {
+        UINT64_C(1),
+        UINT64_C(10),
+        UINT64_C(100),
+        UINT64_C(1000),
+        UINT64_C(10000),
+        UINT64_C(100000),
+        UINT64_C(1000000),
+        UINT64_C(10000000),
+        UINT64_C(100000000),
+        UINT64_C(1000000000),
+        UINT64_C(10000000000),
+        UINT64_C(100000000000),
+        UINT64_C(1000000000000),
+        UINT64_C(10000000000000),
+        UINT64_C(100000000000000),
+        UINT64_C(1000000000000000),
+        UINT64_C(10000000000000000),
+        UINT64_C(100000000000000000),
+        UINT64_C(1000000000000000000),
+        UINT64_C(10000000000000000000),
+    };
+
+    return tens[exponent];
+}
+
 /* The same for most fractions there are, in exact integers and twenty times as fast.
  *
  *     magnitude = m * 2^e; what rounds to it lies between (2m - 1) and (2m + 1) * 2^(e - 1)
  *
- * Times 10^k, so that 17 digits stand before the point, that interval holds at least one integer.
- * Of those the one with the most zeros at its end is wanted. False when 128 bits are too few. */
+ * Times 10^k, so that 17 or 18 digits stand before the point, that interval holds at least one
+ * integer. Of those the one with the most zeros at its end is wanted. False when 128 bits are too
+ * few. */
 static bool exact_digits(char digits[20], double magnitude, int *ret_exponent)
 {
     int exponent2;
     uint64_t m = (uint64_t)(frexp(magnitude, &exponent2) * 0x1p53);
     int shift = 54 - exponent2;
-    int k = 16 - (int)floor(log10(magnitude));
+    int k = 16 - ((exponent2 - 1) * 1233 >> 12); /* 1233 / 4096 is the logarithm of 2. */
 
     /* At a power of two the interval is lopsided. */
     if (k < 0 || k > 22 || shift < 1 || shift > 74 || m == UINT64_C(1) << 52)
         return false;
-    __uint128_t scale = 1;
-    for (int i = 0; i < k; i++)
-        scale *= 10;
+    __uint128_t scale = integer_power(k < 19 ? k : 19);
+    scale *= integer_power(k < 19 ? 0 : k - 19);
     __uint128_t unit = (__uint128_t)1 << shift;
     __uint128_t middle = 2 * m * scale;
     uint64_t low = (uint64_t)((middle - scale) >> shift) + 1; /* Ends are left out: rare. */

@@ -4,29 +4,45 @@
 #include "base/json.h"
 #include "model/label.h"
 
+enum { TIME_SIZE = 32, POINT_SIZE = TIME_SIZE + STR_DOUBLE_SIZE + 6 };
+
 /* Seconds, with three digits behind the point where there are milliseconds. */
-static void write_time(struct buf *buf, int64_t time_ms)
+static size_t format_time(char text[TIME_SIZE], int64_t time_ms)
 {
     uint64_t ms = time_ms < 0 ? -(uint64_t)time_ms : (uint64_t)time_ms;
+    char reversed[TIME_SIZE];
+    size_t count = 0;
+    size_t size = 0;
 
+    for (uint64_t rest = ms / 1000; rest > 0 || count == 0; rest /= 10)
+        reversed[count++] = (char)('0' + rest % 10);
     if (time_ms < 0)
-        buf_byte(buf, '-');
-    json_u64(buf, ms / 1000);
-    if (ms % 1000 != 0) {
-        char digits[4] = {'.', (char)('0' + ms % 1000 / 100), (char)('0' + ms % 100 / 10),
-                          (char)('0' + ms % 10)};
-        buf_append(buf, digits, sizeof(digits));
-    }
+        text[size++] = '-';
+    while (count > 0)
+        text[size++] = reversed[--count];
+    if (ms % 1000 == 0)
+        return size;
+    text[size++] = '.';
+    text[size++] = (char)('0' + ms / 100 % 10);
+    text[size++] = (char)('0' + ms / 10 % 10);
+    text[size++] = (char)('0' + ms % 10);
+    return size;
 }
 
 /* [1435781451.781,"1.5"] */
 static void write_point(struct buf *buf, int64_t time_ms, double value)
 {
-    buf_byte(buf, '[');
-    write_time(buf, time_ms);
-    buf_text(buf, ",\"");
-    buf->size += str_from_double(buf_reserve(buf, STR_DOUBLE_SIZE), value);
-    buf_text(buf, "\"]");
+    char *text = buf_reserve(buf, POINT_SIZE);
+    size_t size = 0;
+
+    text[size++] = '[';
+    size += format_time(text + size, time_ms);
+    text[size++] = ',';
+    text[size++] = '"';
+    size += str_from_double(text + size, value);
+    text[size++] = '"';
+    text[size++] = ']';
+    buf->size += size;
 }
 
 static void write_labels(struct buf *buf, const struct labels *labels)
@@ -100,7 +116,7 @@ void promql_json_data(const struct promql_result *result, struct buf *buf)
         write_point(buf, result->time_ms, result->scalar);
     } else if (result->type == PROMQL_STRING) {
         buf_byte(buf, '[');
-        write_time(buf, result->time_ms);
+        buf->size += format_time(buf_reserve(buf, TIME_SIZE), result->time_ms);
         buf_byte(buf, ',');
         json_str(buf, result->string);
         buf_byte(buf, ']');
