@@ -17,6 +17,8 @@ import { parseSample, spellMetric } from '../series.js';
 
 const PERIOD_MS = 5000;
 
+const OWN = '{job="sonde"}';
+
 const PANELS = [
     {
         id: 'self-cpu',
@@ -24,21 +26,66 @@ const PANELS = [
         unit: 'percent',
         least: 1,
         targets: [
-            { expr: 'sum(rate(process_cpu_seconds_total[$window])) * 100', name: 'of one core' },
+            {
+                expr: `sum(rate(process_cpu_seconds_total${OWN}[$window])) * 100`,
+                name: 'of one core',
+            },
         ],
     },
     {
         id: 'self-memory',
         title: 'Memory that sonde uses',
         unit: 'bytes',
-        targets: [{ expr: 'sum(process_resident_memory_bytes)', name: 'resident' }],
+        targets: [{ expr: `sum(process_resident_memory_bytes${OWN})`, name: 'resident' }],
+    },
+    {
+        id: 'self-samples',
+        title: 'Samples made durable',
+        unit: 'per_s',
+        least: 10,
+        targets: [{ expr: 'sum(rate(sonde_store_samples_total[$window]))', name: 'samples' }],
+    },
+    {
+        id: 'self-commit',
+        title: 'Time a commit takes',
+        unit: 'seconds',
+        least: 0.001,
+        targets: [
+            {
+                expr:
+                    'sum(rate(sonde_store_commit_seconds_total[$window]))' +
+                    ' / sum(rate(sonde_store_commits_total[$window]))',
+                name: 'on average',
+            },
+        ],
+    },
+    {
+        id: 'self-series',
+        title: 'Series',
+        unit: 'count',
+        targets: [
+            { expr: 'sum(sonde_store_series_active)', name: 'active' },
+            { expr: 'sum(sonde_store_series)', name: 'known' },
+        ],
     },
     {
         id: 'self-files',
         title: 'Open files of sonde',
         unit: 'count',
         least: 10,
-        targets: [{ expr: 'sum(process_open_fds)', name: 'open' }],
+        targets: [{ expr: `sum(process_open_fds${OWN})`, name: 'open' }],
+    },
+    {
+        id: 'self-rejected',
+        title: 'Samples turned away',
+        unit: 'per_s',
+        quiet: { topic: 'Samples turned away', none: 'No sample was turned away' },
+        targets: [
+            {
+                expr: 'sum by (reason) (rate(sonde_store_rejected_samples_total[$window]))',
+                name: '{{reason}}',
+            },
+        ],
     },
 ];
 
