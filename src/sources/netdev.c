@@ -137,6 +137,15 @@ static enum err ask(struct netdev *netdev, struct why *why)
     return ERR_NONE;
 }
 
+/* Whether a message starts here and ends before `end`. */
+static bool is_whole(const struct nlmsghdr *header, const char *end)
+{
+    ptrdiff_t left = end - (const char *)header;
+
+    return left >= (ptrdiff_t)sizeof(*header) && header->nlmsg_len >= sizeof(*header) &&
+           (ptrdiff_t)header->nlmsg_len <= left;
+}
+
 static enum err netdev_collect(struct source *source, struct batch *out, struct why *why)
 {
     struct netdev *netdev = source->state;
@@ -148,9 +157,9 @@ static enum err netdev_collect(struct source *source, struct batch *out, struct 
             continue;
         if (size < 0)
             return fail_errno(why, errno, "cannot read the network devices from rtnetlink");
-        int left = (int)size;
-        for (struct nlmsghdr *header = (struct nlmsghdr *)netdev->answer; NLMSG_OK(header, left);
-             header = NLMSG_NEXT(header, left)) {
+        const char *end = netdev->answer + size;
+        for (struct nlmsghdr *header = (struct nlmsghdr *)netdev->answer; is_whole(header, end);
+             header = (struct nlmsghdr *)((char *)header + NLMSG_ALIGN(header->nlmsg_len))) {
             if (header->nlmsg_seq != netdev->sequence)
                 continue; /* The rest of an answer that was given up. */
             if (header->nlmsg_type == NLMSG_DONE)
