@@ -238,7 +238,7 @@ enum err self_store(void *part, struct self_report *report, struct why *why)
         {{"sonde_store_damaged_files_total", "Files that were damaged and set aside.",
           METRIC_COUNTER, NULL, NULL},
          (double)stats.damaged_files},
-        {{"sonde_store_days_removed_total", "Day files removed by retention.", METRIC_COUNTER, NULL,
+        {{"sonde_store_removed_files_total", "Day files removed by retention.", METRIC_COUNTER, NULL,
           NULL},
          (double)stats.days_removed},
         {{"sonde_store_disk_bytes", "Size of the data folder.", METRIC_GAUGE, NULL, NULL},
