@@ -63,7 +63,8 @@ struct live {
     struct live_stats stats;
 
     /* From the writer. */
-    atomic_int_fast64_t newest_ms;
+    int64_t accepted_ms; /* Its own: the newest of the group that is not committed yet. */
+    atomic_int_fast64_t newest_ms; /* Of what is committed. */
     atomic_uint_fast32_t wanted; /* Subscriptions: without any, a commit wakes nobody. */
     atomic_bool is_woken;
     struct loop_task wake;
@@ -590,9 +591,8 @@ static enum err sink_accept(void *self, struct batch *batch, struct why *why)
 
     (void)why;
     MUST_BE(server, SERVER_MAGIC);
-    /* The writer alone moves it forward, so a plain compare is enough. */
-    if (batch->time_ms > atomic_load(&server->live->newest_ms))
-        atomic_store(&server->live->newest_ms, batch->time_ms);
+    if (batch->time_ms > server->live->accepted_ms)
+        server->live->accepted_ms = batch->time_ms;
     return ERR_NONE;
 }
 
@@ -601,6 +601,7 @@ static enum err sink_commit(void *self, struct why *why)
     struct server *server = self;
 
     (void)why;
+    atomic_store(&server->live->newest_ms, server->live->accepted_ms);
     live_committed(server->live);
     return ERR_NONE;
 }
