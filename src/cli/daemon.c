@@ -17,12 +17,14 @@
 #include "cli/service.h"
 #include "hub/hub.h"
 #include "hub/self.h"
+#include "io/http_client.h"
 #include "io/http_server.h"
 #include "io/loop.h"
 #include "io/tls.h"
 #include "io/workers.h"
 #include "serve/server.h"
 #include "sources/collectors.h"
+#include "sources/prometheus.h"
 #include "sources/sources.h"
 #include "store/store.h"
 
@@ -50,6 +52,8 @@ struct daemon {
     struct hub *hub;
     struct sources *sources;
     struct collectors *collectors;
+    struct http_client *client; /* With targets only. */
+    struct scraper *scraper;
     struct tls_server *tls;
     struct server *server;
     struct self_watch *self;
@@ -178,6 +182,29 @@ static void watch_self(struct daemon *daemon)
     self_watch_add(daemon->self, self_store, daemon->store);
     self_watch_add(daemon->self, self_sources, daemon->sources);
     self_watch_add(daemon->self, server_self, daemon->server);
+}
+
+static enum err open_scraper(struct daemon *daemon, struct why *why)
+{
+    const struct config *config = daemon->config;
+    struct scrape_target *targets =
+        ARENA_ARRAY(daemon->arena, config->targets_count + 1, struct scrape_target);
+
+    if (config->targets_count == 0)
+        return ERR_NONE;
+    if (targets == NULL)
+        return arena_spent(daemon->arena, "the scrape targets", why);
+    for (size_t i = 0; i < config->targets_count; i++)
+        targets[i] = (struct scrape_target){
+            .url = config->targets[i].url,
+            .period_ms = config->targets[i].period_ms,
+            .timeout_ms = config->targets[i].timeout_ms,
+            .labels = config->targets[i].labels,
+            .labels_count = config->targets[i].labels_count,
+        };
+    daemon->client = http_client_new(daemon->loop);
+    return scraper_open(targets, config->targets_count, daemon->loop, daemon->client, daemon->hub,
+                        &daemon->scraper, why);
 }
 
 /* ---- Server. ---- */
@@ -432,6 +459,7 @@ static enum err open_all(struct daemon *daemon, struct why *why)
     TRY(hub_start(daemon->hub, why));
     TRY(sources_start(daemon->sources, why));
     TRY(open_collectors(daemon, why));
+    TRY(open_scraper(daemon, why));
     self_watch_start(daemon->self);
     return ERR_NONE;
 }
@@ -475,6 +503,8 @@ struct daemon *daemon_close(struct daemon *daemon)
         loop_timer_stop(daemon->loop, &daemon->watchdog);
     daemon->self = self_watch_free(daemon->self);
     daemon->collectors = collectors_close(daemon->collectors);
+    daemon->scraper = scraper_close(daemon->scraper);
+    daemon->client = http_client_free(daemon->client);
     if (daemon->sources != NULL)
         sources_stop(daemon->sources);
     if (daemon->hub != NULL)
