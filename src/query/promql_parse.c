@@ -403,7 +403,9 @@ static enum err parse_call(struct parser *parser, const struct node **ret_node)
         if (count == ARGUMENTS_MAX)
             return fail_at(parser->why, ERR_LIMIT, parser_peek(parser, 0)->start,
                            "a call has more than %d arguments", ARGUMENTS_MAX);
+        parser->may_match_all = count == 1 && function == function_find(STR("info"));
         TRY(parse_expression(parser, &arguments[count++]));
+        parser->may_match_all = false;
         if (!parser_accept(parser, TOKEN_COMMA) &&
             parser_peek(parser, 0)->kind != TOKEN_RIGHT_PAREN) {
             (void)parser_unexpected(parser, "call", "\",\" or \")\""); /* Returned below. */

@@ -13,6 +13,7 @@ struct parser {
     struct promql_expression *expression;
     int depth;
     int nodes_count;
+    bool may_match_all; /* The selector that is due narrows others; it need not narrow itself. */
     struct why *why;
 };
 

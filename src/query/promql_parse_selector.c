@@ -297,7 +297,7 @@ static enum err check_matchers(struct parser *parser, const struct matcher_list 
                                int32_t position)
 {
     const struct matcher *name = NULL;
-    bool narrows = false;
+    bool narrows = parser->may_match_all;
 
     for (size_t i = 0; i < list->count; i++) {
         const struct matcher *matcher = &list->items[i];
