@@ -63,9 +63,9 @@ struct live {
     struct live_stats stats;
 
     /* From the writer. */
-    int64_t accepted_ms; /* Its own: the newest of the group that is not committed yet. */
+    int64_t accepted_ms;           /* Its own: the newest of the group that is not committed yet. */
     atomic_int_fast64_t newest_ms; /* Of what is committed. */
-    atomic_uint_fast32_t wanted; /* Subscriptions: without any, a commit wakes nobody. */
+    atomic_uint_fast32_t wanted;   /* Subscriptions: without any, a commit wakes nobody. */
     atomic_bool is_woken;
     struct loop_task wake;
 
