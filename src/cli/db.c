@@ -53,6 +53,7 @@ struct db_job {
     struct maintain_result result;
     struct buf findings; /* Lines. */
     uint64_t findings_count;
+    bool decoded; /* Only then the samples in blocks are counted. */
 };
 
 /* ---- Progress. ---- */
@@ -127,6 +128,11 @@ static uint64_t count_of(const struct maintain_result *result, const struct coun
     return value;
 }
 
+static bool is_known(const struct db_job *job, const struct count *count)
+{
+    return job->decoded || count->offset != offsetof(struct maintain_result, samples);
+}
+
 static void add_findings(struct json *json, const struct db_job *job)
 {
     json_key(json, "findings_count");
@@ -149,7 +155,10 @@ static void write_json(const struct db_job *job, const char *action, struct buf 
     json_add_text(&json, job->folder);
     for (size_t i = 0; i < ARRAY_COUNT(counts); i++) {
         json_key(&json, counts[i].name);
-        json_add_u64(&json, count_of(&job->result, &counts[i]));
+        if (is_known(job, &counts[i]))
+            json_add_u64(&json, count_of(&job->result, &counts[i]));
+        else
+            json_add_null(&json);
     }
     json_key(&json, "oldest_ms");
     if (job->result.oldest_ms == INT64_MAX)
@@ -172,6 +181,8 @@ static void write_counts(const struct db_job *job, const struct terminal *termin
 
     for (size_t i = 0; i < ARRAY_COUNT(counts); i++) {
         uint64_t value = count_of(&job->result, &counts[i]);
+        if (!is_known(job, &counts[i]))
+            continue;
         terminal_fit(terminal, out, str_of(counts[i].title), 16, false);
         if (counts[i].unit == UNIT_BYTES)
             quantity_write(out, (double)value, UNIT_BYTES, 3);
@@ -180,7 +191,7 @@ static void write_counts(const struct db_job *job, const struct terminal *termin
         buf_byte(out, '\n');
     }
     uint64_t samples = job->result.samples + job->result.pending;
-    if (samples > 0) {
+    if (job->decoded && samples > 0) {
         terminal_fit(terminal, out, STR("Bytes/sample"), 16, false);
         buf_printf(out, "%.2f\n", (double)job->result.bytes / (double)samples);
     }
@@ -213,6 +224,7 @@ static enum err do_stats(struct db_job *job, struct why *why)
 
 static enum err do_check(struct db_job *job, struct why *why)
 {
+    job->decoded = true;
     return store_check(job->folder, &job->maintain, &job->result, why);
 }
 

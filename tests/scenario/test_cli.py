@@ -333,6 +333,80 @@ class FilesWithoutADaemon(Cli):
         self.assertEqual(len(json.loads(answer.stdout)["data"]["result"]), 1)
 
 
+class Database(Cli):
+    def db(self, action, *arguments, data):
+        answer = run("db", action, *arguments, "--data", data, "--json")
+        return answer.returncode, json.loads(answer.stdout) if answer.stdout else None
+
+    def filled(self):
+        sonde = Sonde().start()
+        self.addCleanup(sonde.close)
+        wait_for(lambda: sonde.query("node_load1"), "a sample")
+        return sonde
+
+    def test_beside_a_running_daemon_what_may_be_done_is_done(self):
+        sonde = self.filled()
+        code, told = self.db("stats", data=sonde.data)
+        self.assertEqual(code, GOOD)
+        self.assertGreater(told["series"], 100)
+        code, told = self.db("check", data=sonde.data)
+        self.assertEqual((code, told["findings"]), (GOOD, []))
+        self.assertGreater(told["samples"] + told["pending_samples"], 100)
+        backup = os.path.join(self.folder, "backup")
+        self.assertEqual(self.db("backup", backup, data=sonde.data)[0], GOOD)
+        code, told = self.db("restore", backup, data=sonde.data)
+        self.assertEqual(code, REFUSED)
+        code, told = self.db("compact", data=sonde.data)
+        self.assertEqual(code, REFUSED)
+        self.assertIn("stop it", told["error"]["hint"])
+
+    def test_a_backup_restored_elsewhere_answers_the_same(self):
+        sonde = self.filled()
+        at = sonde.query("node_boot_time_seconds")[0]["value"]
+        backup = os.path.join(self.folder, "backup")
+        self.assertEqual(self.db("backup", backup, data=sonde.data)[0], GOOD)
+        fresh = os.path.join(self.folder, "fresh")
+        self.assertEqual(self.db("restore", backup, data=fresh)[0], GOOD)
+        self.assertEqual(self.db("restore", backup, data=fresh)[0], REFUSED)
+        self.assertEqual(self.db("check", data=fresh)[0], GOOD)
+        answer = run("query", "node_boot_time_seconds", "--time", str(at[0]), "--data", fresh,
+                     "--json")
+        self.assertEqual(json.loads(answer.stdout)["data"]["result"][0]["value"][1], at[1])
+
+    def test_compacting_leaves_everything_there(self):
+        sonde = self.filled()
+        sonde.stop()
+        before = self.db("check", data=sonde.data)[1]
+        self.assertEqual(self.db("compact", data=sonde.data)[0], GOOD)
+        after = self.db("check", data=sonde.data)[1]
+        self.assertEqual(after["samples"] + after["pending_samples"],
+                         before["samples"] + before["pending_samples"])
+
+    def test_damage_is_found_and_named(self):
+        sonde = self.filled()
+        sonde.stop()
+        self.assertEqual(self.db("compact", data=sonde.data)[0], GOOD)
+        day = next(os.path.join(sonde.data, "default", name)
+                   for name in sorted(os.listdir(os.path.join(sonde.data, "default")))
+                   if re.match(r"\d{4}-\d\d-\d\d\.db$", name))
+        with open(day, "r+b") as file:
+            size = os.path.getsize(day)
+            for offset in range(size // 2, size, 4096):
+                file.seek(offset + 100)
+                file.write(b"\xff" * 200)
+        code, told = self.db("check", data=sonde.data)
+        self.assertEqual(code, FINDING)
+        self.assertGreater(told["findings_count"], 0)
+        self.assertIn(os.path.basename(day), " ".join(told["findings"]))
+
+    def test_slips_and_missing_folders_are_told(self):
+        self.assertEqual(run("db").returncode, USAGE)
+        self.assertIn("did you mean 'backup'?", run("db", "bakup").stderr)
+        self.assertIn("needs a folder", run("db", "backup").stderr)
+        for action in ("stats", "check", "compact"):
+            self.assertEqual(run("db", action, "--data", "/nonexistent").returncode, REFUSED)
+
+
 class Daemon(Cli):
     def test_a_port_in_use_names_who_has_it(self):
         with Sonde() as first:
