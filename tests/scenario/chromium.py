@@ -273,6 +273,10 @@ class Page:
              "buttons": 1 if clicks else 0},
         )
 
+    def touch(self, kind, x=None, y=None):
+        points = [] if x is None else [{"x": x, "y": y}]
+        self.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
     def click(self, x, y, count=1):
         for number in range(1, count + 1):
             self.mouse("mousePressed", x, y, number)

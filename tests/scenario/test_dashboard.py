@@ -369,6 +369,34 @@ class DashboardTest(unittest.TestCase):
         daemon.start()
         page.wait_for(f"{state} === 'live'", 40, "the stream comes back by itself")
 
+    def test_silence_is_called_stale(self):
+        daemon = Daemon()
+        self.addCleanup(daemon.close)
+        daemon.start()
+        page = self.browser.open(f"{daemon.url}/#/home?range=5m")
+        self.addCleanup(page.close)
+        self.wait_for_points(page)
+        state = "document.querySelector('.live-badge').dataset.state"
+        page.wait_for(f"{state} === 'live'", 5)
+        daemon.process.send_signal(signal.SIGSTOP)
+        try:
+            page.wait_for(f"{state} === 'stale'", 15, "nothing arrives, and the page says so")
+        finally:
+            daemon.process.send_signal(signal.SIGCONT)
+        page.wait_for(f"{state} === 'live'", 15, "points arrive again")
+
+    def test_a_finger_points(self):
+        page = self.open("#/home?range=5m", width=360, height=740, touch=True)
+        self.wait_for_points(page)
+        page.wait_for("document.querySelector('.finding')", what="nothing above will grow")
+        page.evaluate(f"{panel('cpu')}.scrollIntoView({{ block: 'center' }})")
+        left, width, middle = self.plot_of(page, "cpu")
+        page.touch("touchStart", left + width * 0.98, middle)
+        page.touch("touchMove", left + width * 0.99, middle)
+        moment = f"{panel('cpu')}.querySelector('.kind').textContent"
+        page.wait_for(f"/^\\d\\d:\\d\\d:\\d\\d$/.test({moment})", 3)
+        page.touch("touchEnd")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -39,6 +39,9 @@ class DashboardAssetsTest(unittest.TestCase):
             page = file.read()
         for target in re.findall(r'(?:src|href)="([^"#]+)"', page):
             self.assertIn(target, paths)
+        modules = {url for url in paths if url.endswith(".js") and "/pages/" not in url}
+        preloaded = set(re.findall(r'modulepreload" href="([^"]+)"', page))
+        self.assertEqual(modules - preloaded, {"/assets/app.js", "/assets/boot.js"})
         self.assertNotRegex(page, r"https?://|style=|\son\w+=")
 
 

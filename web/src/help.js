@@ -8,9 +8,7 @@ function keyCaps(keys) {
 }
 
 export function openHelp(keys) {
-    const groups = Map.groupBy
-        ? Map.groupBy(keys.rows, ({ group }) => group)
-        : groupRows(keys.rows);
+    const groups = groupRows(keys.rows);
     const dialog = h(
         'dialog',
         { class: 'help', 'aria-labelledby': 'help-title', onclose: () => dialog.remove() },
