@@ -86,13 +86,13 @@ def count(name, output, code):
     """Passed, failed, skipped of one TAP run; a crash is one more failure."""
     passed = failed = skipped = 0
     for line in output.splitlines():
-        if re.match(r"ok \d+", line):
+        if re.match(r"ok\b", line):
             if "# SKIP" in line:
                 skipped += 1
                 print(f"skipped: {name}: {line.split(' - ', 1)[-1]}")
             else:
                 passed += 1
-        elif re.match(r"not ok \d+", line):
+        elif re.match(r"not ok\b", line):
             failed += 1
     if code != 0 and failed == 0:
         failed = 1
