@@ -394,34 +394,36 @@ static bool chunk_for(const struct chunk *chunk, const struct epoch_reader *read
     return chunk_sealed(chunk) >= reader->entered;
 }
 
-size_t head_count(const struct head *head, const struct epoch_reader *reader, uint32_t id)
+void head_rows_done(struct head_rows *rows)
 {
-    size_t count = 0;
-
-    for (const struct chunk *chunk = chunk_first(head_group(head, GROUP_OF(id))); chunk != NULL;
-         chunk = chunk_next(chunk)) {
-        if (chunk_for(chunk, reader))
-            count += chunk_count(chunk, SLOT_OF(id));
-    }
-    return count;
+    free(rows->items);
+    *rows = (struct head_rows){0};
 }
 
-size_t head_read(const struct head *head, const struct epoch_reader *reader, uint32_t id,
-                 int64_t from_ms, int64_t to_ms, struct head_row *rows, size_t room)
+static void rows_reserve(struct head_rows *rows, size_t more)
 {
-    size_t filled = 0;
+    if (rows->count + more <= rows->capacity)
+        return;
+    rows->capacity = (rows->count + more) * 2;
+    rows->items = reallocarray(rows->items, rows->capacity, sizeof(*rows->items));
+    if (rows->items == NULL)
+        must_memory(rows->capacity * sizeof(*rows->items));
+}
 
+void head_read(const struct head *head, const struct epoch_reader *reader, uint32_t id,
+               int64_t from_ms, int64_t to_ms, struct head_rows *rows)
+{
     for (const struct chunk *chunk = chunk_first(head_group(head, GROUP_OF(id))); chunk != NULL;
          chunk = chunk_next(chunk)) {
         int64_t day_ms = (int64_t)chunk->day * CLOCK_MS_PER_DAY;
         if (!chunk_for(chunk, reader) || day_ms > to_ms || day_ms + CLOCK_MS_PER_DAY <= from_ms)
             continue;
-        uint32_t count = chunk_count(chunk, SLOT_OF(id));
-        for (uint32_t i = 0; i < count && filled < room; i++) {
+        uint32_t count = chunk_count(chunk, SLOT_OF(id)); /* Once: it grows meanwhile. */
+        rows_reserve(rows, count);
+        for (uint32_t i = 0; i < count; i++) {
             struct head_row row = chunk_row(chunk, SLOT_OF(id), i);
             if (row.time_ms >= from_ms && row.time_ms <= to_ms)
-                rows[filled++] = row;
+                rows->items[rows->count++] = row;
         }
     }
-    return filled;
 }

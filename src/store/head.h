@@ -71,8 +71,14 @@ void head_sealed(struct head *head, int32_t day);
 /* Writer. Frees what readers have left. */
 void head_reclaim(struct head *head);
 
-/* Reader. Room for all rows that head_read may give. */
-size_t head_count(const struct head *head, const struct epoch_reader *reader, uint32_t id);
-/* Reader. Rows in [from_ms, to_ms], in no order, equal times possible; at most `room`. */
-size_t head_read(const struct head *head, const struct epoch_reader *reader, uint32_t id,
-                 int64_t from_ms, int64_t to_ms, struct head_row *rows, size_t room);
+/* Rows gathered by head_read; all zero is empty. */
+struct head_rows {
+    struct head_row *items;
+    size_t count;
+    size_t capacity;
+};
+void head_rows_done(struct head_rows *rows);
+
+/* Reader. Appends the rows in [from_ms, to_ms], in no order, equal times possible. */
+void head_read(const struct head *head, const struct epoch_reader *reader, uint32_t id,
+               int64_t from_ms, int64_t to_ms, struct head_rows *rows);

@@ -3,8 +3,6 @@
  * earlier one, the block of the group is fetched once and one row of each series decoded. */
 #include "store/view_priv.h"
 
-#include <stdlib.h>
-
 struct moment {
     struct view *view;
     struct fetch fetch;
@@ -12,6 +10,7 @@ struct moment {
     int64_t from_ms; /* First time that still counts. */
     int64_t *time_ms;
     double *value;
+    struct head_rows rows; /* Scratch. */
 };
 
 /* Whether the series' newest sample settles it. */
@@ -30,27 +29,17 @@ static bool from_last(const struct moment *moment, const struct track *track, si
     return true; /* Nothing newer is known, so nothing at all when this one is too old. */
 }
 
-static enum err from_head(const struct moment *moment, uint32_t id, size_t index)
+static void from_head(struct moment *moment, uint32_t id, size_t index)
 {
-    const struct head *head = &moment->view->tenant->head;
-    size_t room = head_count(head, &moment->view->epoch, id);
-    struct head_row *rows;
-
-    if (room == 0)
-        return ERR_NONE;
-    rows = calloc(room, sizeof(*rows));
-    if (rows == NULL)
-        must_memory(room * sizeof(*rows));
-    size_t count = head_read(head, &moment->view->epoch, id, moment->from_ms, moment->at_ms, rows,
-                             room);
-    for (size_t i = 0; i < count; i++) {
-        if (rows[i].time_ms > moment->time_ms[index]) {
-            moment->time_ms[index] = rows[i].time_ms;
-            moment->value[index] = rows[i].value;
+    moment->rows.count = 0;
+    head_read(&moment->view->tenant->head, &moment->view->epoch, id, moment->from_ms, moment->at_ms,
+              &moment->rows);
+    for (size_t i = 0; i < moment->rows.count; i++) {
+        if (moment->rows.items[i].time_ms > moment->time_ms[index]) {
+            moment->time_ms[index] = moment->rows.items[i].time_ms;
+            moment->value[index] = moment->rows.items[i].value;
         }
     }
-    free(rows);
-    return ERR_NONE;
 }
 
 /* The last row of the block that is present, in time, and newer than what is known. */
@@ -86,7 +75,7 @@ static enum err read_group(struct moment *moment, const struct place *places, si
     for (size_t i = 0; i < part_count; i++)
         TRY(fetch_blocks(&moment->fetch, GROUP_OF(places[0].id), &parts[i], why));
     for (size_t i = 0; i < count; i++) {
-        TRY(from_head(moment, places[i].id, places[i].index));
+        from_head(moment, places[i].id, places[i].index);
         for (size_t block = moment->fetch.count; block-- > 0;)
             TRY(from_block(moment, &moment->fetch.items[block], SLOT_OF(places[i].id),
                            places[i].index, why));
@@ -146,5 +135,6 @@ enum err view_instant(struct store_view *self, const struct series_set *set, int
     fetch_init(&moment.fetch, moment.view);
     enum err err = read_rest(&moment, &rest, index_of, arena, why);
     fetch_done(&moment.fetch);
+    head_rows_done(&moment.rows);
     return err;
 }

@@ -14,9 +14,7 @@ struct reading {
     const struct read_request *request;
     struct arena *arena; /* Of the answer. */
     struct fetch fetch;
-    struct head_row *head_rows; /* Scratch. */
-    size_t head_room;
-    size_t head_count;
+    struct head_rows head; /* Of the series being read. */
     /* Times built last, and what they were built from. */
     const int64_t *times;
     size_t times_count;
@@ -64,25 +62,16 @@ static int by_time(const void *a, const void *b)
 /* The head's rows of the series, sorted. */
 static void read_head(struct reading *reading, uint32_t id)
 {
-    const struct head *head = &reading->view->tenant->head;
-    size_t room = head_count(head, &reading->view->epoch, id);
+    struct head_rows *rows = &reading->head;
     bool sorted = true;
 
-    if (room > reading->head_room) {
-        free(reading->head_rows);
-        reading->head_room = room * 2;
-        reading->head_rows = calloc(reading->head_room, sizeof(*reading->head_rows));
-        if (reading->head_rows == NULL)
-            must_memory(reading->head_room * sizeof(*reading->head_rows));
-    }
-    reading->head_count = room == 0 ? 0
-                                    : head_read(head, &reading->view->epoch, id,
-                                                reading->request->from_ms,
-                                                reading->request->to_ms, reading->head_rows, room);
-    for (size_t i = 1; i < reading->head_count && sorted; i++)
-        sorted = reading->head_rows[i - 1].time_ms <= reading->head_rows[i].time_ms;
+    rows->count = 0;
+    head_read(&reading->view->tenant->head, &reading->view->epoch, id, reading->request->from_ms,
+              reading->request->to_ms, rows);
+    for (size_t i = 1; i < rows->count && sorted; i++)
+        sorted = rows->items[i - 1].time_ms <= rows->items[i].time_ms;
     if (!sorted)
-        qsort(reading->head_rows, reading->head_count, sizeof(*reading->head_rows), by_time);
+        qsort(rows->items, rows->count, sizeof(*rows->items), by_time);
 }
 
 static unsigned field_of(const struct block *block, enum field field)
@@ -114,11 +103,11 @@ static enum err find_spans(struct reading *reading, struct assembly *assembly, s
         last_ms = span->times[span->first + span->count - 1];
         assembly->rows += span->count;
     }
-    for (size_t i = 0; i < reading->head_count; i++) {
-        assembly->plain = assembly->plain && reading->head_rows[i].time_ms > last_ms;
-        last_ms = reading->head_rows[i].time_ms;
+    for (size_t i = 0; i < reading->head.count; i++) {
+        assembly->plain = assembly->plain && reading->head.items[i].time_ms > last_ms;
+        last_ms = reading->head.items[i].time_ms;
     }
-    assembly->rows += reading->head_count;
+    assembly->rows += reading->head.count;
     return ERR_NONE;
 }
 
@@ -166,10 +155,10 @@ static enum err read_values(struct reading *reading, struct assembly *assembly, 
         fold_raw(reading, block, assembly->values + at, span->count);
         at += span->count;
     }
-    for (size_t i = 0; i < reading->head_count; i++)
+    for (size_t i = 0; i < reading->head.count; i++)
         assembly->values[at + i] = reading->request->field == FIELD_COUNT
-                                       ? row_count(reading->head_rows[i].value)
-                                       : reading->head_rows[i].value;
+                                       ? row_count(reading->head.items[i].value)
+                                       : reading->head.items[i].value;
     return ERR_NONE;
 }
 
@@ -179,7 +168,7 @@ static bool has_sketches(const struct reading *reading, unsigned slot)
         if (reading->fetch.items[i].block.entries[slot].sketches.bytes.data != NULL)
             return true;
     }
-    return reading->head_count > 0 && reading->head_rows[0].sketch.data != NULL;
+    return reading->head.count > 0 && reading->head.items[0].sketch.data != NULL;
 }
 
 static enum err read_sketches(struct reading *reading, struct assembly *assembly, struct why *why)
@@ -204,8 +193,8 @@ static enum err read_sketches(struct reading *reading, struct assembly *assembly
         }
         at += span->count;
     }
-    for (size_t i = 0; i < reading->head_count; i++) {
-        assembly->sketches[at + i] = arena_str(reading->arena, reading->head_rows[i].sketch);
+    for (size_t i = 0; i < reading->head.count; i++) {
+        assembly->sketches[at + i] = arena_str(reading->arena, reading->head.items[i].sketch);
         if (assembly->sketches[at + i].data == NULL)
             return out_of_arena(reading, why);
     }
@@ -218,7 +207,7 @@ static bool times_fit(const struct reading *reading, const struct assembly *asse
     size_t head_at = reading->times_count - reading->times_head;
 
     if (reading->times == NULL || reading->times_count != assembly->rows ||
-        reading->times_head != reading->head_count)
+        reading->times_head != reading->head.count)
         return false;
     for (size_t i = 0; i < reading->fetch.count; i++) {
         const struct fetched *item = &reading->fetch.items[i];
@@ -228,8 +217,8 @@ static bool times_fit(const struct reading *reading, const struct assembly *asse
         if (reading->times_from[i] != from)
             return false;
     }
-    for (size_t i = 0; i < reading->head_count; i++) {
-        if (reading->times[head_at + i] != reading->head_rows[i].time_ms)
+    for (size_t i = 0; i < reading->head.count; i++) {
+        if (reading->times[head_at + i] != reading->head.items[i].time_ms)
             return false;
     }
     return true;
@@ -249,8 +238,8 @@ static enum err build_times(struct reading *reading, const struct assembly *asse
             memcpy(times + at, span->times + span->first, span->count * sizeof(*times));
         at += span->count;
     }
-    for (size_t i = 0; i < reading->head_count; i++)
-        times[at++] = reading->head_rows[i].time_ms;
+    for (size_t i = 0; i < reading->head.count; i++)
+        times[at++] = reading->head.items[i].time_ms;
     *ret_times = times;
     return ERR_NONE;
 }
@@ -260,7 +249,7 @@ static void remember_times(struct reading *reading, const struct assembly *assem
 {
     reading->times = times;
     reading->times_count = assembly->rows;
-    reading->times_head = reading->head_count;
+    reading->times_head = reading->head.count;
     for (size_t i = 0; i < reading->fetch.count; i++)
         reading->times_from[i] =
             assembly->spans[i].count == 0
@@ -398,6 +387,6 @@ enum err view_read(struct store_view *self, const struct series_set *set,
     fetch_init(&reading.fetch, reading.view);
     enum err err = read_places(&reading, places, set->count, ret_samples, why);
     fetch_done(&reading.fetch);
-    free(reading.head_rows);
+    head_rows_done(&reading.head);
     return err;
 }

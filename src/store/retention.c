@@ -73,12 +73,13 @@ static void retain_by_age(struct tenant *tenant, int64_t now_ms)
     }
 }
 
-/* The oldest day of samples that is not being written; NULL when there is none. */
+/* The oldest file of samples that is not being written, or of roll-ups when there is none; the
+ * newest of each step stays. NULL when nothing can go. */
 static struct day *oldest_day(const struct tenant *tenant)
 {
-    for (size_t i = 0; i < tenant->days_count; i++) {
+    for (size_t i = 0; i + 1 < tenant->days_count; i++) {
         struct day *day = tenant->days[i];
-        if (day->step_ms == 0 && !tenant_takes_part(tenant, day))
+        if (tenant->days[i + 1]->step_ms == day->step_ms && !tenant_takes_part(tenant, day))
             return day;
     }
     return NULL;
