@@ -18,6 +18,7 @@ static void cleaned(struct loop_task *task)
     struct call *call = CONTAINER_OF(task, struct call, task);
 
     MUST_BE(call, CALL_MAGIC);
+    atomic_fetch_sub(&call->server->handed_over, 1);
     call_answer(call);
 }
 
@@ -47,6 +48,7 @@ void cleanup_tick(struct server *server, int64_t now_ms)
         json_add_i64(&json, after.oldest_ms);
     json_close(&json, '}');
     call->task.run = cleaned;
+    atomic_fetch_add(&server->handed_over, 1);
     loop_send(server->options.loop, &call->task);
 }
 

@@ -71,6 +71,7 @@ static void part_arrived(struct loop_task *task)
     struct call *call = CONTAINER_OF(task, struct call, task);
 
     MUST_BE(call, CALL_MAGIC);
+    atomic_fetch_sub(&call->server->handed_over, 1);
     if (--call->parts == 0)
         call->finish(call);
 }
@@ -97,6 +98,7 @@ void ingest_hand_over(struct call *call, struct batch **batch, enum ingest_answe
     call->ingest_answer = answer;
     call->finish = finish;
     call->parts = 2;
+    atomic_fetch_add(&call->server->handed_over, 1);
     (*batch)->done = batch_ended;
     (*batch)->done_self = call;
     /* Whatever it says, batch_ended was or will be told the same. */

@@ -20,7 +20,8 @@
 
 #include <stdlib.h>
 
-#define STATS_PERIOD_NS CLOCK_NS_PER_S
+#define STATS_PERIOD_NS  CLOCK_NS_PER_S
+#define TAKE_BACK_ROUNDS 100
 
 static const struct server_options defaults = {
     .query_timeout_ms = 120 * 1000,
@@ -262,11 +263,24 @@ enum err server_open(const struct server_options *options, struct server **ret_s
     return ERR_NONE;
 }
 
+/* The writer has ended, so what it had to send back is with the loop: one round or two bring it. */
+static void take_back(struct server *server)
+{
+    cleanup_abandon(server);
+    for (int round = 0; round < TAKE_BACK_ROUNDS && atomic_load(&server->handed_over) > 0;
+         round++) {
+        if (loop_once(server->options.loop, 0, NULL) != ERR_NONE)
+            return;
+    }
+}
+
 struct server *server_close(struct server *server)
 {
     if (server == NULL)
         return NULL;
     MUST_BE(server, SERVER_MAGIC);
+    if (server->http != NULL)
+        take_back(server);
     loop_timer_stop(server->options.loop, &server->stats_timer);
     server->http = http_server_free(server->http); /* Ends live streams as well. */
     server->live = live_free(server->live);

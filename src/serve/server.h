@@ -40,7 +40,8 @@ struct server;
 
 CHECKED enum err server_open(const struct server_options *options, struct server **ret_server,
                              struct why *why);
-/* After server_stop has called back, or at once for a hard end. Always returns NULL. */
+/* After server_stop has called back, or at once for a hard end. The hub has stopped and the workers
+ * are closed by then; the loop is still open. Always returns NULL. */
 struct server *server_close(struct server *server);
 
 /* As http_server_listen, refusing ERR_DENIED what auth does not allow. */

@@ -46,7 +46,8 @@ struct server {
     int64_t started_ns;      /* Monotonic. */
     uint32_t questions_open; /* Of call_work: waiting or worked on. */
     struct server_counters counters;
-    _Atomic(struct call *) cleanup; /* Waits for the writer; NULL: nobody. */
+    _Atomic(struct call *) cleanup;   /* Waits for the writer; NULL: nobody. */
+    atomic_uint_fast32_t handed_over; /* Calls that the writer has to send back. */
     struct loop_timer stats_timer;
     pthread_mutex_t stats_lock; /* Guards the two copies for server_self. */
     struct http_stats http_stats;

@@ -381,6 +381,11 @@ class Tokens(unittest.TestCase):
 
 
 class Live(Scenario):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.sonde.wait_for_value("count(node_load1)", 1)
+
     def open(self):
         return WebSocket("127.0.0.1", self.sonde.port, "/api/v1/live")
 
