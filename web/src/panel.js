@@ -274,15 +274,23 @@ export class Panel {
     #showState(columns) {
         const { loading, error } = this.#feed;
         const empty = columns.length === 0;
+        const out_of_reach = this.#isOutage(error);
         this.element.classList.toggle('is-loading', loading);
         this.element.classList.toggle('is-empty', empty && !loading);
         this.element.setAttribute('aria-busy', String(loading));
-        if (!loading) this.#showQuiet(!error && isAllZero(columns), empty && !error);
-        const told_above = error?.code === 'unreachable' && !empty;
-        if (error && !told_above) this.#showError(error);
-        else if (empty && !loading) this.#showMessage(this.#emptySentence());
-        else if (empty && loading) this.#showMessage('Loading…');
-        else this.#showMessage('');
+        if (!loading && !out_of_reach) {
+            this.#showQuiet(!error && isAllZero(columns), empty && !error);
+        }
+        if (out_of_reach) this.#showMessage(empty ? 'Waiting for the daemon…' : '');
+        else if (error) this.#showError(error);
+        else if (!empty) this.#showMessage('');
+        else this.#showMessage(loading ? 'Loading…' : this.#emptySentence());
+    }
+
+    /* An outage is told once, by the badge above, and ends by itself when the stream is back. */
+    #isOutage(error) {
+        const { store, live } = this.#context;
+        return error?.code === 'unreachable' && store.view().live && live.state !== 'live';
     }
 
     #emptySentence() {
