@@ -433,6 +433,19 @@ class Live(Scenario):
                 message = live.receive()
                 refused += message.get("error", {}).get("code") == "limit"
 
+    def test_a_peer_that_does_not_read_loses_points_and_is_told(self):
+        lines = "".join(f'wide{{n="{n}",padding="{"x" * 80}"}} {n}\n' for n in range(900))
+        self.assertEqual(self.sonde.post("/api/v1/import/prometheus", lines).status, 204)
+        with self.open() as live:
+            live.send({"subscribe": [{"id": f"w{n}", "expr": f"wide + {n}"} for n in range(60)]})
+            wait_for(lambda: (self.sonde.value("sonde_live_dropped_total") or 0) > 0,
+                     "points to be left out", 60)
+            message = live.receive()
+            while "notice" not in message:
+                message = live.receive()
+            self.assertEqual(message["notice"]["code"], "slow")
+            self.assertGreater(message["notice"]["dropped_count"], 0)
+
     def test_a_peer_that_vanishes_leaves_nothing(self):
         before = self.sonde.value("sonde_live_subscriptions") or 0
         for _ in range(20):
