@@ -414,7 +414,8 @@ static enum exit_code run_live(struct invocation *invocation, struct top *top)
 static enum exit_code run(struct invocation *invocation)
 {
     const struct options *options = invocation->options;
-    const struct sources_options sources = {.period_ms = 1000, .instance = "", .job = ""};
+    /* The sources are asked by hand; they must not think it too early. */
+    const struct sources_options sources = {.period_ms = PERIOD_MS_MIN, .instance = "", .job = ""};
     struct top top = {
         .pss = options_bool(options, OPTION_PSS),
         .state =

@@ -285,7 +285,7 @@ static void cell_cpu(struct buf *out, const struct process_row *row, double now_
     if (isnan(row->cpu_percent))
         buf_byte(out, '-');
     else
-        buf_printf(out, "%.1f", row->cpu_percent);
+        buf_printf(out, "%.1f", row->cpu_percent > 0 ? row->cpu_percent : 0); /* Not "-0.0". */
 }
 
 static void cell_rss(struct buf *out, const struct process_row *row, double now_s)
