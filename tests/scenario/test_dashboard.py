@@ -354,7 +354,8 @@ class DashboardTest(unittest.TestCase):
         page.wait_for(f"document.querySelector('.detail h2')?.textContent.includes('{own}')", 3)
         self.assertIn(f"pid={own}", page.evaluate("location.hash"))
 
-    def test_a_broken_stream_is_told_and_mended(self):
+    def open_live_with_own_daemon(self):
+        """A daemon that the test may hurt, its page, and the expression of the badge's state."""
         daemon = Daemon()
         self.addCleanup(daemon.close)
         daemon.start()
@@ -363,6 +364,10 @@ class DashboardTest(unittest.TestCase):
         self.wait_for_points(page)
         state = "document.querySelector('.live-badge').dataset.state"
         page.wait_for(f"{state} === 'live'", 5)
+        return daemon, page, state
+
+    def test_a_broken_stream_is_told_and_mended(self):
+        daemon, page, state = self.open_live_with_own_daemon()
         daemon.end()
         page.wait_for(f"['waiting', 'connecting'].includes({state})", 5, "the break is told")
         self.keep(page, "reconnecting")
@@ -370,14 +375,7 @@ class DashboardTest(unittest.TestCase):
         page.wait_for(f"{state} === 'live'", 40, "the stream comes back by itself")
 
     def test_silence_is_called_stale(self):
-        daemon = Daemon()
-        self.addCleanup(daemon.close)
-        daemon.start()
-        page = self.browser.open(f"{daemon.url}/#/home?range=5m")
-        self.addCleanup(page.close)
-        self.wait_for_points(page)
-        state = "document.querySelector('.live-badge').dataset.state"
-        page.wait_for(f"{state} === 'live'", 5)
+        daemon, page, state = self.open_live_with_own_daemon()
         daemon.process.send_signal(signal.SIGSTOP)
         try:
             page.wait_for(f"{state} === 'stale'", 15, "nothing arrives, and the page says so")
