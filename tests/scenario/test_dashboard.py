@@ -1,108 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Someone opens the dashboard of a freshly started daemon in a real browser and uses it.
 
-SONDE_BINARY names the binary (default build/sonde); SONDE_ARTEFACTS a folder for screenshots.
-Waits are for events, with an upper bound, never for time to pass.
+SONDE_ARTEFACTS names a folder for screenshots, SONDE_STRETCH how much slower than said things may
+be (chromium.py). Waits are for events, with an upper bound, never for time to pass.
 """
 
 import json
 import os
-import shutil
 import signal
-import socket
-import subprocess
-import tempfile
 import time
 import unittest
-import urllib.error
-import urllib.parse
-import urllib.request
 
 from chromium import Browser, find_chromium
+from sonde import Scenario, Sonde
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BINARY = os.environ.get("SONDE_BINARY", os.path.join(ROOT, "build", "sonde"))
 ARTEFACTS = os.environ.get("SONDE_ARTEFACTS")
 PAGES = ("home", "processes", "explore", "self")
-READY_SECONDS = 15
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Daemon:
-    """`sonde serve` on a port and in a folder of its own; it can be ended and started again."""
-
-    def __init__(self):
-        self.data = tempfile.mkdtemp(prefix="sonde-dashboard-")
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process = None
-
-    def start(self):
-        log = open(os.path.join(self.data, "log"), "ab")
-        with log:
-            self.process = subprocess.Popen(
-                [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}",
-                 "--data", os.path.join(self.data, "data")],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )
-        end = time.monotonic() + READY_SECONDS
-        while not self._ready():
-            if self.process.poll() is not None or time.monotonic() > end:
-                raise AssertionError(f"sonde serve did not become ready:\n{self.log()}")
-            time.sleep(0.05)
-
-    def _ready(self):
-        try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
-                return answer.status == 200
-        except (urllib.error.URLError, OSError):
-            return False
-
-    def end(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-    def log(self):
-        with open(os.path.join(self.data, "log"), errors="replace") as file:
-            return file.read()[-4000:]
-
-    def close(self):
-        self.end()
-        shutil.rmtree(self.data, ignore_errors=True)
-
-    def get(self, path, **fields):
-        query = f"?{urllib.parse.urlencode(fields)}" if fields else ""
-        with urllib.request.urlopen(f"{self.url}{path}{query}", timeout=10) as answer:
-            return json.load(answer)
 
 
 def panel(name):
     return f"document.querySelector('[data-panel=\"{name}\"]')"
 
 
-@unittest.skipUnless(os.access(BINARY, os.X_OK), f"{BINARY} is not built")
 @unittest.skipUnless(find_chromium(), "no Chromium here; apt install chromium")
-class DashboardTest(unittest.TestCase):
+class DashboardTest(Scenario):
     @classmethod
     def setUpClass(cls):
-        cls.daemon = Daemon()
-        cls.addClassCleanup(cls.daemon.close)
-        cls.daemon.start()
         cls.browser = Browser()
         cls.addClassCleanup(cls.browser.close)
+        super().setUpClass()
 
     def open(self, hash_="#/home", **options):
-        page = self.browser.open(f"{self.daemon.url}/{hash_}", **options)
+        page = self.browser.open(f"{self.sonde.url}/{hash_}", **options)
         self.addCleanup(page.close)
         page.wait_for("document.querySelector('.page')", what="a page is shown")
         return page
@@ -154,7 +83,7 @@ class DashboardTest(unittest.TestCase):
         page = self.open()
         sentence = page.wait_for("document.querySelector('.finding .claim')?.textContent")
         self.assertRegex(sentence.strip(), r"^[A-Z].*\.$")
-        report = self.daemon.get("/api/v1/health")
+        report = self.sonde.json("/api/v1/health")
         if not report["findings"]:
             self.assertIn("since", page.evaluate("document.querySelector('.health').textContent"))
 
@@ -226,7 +155,7 @@ class DashboardTest(unittest.TestCase):
         window = {"start": now - 60, "end": now, "step": 1}
         moments = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
                    for at in (window["start"], window["end"])]
-        answer = self.daemon.get("/api/v1/query_range", query="node_load1", **window)
+        answer = self.sonde.json("/api/v1/query_range", query="node_load1", **window)
         expected = [float(value) for _, value in answer["data"]["result"][0]["values"]]
         page = self.open(f"#/home?from={moments[0]}&to={moments[1]}&table=load")
         self.wait_for_points(page, "load")
@@ -345,7 +274,7 @@ class DashboardTest(unittest.TestCase):
         page.wait_for(f"{rows}.length > 3")
         pids = page.evaluate(f"{rows}.map((row) => Number(row.cells[0].textContent))")
         self.assertEqual(pids, sorted(pids))
-        own = str(self.daemon.process.pid)
+        own = str(self.sonde.process.pid)
         page.press("/")
         page.type(own)
         page.wait_for(f"{rows}.some((row) => row.cells[0].textContent === '{own}')", 5)
@@ -356,9 +285,8 @@ class DashboardTest(unittest.TestCase):
 
     def open_live_with_own_daemon(self):
         """A daemon that the test may hurt, its page, and the expression of the badge's state."""
-        daemon = Daemon()
+        daemon = Sonde().start()
         self.addCleanup(daemon.close)
-        daemon.start()
         page = self.browser.open(f"{daemon.url}/#/home?range=5m")
         self.addCleanup(page.close)
         self.wait_for_points(page)
@@ -368,7 +296,7 @@ class DashboardTest(unittest.TestCase):
 
     def test_a_broken_stream_is_told_and_mended(self):
         daemon, page, state = self.open_live_with_own_daemon()
-        daemon.end()
+        daemon.stop()
         page.wait_for(f"['waiting', 'connecting'].includes({state})", 5, "the break is told")
         self.keep(page, "reconnecting")
         daemon.start()
