@@ -262,6 +262,23 @@ class Sending(Scenario):
             self.assertEqual(sonde.value("max(last_over_time(kept[10m]))"), 7)
 
 
+class FullDisk(Scenario):
+    """A disk with less room than is asked for is as full as any."""
+
+    config = "store:\n  free_min: 900000GiB\n"
+
+    def test_senders_are_asked_to_come_later_and_readers_are_served(self):
+        for path, body in (("/api/v1/import/prometheus", "a 1\n"),
+                           ("/api/v1/performance/metrics",
+                            {"metrics": [{"name": "a", "value": 1}]})):
+            answer = self.sonde.post(path, body)
+            self.assertEqual(answer.status, 503, answer.body)
+            self.assertGreaterEqual(int(answer.headers["Retry-After"]), 1)
+            self.assertEqual(answer.json()["error"]["code"], "full")
+        self.assertEqual(self.sonde.get("/api/v1/query", query="up").status, 200)
+        self.assertEqual(self.sonde.query("a"), [])
+
+
 class LabelExplosion(Scenario):
     config = "store:\n  metric_series_max: 1000\n"
 
