@@ -3,9 +3,10 @@
  *
  *   bench_store STREAM [requests per commit]
  *
- * STREAM is a file of { u32 size, WriteRequest } messages. It is ingested as a daemon would: decoded
- * with a label_memo, accepted, committed (fsync) every few requests. Then the folder is measured and
- * questions are asked straight through a view. CPU time is that of the whole process. */
+ * STREAM is a file of { u32 size, WriteRequest } messages. It is ingested as a daemon would:
+ * decoded with a label_memo, accepted, committed (fsync) every few requests. Then the folder is
+ * measured and questions are asked straight through a view. CPU time is that of the whole process.
+ */
 #include "base/clock.h"
 #include "base/file.h"
 #include "codec/remote_write.h"
@@ -180,9 +181,9 @@ static void time_question(struct bench *bench, const struct question *question)
            took[0]);
 }
 
-#define IS(label, wanted)                                                                          \
-    {                                                                                              \
-        .op = MATCH_EQUAL, .name = STR(label), .value = STR(wanted)                                \
+#define IS(label, wanted)                                           \
+    {                                                               \
+        .op = MATCH_EQUAL, .name = STR(label), .value = STR(wanted) \
     }
 
 static void ask_all(struct bench *bench)
@@ -190,8 +191,7 @@ static void ask_all(struct bench *bench)
     int64_t middle_ms = bench->first_ms + (bench->last_ms - bench->first_ms) / 2;
     struct question questions[] = {
         {.text = "one gauge, all of the time",
-         .matchers = {IS("__name__", "node_memory_MemFree_bytes"),
-                      IS("instance", "host-0:9100")},
+         .matchers = {IS("__name__", "node_memory_MemFree_bytes"), IS("instance", "host-0:9100")},
          .matcher_count = 2},
         {.text = "100 counters, all of the time",
          .matchers = {IS("__name__", "node_cpu_seconds_total")},
@@ -233,8 +233,7 @@ static void print_ingest(struct bench *bench, const char *folder, int64_t cpu_ns
     printf("samples per CPU second   %.2f M (wall %.2f M)\n", samples / (double)cpu_ns * 1e3,
            samples / (double)wall_ns * 1e3);
     printf("commits                  %llu, %.2f ms each, %.1f ms the longest\n",
-           (unsigned long long)stats.commits,
-           (double)stats.commit_ns / 1e6 / (double)stats.commits,
+           (unsigned long long)stats.commits, (double)stats.commit_ns / 1e6 / (double)stats.commits,
            (double)stats.commit_ns_max / 1e6);
     printf("sealing                  %llu, %.1f ns a sample\n", (unsigned long long)stats.seals,
            (double)stats.seal_ns / samples);

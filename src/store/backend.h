@@ -18,7 +18,7 @@ struct backend {
     enum err (*view)(void *self, const char *tenant, const _Atomic bool *cancel,
                      struct store_view **ret_view, struct why *why);
     void (*stats)(void *self, struct store_stats *ret_stats);
-    void (*retain)(void *self, int64_t now_ms);      /* May be NULL: it does so by itself. */
+    void (*retain)(void *self, int64_t now_ms);       /* May be NULL: it does so by itself. */
     enum err (*compact)(void *self, struct why *why); /* May be NULL: nothing to be done. */
 };
 

@@ -143,8 +143,8 @@ static void head_part(struct buf *head, const struct buf *columns, size_t from)
 
 static bool same_as_first(const struct block_series *series, size_t field)
 {
-    return field > 0 && memcmp(series->values[field], series->values[0],
-                               series->count * sizeof(double)) == 0;
+    return field > 0 &&
+           memcmp(series->values[field], series->values[0], series->count * sizeof(double)) == 0;
 }
 
 static void encode_series(struct column_encoder *encoder, const struct plan *plan, size_t index,

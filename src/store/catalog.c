@@ -23,8 +23,8 @@ static enum err prepare(struct catalog *catalog, struct why *why)
                    &catalog->put_group, why));
     TRY(db_prepare(db, "UPDATE groups SET first_day = ?2, last_day = ?3 WHERE id = ?1",
                    &catalog->put_days, why));
-    return db_prepare(db, "INSERT OR REPLACE INTO infos VALUES(?1, ?2, ?3, ?4)",
-                      &catalog->put_info, why);
+    return db_prepare(db, "INSERT OR REPLACE INTO infos VALUES(?1, ?2, ?3, ?4)", &catalog->put_info,
+                      why);
 }
 
 enum err catalog_open(const char *folder, struct catalog *ret_catalog, struct why *why)

@@ -17,7 +17,7 @@ enum {
     COMPACT_SMALL = 128,
     COMPACT_SMALL_COUNT = 8,
     COMPACT_ENOUGH = 1024,
-    COMPACT_PIECE = 2048,  /* Rows of the blocks that compaction writes, about. */
+    COMPACT_PIECE = 2048, /* Rows of the blocks that compaction writes, about. */
     VACUUM_PAGES_MIN = 256,
     GROUPS_AT_ONCE = 256,
 };

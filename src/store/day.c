@@ -117,8 +117,8 @@ static enum err prepare(struct day *day, struct why *why)
                    "INSERT INTO blocks(kind, step_ms, group_id, min_ms, max_ms, rows, crc, body)"
                    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                    &day->put_block, why));
-    return db_prepare(&day->db, "INSERT OR REPLACE INTO groups VALUES(?1, ?2, ?3)",
-                      &day->put_group, why);
+    return db_prepare(&day->db, "INSERT OR REPLACE INTO groups VALUES(?1, ?2, ?3)", &day->put_group,
+                      why);
 }
 
 enum err day_open(struct day *day, struct why *why)
@@ -173,8 +173,8 @@ void day_rollback(struct day *day)
     day->writing = false;
 }
 
-/* Binding fails only for a wrong column or a blob over SQLite's limit, which then is NULL and turned
- * away by NOT NULL; so each bind below is (void). */
+/* Binding fails only for a wrong column or a blob over SQLite's limit, which then is NULL and
+ * turned away by NOT NULL; so each bind below is (void). */
 enum err day_put_pending(struct day *day, enum day_kind kind, int64_t min_ms, int64_t max_ms,
                          size_t rows, struct str body, struct why *why)
 {
@@ -322,8 +322,8 @@ void day_reader_give(struct day_reader *reader)
     day_unref(day);
 }
 
-void day_reader_find(struct day_reader *reader, enum day_kind kind, uint32_t group,
-                     int64_t from_ms, int64_t to_ms)
+void day_reader_find(struct day_reader *reader, enum day_kind kind, uint32_t group, int64_t from_ms,
+                     int64_t to_ms)
 {
     /* Binding cannot fail for numbers; resetting repeats an error already told. */
     (void)sqlite3_reset(reader->find);

@@ -26,18 +26,18 @@ struct day_reader;
 
 struct day {
     char *path;
-    int32_t from_day;  /* First UTC day, since 1970. */
-    int32_t to_day;    /* Last one; from_day for raw samples. */
-    int64_t step_ms;   /* 0: raw samples. */
-    struct db db;      /* The writer's connection; closed when not needed. */
+    int32_t from_day; /* First UTC day, since 1970. */
+    int32_t to_day;   /* Last one; from_day for raw samples. */
+    int64_t step_ms;  /* 0: raw samples. */
+    struct db db;     /* The writer's connection; closed when not needed. */
     sqlite3_stmt *put_pending;
     sqlite3_stmt *put_block;
     sqlite3_stmt *put_group;
-    bool writing;      /* In a transaction. */
+    bool writing;       /* In a transaction. */
     int64_t touched_ms; /* Writer's clock when it was last written. */
     uint64_t pending_rows;
     uint64_t pending_samples;
-    bool compacted; /* Nothing was sealed since it was compacted. */
+    bool compacted;       /* Nothing was sealed since it was compacted. */
     _Atomic bool rolled;  /* Its roll-ups are complete. */
     _Atomic bool damaged; /* A reader met bytes that it could not read. */
     _Atomic uint32_t holders;
@@ -68,12 +68,10 @@ CHECKED enum err day_mark_rolled(struct day *day, struct why *why);
 CHECKED enum err day_put_block(struct day *day, enum day_kind kind, uint32_t group,
                                const struct block_info *info, struct str body, struct why *why);
 /* The roster of a group, so that the file explains itself. */
-CHECKED enum err day_put_group(struct day *day, uint32_t group, struct str roster,
-                               struct why *why);
+CHECKED enum err day_put_group(struct day *day, uint32_t group, struct str roster, struct why *why);
 
 struct day_pending_visitor {
-    enum err (*visit)(void *self, int64_t id, enum day_kind kind, struct str body,
-                      struct why *why);
+    enum err (*visit)(void *self, int64_t id, enum day_kind kind, struct str body, struct why *why);
     void *self;
 };
 /* In the order of writing. ERR_CORRUPT: a checksum does not match. */
@@ -90,12 +88,11 @@ struct day_block {
 };
 
 /* Reader. ERR_NOT_FOUND: the file is not there (any more). */
-CHECKED enum err day_reader_take(struct day *day, struct day_reader **ret_reader,
-                                 struct why *why);
+CHECKED enum err day_reader_take(struct day *day, struct day_reader **ret_reader, struct why *why);
 void day_reader_give(struct day_reader *reader); /* Back to its day, or closed. */
 /* Blocks that touch [from_ms, to_ms], for day_reader_next. */
-void day_reader_find(struct day_reader *reader, enum day_kind kind, uint32_t group,
-                     int64_t from_ms, int64_t to_ms);
+void day_reader_find(struct day_reader *reader, enum day_kind kind, uint32_t group, int64_t from_ms,
+                     int64_t to_ms);
 /* The next block found, oldest first; false at the end. */
 CHECKED enum err day_reader_next(struct day_reader *reader, struct day_block *ret_block,
                                  bool *ret_found, struct why *why);

@@ -81,7 +81,8 @@ static void span_of(int64_t step_ms, int32_t day, int32_t *ret_from, int32_t *re
     if (step_ms < TENANT_STEP_HOUR_MS) {
         *ret_from = (int32_t)clock_days_from_civil(year, month, 1);
         *ret_to = (int32_t)clock_days_from_civil(month == 12 ? year + 1 : year,
-                                                 month == 12 ? 1 : month + 1, 1) - 1;
+                                                 month == 12 ? 1 : month + 1, 1) -
+                  1;
     } else {
         *ret_from = (int32_t)clock_days_from_civil(year, 1, 1);
         *ret_to = (int32_t)clock_days_from_civil(year + 1, 1, 1) - 1;

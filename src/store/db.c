@@ -55,8 +55,8 @@ enum err db_run(struct db *db, const char *sql, struct why *why)
 
 enum err db_prepare(struct db *db, const char *sql, sqlite3_stmt **ret_statement, struct why *why)
 {
-    int code = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, ret_statement,
-                                  NULL);
+    int code =
+        sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, ret_statement, NULL);
 
     return code == SQLITE_OK ? ERR_NONE : db_fail(db, code, why);
 }
@@ -147,8 +147,8 @@ enum err db_open(const char *path, enum db_mode mode, const char *schema, int ve
     if (db.path == NULL)
         must_memory(strlen(path));
     int code = sqlite3_open_v2(path, &db.handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
-    enum err err = code == SQLITE_OK ? start(&db, mode, schema, version, why)
-                                     : db_fail(&db, code, why);
+    enum err err =
+        code == SQLITE_OK ? start(&db, mode, schema, version, why) : db_fail(&db, code, why);
     if (err == ERR_NONE && mode == DB_READ)
         err = db_run(&db, "PRAGMA query_only=1", why);
     if (err != ERR_NONE) {

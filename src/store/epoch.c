@@ -65,8 +65,8 @@ uint64_t epoch_advance(struct epoch *epoch)
 uint64_t epoch_oldest(struct epoch *epoch)
 {
     lock(epoch);
-    uint64_t oldest = epoch->readers.next == &epoch->readers ? UINT64_MAX
-                                                             : epoch->readers.next->entered;
+    uint64_t oldest =
+        epoch->readers.next == &epoch->readers ? UINT64_MAX : epoch->readers.next->entered;
     unlock(epoch);
     return oldest;
 }

@@ -44,8 +44,7 @@ struct chunk {
 
 static size_t chunk_size(uint32_t rows)
 {
-    return sizeof(struct chunk) +
-           (size_t)GROUP_SERIES * rows * (sizeof(uint32_t) + sizeof(double));
+    return sizeof(struct chunk) + (size_t)GROUP_SERIES * rows * (sizeof(uint32_t) + sizeof(double));
 }
 
 static struct chunk *chunk_new(uint32_t group, int32_t day, uint32_t rows)
@@ -94,8 +93,8 @@ static uint32_t chunk_count(const struct chunk *chunk, unsigned slot)
 static struct head_row chunk_row(const struct chunk *chunk, unsigned slot, uint32_t index)
 {
     size_t at = (size_t)slot * chunk->rows + index;
-    struct blob **sketches = atomic_load_explicit(&((struct chunk *)chunk)->sketches,
-                                                  memory_order_acquire);
+    struct blob **sketches =
+        atomic_load_explicit(&((struct chunk *)chunk)->sketches, memory_order_acquire);
     struct head_row row = {
         .time_ms = (int64_t)chunk->day * CLOCK_MS_PER_DAY + chunk->times[at],
         .value = chunk->values[at],

@@ -16,12 +16,12 @@
 struct chunk;
 
 struct group {
-    uint32_t spill;                /* Group that takes the next series when this one is full; 0. */
-    uint8_t used;                  /* Slots taken. */
-    bool dirty;                    /* Its labels are not in the catalog yet. */
-    _Atomic int32_t first_day;     /* Days that it may have blocks of, as the catalog knows. */
+    uint32_t spill;            /* Group that takes the next series when this one is full; 0. */
+    uint8_t used;              /* Slots taken. */
+    bool dirty;                /* Its labels are not in the catalog yet. */
+    _Atomic int32_t first_day; /* Days that it may have blocks of, as the catalog knows. */
     _Atomic int32_t last_day;
-    int32_t roster_day;            /* Day file that last got its roster, and of how many series. */
+    int32_t roster_day; /* Day file that last got its roster, and of how many series. */
     uint8_t roster_used;
     uint32_t tracks[GROUP_SERIES]; /* Numbers in the index. */
     _Atomic(struct chunk *) newest;

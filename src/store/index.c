@@ -83,9 +83,8 @@ static struct table_walk walk_begin(const struct index_table *table, uint64_t ha
 static uint32_t walk_next(struct table_walk *walk)
 {
     for (;;) {
-        uint64_t entry =
-            atomic_load_explicit((_Atomic uint64_t *)&walk->table->entries[walk->at],
-                                 memory_order_acquire);
+        uint64_t entry = atomic_load_explicit((_Atomic uint64_t *)&walk->table->entries[walk->at],
+                                              memory_order_acquire);
         if (entry == 0)
             return INDEX_NONE;
         walk->at = (walk->at + 1) & walk->table->mask;
@@ -228,8 +227,8 @@ uint32_t index_pair_find(const struct index *index, uint32_t key, struct str val
     struct table_walk walk = walk_begin(table, pair_hash(key, value));
     uint32_t pair = walk_next(&walk);
 
-    while (pair != INDEX_NONE && (index_pair(index, pair)->name != key ||
-                                  !str_eq(index_pair_value(index, pair), value)))
+    while (pair != INDEX_NONE &&
+           (index_pair(index, pair)->name != key || !str_eq(index_pair_value(index, pair), value)))
         pair = walk_next(&walk);
     return pair;
 }

@@ -20,10 +20,10 @@
 struct track {
     uint32_t id;
     uint16_t pair_count;
-    bool active;           /* Writer: had a sample within the activity window. */
-    uint32_t metric;       /* Pair of __name__, or INDEX_NONE. */
-    const uint32_t *pairs; /* Numbers of pairs, sorted by the name of their labels. */
-    int64_t tail_ms;       /* Writer: the newest time accepted; INT64_MIN at first. */
+    bool active;                /* Writer: had a sample within the activity window. */
+    uint32_t metric;            /* Pair of __name__, or INDEX_NONE. */
+    const uint32_t *pairs;      /* Numbers of pairs, sorted by the name of their labels. */
+    int64_t tail_ms;            /* Writer: the newest time accepted; INT64_MIN at first. */
     _Atomic int64_t last_ms;    /* The newest committed sample; INT64_MIN: not known. */
     _Atomic uint64_t last_bits; /* Its value. */
 };

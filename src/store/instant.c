@@ -124,8 +124,8 @@ enum err view_instant(struct store_view *self, const struct series_set *set, int
     for (size_t i = 0; i < set->count; i++) {
         ret_time_ms[i] = INT64_MIN;
         MUST(set->items[i].id < index_count(&moment.view->tenant->index));
-        if (from_last(&moment,
-                      index_track(&moment.view->tenant->index, (uint32_t)set->items[i].id), i))
+        if (from_last(&moment, index_track(&moment.view->tenant->index, (uint32_t)set->items[i].id),
+                      i))
             continue;
         index_of[rest.count] = (uint32_t)i;
         rest.items[rest.count++] = set->items[i];

@@ -153,8 +153,8 @@ static enum err take_lock(struct local *local, struct why *why)
     (void)snprintf(path, sizeof(path), "%s/lock", local->options->path); /* Fits, see above. */
     local->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (local->lock_fd < 0) {
-        enum err err = fail_errno(why, errno, "the data folder %s cannot be written",
-                                  local->options->path);
+        enum err err =
+            fail_errno(why, errno, "the data folder %s cannot be written", local->options->path);
         hint(why, "give it to the user that runs sonde, or choose another with --data");
         return err;
     }
@@ -189,7 +189,8 @@ static enum err local_open(const struct store_options *options, void **ret_self,
     local->magic = LOCAL_MAGIC;
     local->options = options;
     local->lock_fd = -1;
-    /* Distinct between stores of one process, so that labels told to one mean nothing to another. */
+    /* Distinct between stores of one process, so that labels told to one mean nothing to another.
+     */
     local->generation = (uint32_t)(uintptr_t)local >> 4 << 8;
     int code = pthread_mutex_init(&local->lock, NULL);
     MUST(code == 0);
@@ -204,7 +205,8 @@ static enum err local_open(const struct store_options *options, void **ret_self,
     return ERR_NONE;
 }
 
-/* --- counting ---------------------------------------------------------------------------------- */
+/* --- counting ----------------------------------------------------------------------------------
+ */
 
 static void add_stats(const struct tenant *tenant, struct store_stats *sum)
 {
@@ -270,8 +272,7 @@ static enum err check_space(struct local *local, int64_t now_ms, struct why *why
     uint64_t free_bytes = 0;
     uint64_t total_bytes;
 
-    if (now_ms - local->space_checked_ms >= SPACE_CHECK_MS ||
-        now_ms < local->space_checked_ms) {
+    if (now_ms - local->space_checked_ms >= SPACE_CHECK_MS || now_ms < local->space_checked_ms) {
         local->space_checked_ms = now_ms;
         TRY(file_system_space(local->options->path, &free_bytes, &total_bytes, why));
         bool full = free_bytes < local->options->free_bytes_min;

@@ -73,8 +73,8 @@ static enum err list_tenant(void *self, const char *name, struct why *why)
         (int)sizeof(path))
         return fail(why, ERR_INVALID, "the name of %s is too long", walk->folder);
     if (stat(path, &info) != 0)
-        return ERR_NONE; /* No tenant. */
-    (void)snprintf(walk->tenant, sizeof(walk->tenant), "%s", name); /* A name in a folder fits. */
+        return ERR_NONE;                                             /* No tenant. */
+    (void)snprintf(walk->tenant, sizeof(walk->tenant), "%s", name);  /* A name in a folder fits. */
     (void)snprintf(path, sizeof(path), "%s/%s", walk->folder, name); /* Shorter than before. */
     TRY(file_each(path, list_file, walk, why));
     walk_add(walk, CATALOG_FILE);
@@ -98,8 +98,7 @@ static void walk_end(struct walk *walk)
     free(walk->files);
 }
 
-static void found(struct walk *walk, const char *file, const char *format, ...)
-    PRINTF_LIKE(3, 4);
+static void found(struct walk *walk, const char *file, const char *format, ...) PRINTF_LIKE(3, 4);
 
 static void found(struct walk *walk, const char *file, const char *format, ...)
 {
@@ -142,8 +141,7 @@ static enum err count_days(struct walk *walk, struct db *db, struct why *why)
     walk->result.blocks += (uint64_t)number;
     TRY(db_number(db, "SELECT ifnull(sum(rows), 0) FROM pending", &number, why));
     walk->result.pending += (uint64_t)number;
-    TRY(db_number(db, "SELECT ifnull(min(min_ms), 9223372036854775807) FROM blocks", &number,
-                  why));
+    TRY(db_number(db, "SELECT ifnull(min(min_ms), 9223372036854775807) FROM blocks", &number, why));
     if (number < walk->result.oldest_ms)
         walk->result.oldest_ms = number;
     TRY(db_number(db, "SELECT ifnull(max(max_ms), -9223372036854775807) FROM blocks", &number,
@@ -218,8 +216,8 @@ static enum err check_block(void *self, sqlite3_stmt *row, struct why *why)
 
     (void)why; /* Damage is a finding. */
     arena_clear(check->arena);
-    enum err err = block_parse(db_blob(row, 4), (uint32_t)sqlite3_column_int64(row, 3), &block,
-                               &reason);
+    enum err err =
+        block_parse(db_blob(row, 4), (uint32_t)sqlite3_column_int64(row, 3), &block, &reason);
     if (err == ERR_NONE)
         err = decode_block(check, &block, &rows, &reason);
     if (err != ERR_NONE)
@@ -416,8 +414,7 @@ static enum err copy_file(struct walk *walk, size_t index, const char *to, struc
     struct stat info;
 
     (void)snprintf(from_path, sizeof(from_path), "%s/%s", walk->folder, walk->files[index]);
-    if (snprintf(to_path, sizeof(to_path), "%s/%s", to, walk->files[index]) >=
-        (int)sizeof(to_path))
+    if (snprintf(to_path, sizeof(to_path), "%s/%s", to, walk->files[index]) >= (int)sizeof(to_path))
         return fail(why, ERR_INVALID, "the name of %s is too long", to);
     *strrchr(to_path, '/') = '\0';
     TRY(file_make_folder(to_path, why));

@@ -21,7 +21,7 @@ struct maintain {
 struct maintain_result {
     uint64_t tenants;
     uint64_t files;
-    uint64_t bytes;    /* Of files. */
+    uint64_t bytes; /* Of files. */
     uint64_t series;
     uint64_t blocks;
     uint64_t samples;  /* In blocks, roll-ups not counted. */

@@ -34,8 +34,8 @@ enum err merge_add(struct merge *merge, const struct day_block *row, struct why 
     if (merge->count == merge->capacity) {
         merge->capacity = merge->capacity == 0 ? 16 : merge->capacity * 2;
         merge->blocks = reallocarray(merge->blocks, merge->capacity, sizeof(*merge->blocks));
-        merge->times = reallocarray(merge->times, merge->capacity,
-                                    GROUP_SERIES * sizeof(*merge->times));
+        merge->times =
+            reallocarray(merge->times, merge->capacity, GROUP_SERIES * sizeof(*merge->times));
         merge->ids = reallocarray(merge->ids, merge->capacity, sizeof(*merge->ids));
         if (merge->blocks == NULL || merge->times == NULL || merge->ids == NULL)
             must_memory(merge->capacity * sizeof(*merge->blocks));
@@ -117,12 +117,12 @@ static enum err read_columns(const struct merge *merge, unsigned slot, struct ar
         if (rows == 0)
             continue;
         for (unsigned field = 0; field < merge->field_count; field++)
-            TRY(block_read_field(block, slot, field, 0, rows,
-                                 merged->values[field] + merged->count, why));
+            TRY(block_read_field(block, slot, field, 0, rows, merged->values[field] + merged->count,
+                                 why));
         if (block->entries[slot].sketches.bytes.data != NULL)
             TRY(block_read_sketches(block, slot, arena, merged->sketches + merged->count, why));
-        merged_pack(merge, merged,
-                    merge->times[i * GROUP_SERIES + block->entries[slot].times], rows);
+        merged_pack(merge, merged, merge->times[i * GROUP_SERIES + block->entries[slot].times],
+                    rows);
     }
     return ERR_NONE;
 }

@@ -129,8 +129,7 @@ static unsigned nibble_at(struct str nibbles, size_t index)
 
 /* Two cursors: one over the values, one over the sketches behind them. */
 static enum err run_visit(struct varint_reader *reader, struct pending_row first, size_t count,
-                          bool has_sketches, const struct pending_visitor *visitor,
-                          struct why *why)
+                          bool has_sketches, const struct pending_visitor *visitor, struct why *why)
 {
     struct str nibbles = varint_bytes(reader, (count + 1) / 2);
     struct varint_reader values = *reader;

@@ -83,7 +83,7 @@ static unsigned field_of(const struct block *block, enum field field)
 struct assembly {
     uint32_t id;
     struct stretch *spans; /* Per fetched block. */
-    size_t rows;        /* Of blocks, then of the head. */
+    size_t rows;           /* Of blocks, then of the head. */
     double *values;
     struct str *sketches; /* NULL where there are none. */
     bool plain; /* Blocks and head follow one another without overlap, nothing is absent. */
@@ -328,8 +328,8 @@ static enum err read_series(struct reading *reading, uint32_t id, struct stretch
     TRY(read_values(reading, &assembly, why));
     TRY(read_sketches(reading, &assembly, why));
     if (assembly.plain && times_fit(reading, &assembly)) {
-        *ret_samples = (struct samples){reading->times, assembly.values, assembly.sketches,
-                                        assembly.rows};
+        *ret_samples =
+            (struct samples){reading->times, assembly.values, assembly.sketches, assembly.rows};
         return ERR_NONE;
     }
     TRY(build_times(reading, &assembly, &times, why));

@@ -110,8 +110,10 @@ static void look_after(struct tenant *tenant, struct day *day)
                         "SELECT count(*) FROM pragma_quick_check(1) WHERE quick_check <> 'ok'",
                         &errors, &why);
     if (err == ERR_NONE && errors == 0) {
-        tenant_notice(tenant, "%s has damaged blocks, which are left out of answers; "
-                              "`sonde db check` names them", day->path);
+        tenant_notice(tenant,
+                      "%s has damaged blocks, which are left out of answers; "
+                      "`sonde db check` names them",
+                      day->path);
         return;
     }
     if (err != ERR_NONE && err != ERR_CORRUPT)

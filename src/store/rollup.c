@@ -150,8 +150,7 @@ static enum err write_steps(struct rolling *rolling, struct day *file,
 
 static enum err replace(struct rolling *rolling, unsigned step, struct why *why)
 {
-    struct day *file =
-        tenant_add_day(rolling->tenant, STEPS_MS[step], rolling->day->from_day);
+    struct day *file = tenant_add_day(rolling->tenant, STEPS_MS[step], rolling->day->from_day);
     struct merge old;
 
     if (!file->writing)
@@ -258,7 +257,7 @@ static enum err roll_slice(struct tenant *tenant, struct day *day, int64_t until
     arena_free(rolling->arena);
     free(rolling);
     if (err != ERR_NONE) {
-        tenant->roll_group = 0; /* From the start, when there is room again. */
+        tenant->roll_group = 0;                 /* From the start, when there is room again. */
         (void)settle(tenant, day, false, NULL); /* Undoing cannot fail. */
         return err;
     }

@@ -2,7 +2,8 @@
 /* rollup - days that are over, in steps of one minute and of one hour. Writer.
  *
  * A step keeps last, min, max, sum and count of its samples, or the merged sketch; its time is its
- * last millisecond. Where it stands, and why doing it twice does no harm: at the top of rollup.c. */
+ * last millisecond. Where it stands, and why doing it twice does no harm: at the top of rollup.c.
+ */
 #pragma once
 #include "store/tenant.h"
 

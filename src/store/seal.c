@@ -21,8 +21,8 @@ void tenant_roster(struct tenant *tenant, uint32_t number, struct buf *out)
     struct arena *arena = arena_new(SEAL_ARENA_BYTES);
 
     for (unsigned slot = 0; slot < group->used; slot++) {
-        sets[slot] = index_labels(&tenant->index,
-                                  index_track(&tenant->index, group->tracks[slot]), arena);
+        sets[slot] =
+            index_labels(&tenant->index, index_track(&tenant->index, group->tracks[slot]), arena);
         MUST(sets[slot] != NULL);
     }
     roster_encode(sets, group->used, out);

@@ -10,12 +10,12 @@
 /* A matcher against what the index holds now. */
 struct test {
     const struct matcher *matcher;
-    uint32_t key;         /* INDEX_NONE: no series has this label. */
-    bool absent_passes;   /* A series without the label. */
-    uint32_t only;        /* EQUAL with a value: its pair, or INDEX_NONE; then verdicts is NULL. */
-    uint8_t *verdicts;    /* By ordinal of the pair among those of its key. */
-    uint32_t pair_count;  /* Verdicts there are; later values fail (they are newer than the view). */
-    uint64_t candidates;  /* Tracks in the postings of passing pairs; UINT64_MAX: cannot lead. */
+    uint32_t key;        /* INDEX_NONE: no series has this label. */
+    bool absent_passes;  /* A series without the label. */
+    uint32_t only;       /* EQUAL with a value: its pair, or INDEX_NONE; then verdicts is NULL. */
+    uint8_t *verdicts;   /* By ordinal of the pair among those of its key. */
+    uint32_t pair_count; /* Verdicts there are; later values fail (they are newer than the view). */
+    uint64_t candidates; /* Tracks in the postings of passing pairs; UINT64_MAX: cannot lead. */
 };
 
 static bool passes(const struct matcher *matcher, struct str value)
@@ -96,7 +96,8 @@ static enum err test_make(const struct index *index, const struct matcher *match
 static bool test_track(const struct index *index, const struct test *test,
                        const struct track *track)
 {
-    uint32_t pair = test->key == INDEX_NONE ? INDEX_NONE : index_track_pair(index, track, test->key);
+    uint32_t pair =
+        test->key == INDEX_NONE ? INDEX_NONE : index_track_pair(index, track, test->key);
 
     if (pair == INDEX_NONE)
         return test->absent_passes;

@@ -16,17 +16,17 @@ struct store_options {
     const char *backend; /* A row of backends.def; "local". */
     const char *path;    /* The data folder; made when it is not there. */
 
-    int64_t out_of_order_ms;       /* A sample may be older than its series' newest by this. */
-    int64_t retention_raw_ms;      /* Samples as they came; 0: kept for ever. */
-    int64_t retention_minute_ms;   /* Roll-ups of one minute. */
-    int64_t retention_hour_ms;     /* Roll-ups of one hour. */
-    uint64_t size_bytes_max;       /* Of a tenant; the oldest days go first. 0: no limit. */
-    uint64_t free_bytes_min;       /* Stops accepting when the disk has less left. */
+    int64_t out_of_order_ms;        /* A sample may be older than its series' newest by this. */
+    int64_t retention_raw_ms;       /* Samples as they came; 0: kept for ever. */
+    int64_t retention_minute_ms;    /* Roll-ups of one minute. */
+    int64_t retention_hour_ms;      /* Roll-ups of one hour. */
+    uint64_t size_bytes_max;        /* Of a tenant; the oldest days go first. 0: no limit. */
+    uint64_t free_bytes_min;        /* Stops accepting when the disk has less left. */
     uint32_t series_per_metric_max; /* Active ones. */
     uint32_t series_per_tenant_max; /* Known ones. */
     uint32_t tenants_max;
-    int64_t active_ms;             /* A series without a sample for so long is no longer active. */
-    size_t head_bytes;             /* Memory for rows that are not sealed yet, at least. */
+    int64_t active_ms; /* A series without a sample for so long is no longer active. */
+    size_t head_bytes; /* Memory for rows that are not sealed yet, at least. */
 
     /* Told what the operator should know: a file set aside, a disk that is full, and when it is not
      * any more. Called on the writer thread, or the one that opens; may be NULL. */
@@ -55,29 +55,29 @@ CHECKED enum err store_view(struct store *store, const char *tenant, const _Atom
 /* Counted over all tenants, since the store was opened. */
 struct store_stats {
     uint64_t tenants;
-    uint64_t series;         /* Known. */
+    uint64_t series; /* Known. */
     uint64_t series_active;
-    uint64_t samples;        /* Committed. */
-    uint64_t pending_rows;   /* Not sealed yet. */
+    uint64_t samples;      /* Committed. */
+    uint64_t pending_rows; /* Not sealed yet. */
     uint64_t pending_samples;
     uint64_t commits;
-    int64_t commit_ns;       /* Time spent in them. */
+    int64_t commit_ns; /* Time spent in them. */
     int64_t commit_ns_max;
     uint64_t seals;
     int64_t seal_ns;
-    uint64_t compactions;    /* Groups. */
+    uint64_t compactions; /* Groups. */
     int64_t compact_ns;
     uint64_t blocks_written;
     uint64_t rejected_series_limit; /* Samples of series over a limit. */
     uint64_t rejected_old;          /* Outside the out-of-order window, or older than retention. */
     uint64_t rejected_duplicate;    /* Another value was there at that time. */
     uint64_t failed_commits;
-    uint64_t damaged_files;  /* Set aside. */
-    uint64_t days_removed;   /* By retention. */
+    uint64_t damaged_files; /* Set aside. */
+    uint64_t days_removed;  /* By retention. */
     uint64_t disk_bytes;
-    uint64_t memory_bytes;   /* Of indexes and heads. */
-    int64_t oldest_ms;       /* Start of the oldest day; INT64_MAX when there is none. */
-    bool full;               /* Not accepting. */
+    uint64_t memory_bytes; /* Of indexes and heads. */
+    int64_t oldest_ms;     /* Start of the oldest day; INT64_MAX when there is none. */
+    bool full;             /* Not accepting. */
 };
 void store_read_stats(struct store *store, struct store_stats *ret_stats);
 

@@ -168,7 +168,7 @@ struct intake {
     struct stage *stage; /* Of the day of the row before. */
     int64_t stage_ms;    /* That day's first millisecond. */
     int32_t day;
-    int64_t oldest_ms;   /* Rows before it are out of retention. */
+    int64_t oldest_ms; /* Rows before it are out of retention. */
 };
 
 static struct stage *free_stage(struct tenant *tenant)
@@ -201,8 +201,9 @@ static enum err find_stage(struct intake *intake, int32_t number, struct why *wh
     struct stage *stage = free_stage(tenant);
     if (stage == NULL) {
         if (idlest == NULL)
-            return fail(why, ERR_LIMIT, "rows of more than %d days came at once; send older "
-                                        "data day by day",
+            return fail(why, ERR_LIMIT,
+                        "rows of more than %d days came at once; send older "
+                        "data day by day",
                         TENANT_DAYS_OPEN_MAX);
         TRY(tenant_seal(tenant, idlest->day, why));
         day_rest(idlest->day);
@@ -218,9 +219,8 @@ static enum err too_old(struct tenant *tenant, const struct track *track, int64_
                         struct why *why)
 {
     char shown[CLOCK_TEXT_SIZE];
-    struct str name = track->metric == INDEX_NONE
-                          ? STR("?")
-                          : index_pair_value(&tenant->index, track->metric);
+    struct str name =
+        track->metric == INDEX_NONE ? STR("?") : index_pair_value(&tenant->index, track->metric);
 
     tenant->stats.rejected_old++;
     if (name.size > NAME_SHOWN)
@@ -228,8 +228,9 @@ static enum err too_old(struct tenant *tenant, const struct track *track, int64_
     size_t size = time_ms > 0 ? clock_text(shown, time_ms) : 0;
     (void)fail(why, ERR_INVALID, "a sample of '%.*s' at %.*s is too old", STR_ARG(name), (int)size,
                shown);
-    hint(why, "samples may come %lld s after newer ones of their series (out_of_order), and "
-              "within retention",
+    hint(why,
+         "samples may come %lld s after newer ones of their series (out_of_order), and "
+         "within retention",
          (long long)(tenant->options->out_of_order_ms / 1000));
     return ERR_INVALID;
 }
@@ -262,8 +263,7 @@ static enum err check_late(struct intake *intake, const struct track *track, int
 
 /* Finds track and stage of a row; *ret_track is NULL when there is nothing to be kept. */
 static enum err admit(struct intake *intake, const struct labels *labels, int64_t time_ms,
-                      double value, struct track **ret_track, uint32_t *ret_number,
-                      struct why *why)
+                      double value, struct track **ret_track, uint32_t *ret_number, struct why *why)
 {
     struct tenant *tenant = intake->tenant;
     uint64_t slot = atomic_load_explicit(&((struct labels *)labels)->slot, memory_order_relaxed);
@@ -280,9 +280,8 @@ static enum err admit(struct intake *intake, const struct labels *labels, int64_
         TRY(check_late(intake, track, time_ms, value, &known, why));
     if (__builtin_expect(time_ms < intake->oldest_ms, 0))
         return too_old(tenant, track, time_ms, why);
-    if (__builtin_expect(time_ms - intake->stage_ms < 0 ||
-                             time_ms - intake->stage_ms >= CLOCK_MS_PER_DAY,
-                         0))
+    if (__builtin_expect(
+            time_ms - intake->stage_ms < 0 || time_ms - intake->stage_ms >= CLOCK_MS_PER_DAY, 0))
         TRY(find_stage(intake, day_of(time_ms), why));
     if (__builtin_expect(!track->active, 0))
         activate(tenant, track);
@@ -295,8 +294,7 @@ static enum err admit(struct intake *intake, const struct labels *labels, int64_
 }
 
 /* A row's own trouble is the row's; anything else is the batch's. */
-static enum err turn_away(struct intake *intake, enum err err, struct why *row_why,
-                          struct why *why)
+static enum err turn_away(struct intake *intake, enum err err, struct why *row_why, struct why *why)
 {
     if (err == ERR_LIMIT || err == ERR_INVALID || err == ERR_EXISTS) {
         batch_reject(intake->batch, 1, row_why);

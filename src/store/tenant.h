@@ -57,12 +57,13 @@ struct tenant {
     size_t dirty_infos_capacity;
     uint32_t open_group; /* Last one made, or INDEX_NONE. */
     uint32_t active;
-    int64_t sealed_until_ms;  /* Newest block when it was opened: last values up to it are not sure. */
-    int64_t now_ms;           /* As the last tick or accept said. */
-    int64_t active_scan_ms;   /* When activity was last looked through. */
-    int64_t retention_ms;     /* When retention last ran. */
+    int64_t
+        sealed_until_ms; /* Newest block when it was opened: last values up to it are not sure. */
+    int64_t now_ms;      /* As the last tick or accept said. */
+    int64_t active_scan_ms; /* When activity was last looked through. */
+    int64_t retention_ms;   /* When retention last ran. */
     bool compact_wanted;
-    int32_t roll_day;    /* The day being rolled up, and its next group. */
+    int32_t roll_day; /* The day being rolled up, and its next group. */
     uint32_t roll_group;
     struct store_stats stats; /* Counters only. */
 };

@@ -61,7 +61,7 @@ static enum err load_group(void *self, const struct catalog_group *row, struct w
 
 static enum err load_info(void *self, const struct metric_info *info, struct why *why)
 {
-    (void)why;                         /* A description too many is left out. */
+    (void)why;                          /* A description too many is left out. */
     (void)tenant_keep_info(self, info); /* It is on disk already. */
     return ERR_NONE;
 }

@@ -246,8 +246,7 @@ enum err view_places(struct view *view, const struct series_set *set, struct are
         return arena_spent(arena, "reading series", why);
     for (size_t i = 0; i < set->count; i++) {
         MUST(set->items[i].id < index_count(&view->tenant->index));
-        const struct track *track =
-            index_track(&view->tenant->index, (uint32_t)set->items[i].id);
+        const struct track *track = index_track(&view->tenant->index, (uint32_t)set->items[i].id);
         places[i] = (struct place){track->id, (uint32_t)i};
         sorted = sorted && (i == 0 || places[i - 1].id <= places[i].id);
     }
@@ -404,8 +403,7 @@ static enum err copy_infos(struct tenant *tenant, struct str metric, struct aren
         if (info != NULL)
             TRY(copy_info(info, arena, &items[filled++], why));
     } else {
-        MAP_EACH(&tenant->infos, entry)
-        {
+        MAP_EACH (&tenant->infos, entry) {
             TRY(copy_info(entry->value, arena, &items[filled++], why));
         }
         qsort(items, filled, sizeof(*items), by_info_name);

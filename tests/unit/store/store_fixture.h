@@ -94,8 +94,8 @@ static inline struct batch *fixture_batch(struct fixture *fixture)
 static inline void fixture_add(struct fixture *fixture, struct batch *batch, const char *name,
                                int number, int64_t time_ms, double value)
 {
-    if (batch_sample(batch, fixture_labels(fixture, name, number), time_ms, value,
-                     &fixture->why) != ERR_NONE)
+    if (batch_sample(batch, fixture_labels(fixture, name, number), time_ms, value, &fixture->why) !=
+        ERR_NONE)
         abort();
 }
 
@@ -152,8 +152,8 @@ static inline struct samples fixture_read(struct fixture *fixture, const char *n
     struct read_request request = {.from_ms = from_ms, .to_ms = to_ms};
     if (view == NULL)
         return samples;
-    enum err err = view->ops->select(view, matchers, 2, from_ms, to_ms, fixture->arena, &set,
-                                     &fixture->why);
+    enum err err =
+        view->ops->select(view, matchers, 2, from_ms, to_ms, fixture->arena, &set, &fixture->why);
     if (err == ERR_NONE && set.count == 1)
         err = view->ops->read(view, &set, &request, fixture->arena, &samples, &fixture->why);
     if (err != ERR_NONE)

@@ -79,8 +79,7 @@ TEST(every_damaged_byte_is_noticed)
     int unnoticed = 0;
 
     fill();
-    struct block_series series = {.slot = 3, .count = ROWS, .time_ms = times_b,
-                                  .values = {values}};
+    struct block_series series = {.slot = 3, .count = ROWS, .time_ms = times_b, .values = {values}};
     block_encode(encoder, &series, 1, 1, COLUMN_FAST, &bytes, &info);
     for (size_t at = 0; at < bytes.size; at++) {
         bytes.data[at] = (char)(bytes.data[at] ^ 0x40);
@@ -114,8 +113,8 @@ static enum err see(void *self, const struct pending_row *row, struct str sketch
 
 TEST(pending_rows_come_back_bit_for_bit)
 {
-    static const double some[] = {0, -0.0, 1, -1, 255, 256, 1e15, 0x1p54, -0x1p54, 0x1p54 - 2,
-                                  0.1, 1e300, 5e-324, -INFINITY, 1.5, 3};
+    static const double some[] = {0,       -0.0,       1,   -1,    255,    256,       1e15, 0x1p54,
+                                  -0x1p54, 0x1p54 - 2, 0.1, 1e300, 5e-324, -INFINITY, 1.5,  3};
     struct pending_row rows[ARRAY_COUNT(some)];
     struct buf bytes CLEANUP(buf_done) = {0};
     struct seen seen = {.count = 0};

@@ -156,9 +156,8 @@ TEST(sketches_of_a_step_are_merged)
         quantile_add_many(sketch, i + 1, 10);
         buf_clear(&bytes);
         quantile_write(sketch, &bytes);
-        ASSERT(batch_sketch(batch, fixture_labels(&fixture, "latency", 5),
-                            DAY_1_MS + i * PERIOD_MS, buf_view(&bytes),
-                            &fixture.why) == ERR_NONE);
+        ASSERT(batch_sketch(batch, fixture_labels(&fixture, "latency", 5), DAY_1_MS + i * PERIOD_MS,
+                            buf_view(&bytes), &fixture.why) == ERR_NONE);
         ASSERT(fixture_send(&fixture, batch) == 0);
     }
     struct samples samples = read_field(&fixture, 5, 0, FIELD_LAST);

@@ -16,8 +16,8 @@ static bool mount_small(const char *path, unsigned long flags, const char *optio
     static bool alone;
 
     if (!alone)
-        alone = unshare(CLONE_NEWNS) == 0 &&
-                mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+        alone =
+            unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
     return alone && mount("none", path, "tmpfs", flags, options) == 0;
 }
 

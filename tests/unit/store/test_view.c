@@ -54,8 +54,8 @@ TEST(all_four_matchers_select_what_they_say)
     struct matcher absent = fixture_is("nobody", "");
     struct matcher open = {MATCH_REGEX, STR("nobody"), STR("1|"), is_empty_or_one, NULL, NULL, 0};
     struct str literals[] = {STR("5"), STR("12"), STR("nobody")};
-    struct matcher listed = {MATCH_REGEX, STR("number"), STR("5|12|nobody"), ends_in_seven, NULL,
-                             literals, 3};
+    struct matcher listed = {
+        MATCH_REGEX, STR("number"), STR("5|12|nobody"), ends_in_seven, NULL, literals, 3};
 
     ASSERT(fixture_open(&fixture));
     fill(&fixture, 100);
