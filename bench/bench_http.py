@@ -64,7 +64,7 @@ def measure(row):
         raise peers.Absent("wrk is not installed")
     wall = {"sonde": [], "nginx": []}
     cpu = {"sonde": [], "nginx": []}
-    with peers.scratch() as folder, peers.sonde(folder / "sonde", "--no-sources") as own:
+    with peers.scratch() as folder, peers.sonde(folder / "sonde", "--collect-off", "all") as own:
         import urllib.request
         size = len(urllib.request.urlopen(own.url("/healthz")).read())
         with nginx(folder / "nginx", size) as other:

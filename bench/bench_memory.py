@@ -42,7 +42,7 @@ def per_series(start):
 
 def measure(row):
     def quiet(folder):
-        return peers.sonde(folder, "--no-sources")
+        return peers.sonde(folder, "--collect-off", "all")
     own = per_series(quiet)
     others = {}
     for name, start in (("VictoriaMetrics", peers.victoria_metrics),

@@ -68,4 +68,4 @@ def measure(row):
 
 
 def quiet_sonde(folder):
-    return peers.sonde(folder, "--no-sources")
+    return peers.sonde(folder, "--collect-off", "all")

@@ -108,10 +108,11 @@ static void choose_labels(struct sources *sources, const struct sources_options 
     sources->options.base_count = count;
 }
 
+/* "all" turns every source off: for a daemon that only takes in what others send. */
 static bool is_disabled(const struct sources_options *options, const char *name)
 {
     for (size_t i = 0; options->disabled != NULL && options->disabled[i] != NULL; i++) {
-        if (strcmp(options->disabled[i], name) == 0)
+        if (strcmp(options->disabled[i], name) == 0 || strcmp(options->disabled[i], "all") == 0)
             return true;
     }
     return false;
@@ -120,6 +121,8 @@ static bool is_disabled(const struct sources_options *options, const char *name)
 static enum err check_disabled(const struct sources_options *options, struct why *why)
 {
     for (size_t i = 0; options->disabled != NULL && options->disabled[i] != NULL; i++) {
+        if (strcmp(options->disabled[i], "all") == 0)
+            continue;
         if (source_kind_find(options->disabled[i]) == NULL) {
             enum err err = fail(why, ERR_INVALID, "there is no source '%s'", options->disabled[i]);
             hint(why, "`sonde doctor` lists all sources");
