@@ -249,22 +249,22 @@ enum err label_pool_get(struct label_pool *pool, struct label *pairs, size_t cou
     return ERR_NONE;
 }
 
-/* What one position of the last message held. */
+/* One spelling, and what followed it last time: several senders may share a memo, each with a
+ * sequence of its own. */
 struct memo_row {
     struct str raw; /* In the memo's arena. */
     const struct labels *labels;
+    struct memo_row *next; /* NULL: nothing yet. */
 };
 
 struct label_memo {
     size_t budget;
     struct label_pool *pool;
     struct arena *arena;
-    struct map by_raw;     /* raw, to struct memo_row. */
-    struct memo_row **row; /* The sequence of the last message, overwritten by this one. */
-    size_t row_count;
-    size_t row_capacity;
-    size_t position;
-    bool spent; /* Start afresh at the next begin. */
+    struct map by_raw;      /* raw, to struct memo_row. */
+    struct memo_row *first; /* Of the last message. */
+    struct memo_row *last;  /* Found last in this one; NULL: it has just begun. */
+    bool spent;             /* Start afresh at the next begin. */
 };
 
 static void memo_start(struct label_memo *memo)
@@ -278,7 +278,8 @@ static void memo_stop(struct label_memo *memo)
     map_done(&memo->by_raw);
     memo->arena = arena_free(memo->arena);
     memo->pool = label_pool_unref(memo->pool);
-    memo->row_count = 0;
+    memo->first = NULL;
+    memo->last = NULL;
 }
 
 struct label_memo *label_memo_new(size_t budget_bytes)
@@ -296,7 +297,6 @@ struct label_memo *label_memo_free(struct label_memo *memo)
 {
     if (memo != NULL) {
         memo_stop(memo);
-        free(memo->row);
         free(memo);
     }
     return NULL;
@@ -309,35 +309,29 @@ struct label_pool *label_memo_begin(struct label_memo *memo)
         memo_start(memo);
         memo->spent = false;
     }
-    memo->position = 0;
+    memo->last = NULL;
     return memo->pool;
 }
 
-/* Notes what this position holds and moves on. */
+/* Notes what comes here in the sequence and moves on. */
 static void remember(struct label_memo *memo, struct memo_row *row)
 {
-    if (memo->position == memo->row_capacity) {
-        size_t capacity = memo->row_capacity == 0 ? 256 : memo->row_capacity * 2;
-        memo->row = reallocarray(memo->row, capacity, sizeof(struct memo_row *));
-        if (memo->row == NULL)
-            must_memory(capacity * sizeof(struct memo_row *));
-        memo->row_capacity = capacity;
-    }
-    memo->row[memo->position++] = row;
-    if (memo->row_count < memo->position)
-        memo->row_count = memo->position;
+    if (memo->last == NULL)
+        memo->first = row;
+    else
+        memo->last->next = row;
+    memo->last = row;
 }
 
 const struct labels *label_memo_get(struct label_memo *memo, struct str raw)
 {
-    if (memo->position < memo->row_count) {
-        struct memo_row *row = memo->row[memo->position];
-        if (str_eq(row->raw, raw)) {
-            memo->position++;
-            return row->labels;
-        }
+    struct memo_row *row = memo->last == NULL ? memo->first : memo->last->next;
+
+    if (row != NULL && str_eq(row->raw, raw)) {
+        memo->last = row;
+        return row->labels;
     }
-    struct memo_row *row = map_get(&memo->by_raw, raw);
+    row = map_get(&memo->by_raw, raw);
     if (row == NULL)
         return NULL;
     remember(memo, row);
@@ -358,7 +352,7 @@ enum err label_memo_put(struct label_memo *memo, struct str raw, struct label *p
         memo->spent = true; /* This message still parses; the next starts a new memo. */
         return ERR_NONE;
     }
-    *row = (struct memo_row){kept, *ret_labels};
+    *row = (struct memo_row){kept, *ret_labels, NULL};
     (void)map_put(&memo->by_raw, kept, row); /* label_memo_get did not find it. */
     remember(memo, row);
     return ERR_NONE;

@@ -67,8 +67,8 @@ size_t label_pool_count(const struct label_pool *pool);
 
 /* label_memo - the set that the same raw bytes meant last time.
  *
- * A sender repeats its series in the same order, so the memo first compares with what stood at the
- * same position in the last message, and only then looks in a table. `raw` is the sender's own
+ * A sender repeats its series in the same order, so the memo first compares with what followed the
+ * last series before, and only then looks in a table. `raw` is the sender's own
  * spelling of the series: an exposition line up to the value, or a remote-write label block.
  * The memo owns its pool and replaces both when the budget is spent. One thread. */
 struct label_memo;
