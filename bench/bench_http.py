@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small answers on keep-alive connections, beside nginx serving a file of that size."""
+import os
 import pathlib
 import re
 import shutil
@@ -14,7 +15,7 @@ SECONDS = 3
 CONNECTIONS = 64
 
 NGINX = """
-worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log /dev/null;
+{user}worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log /dev/null;
 events {{ worker_connections 1024; }}
 http {{ access_log off; sendfile on; keepalive_requests 100000000; open_file_cache max=10;
  client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
@@ -28,7 +29,8 @@ def nginx(folder, size):
     (folder / "www").mkdir(parents=True)
     (folder / "www/healthz").write_bytes(b"x" * size)
     config = folder / "nginx.conf"
-    config.write_text(NGINX.format(folder=folder, port=port))
+    user = "user root; " if os.geteuid() == 0 else ""
+    config.write_text(NGINX.format(folder=folder, port=port, user=user))
     program = shutil.which("nginx") or "/usr/sbin/nginx"
     return peers.Program("nginx", [program, "-c", config, "-p", folder], port, "/healthz")
 
