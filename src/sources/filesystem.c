@@ -3,10 +3,11 @@
  *
  * The list of mounts is read again only when the kernel says that it changed. Kernel file systems
  * and those below /dev, /proc, /sys and container storage are left out. A file system behind a
- * network may answer late or never; it is asked by a thread of its own (network_mounts), and counts
- * as a device error while it is silent. */
+ * network may answer late or never; it is asked by a thread of its own, and counts as a device
+ * error while it is silent. The first answer may come a tick later. */
 #include "base/file.h"
 #include "sources/mounts.h"
+#include "sources/slow_mount.h"
 #include "sources/source.h"
 
 #include <errno.h>
@@ -36,6 +37,8 @@ static const char *const keys[] = {"device", "fstype", "mountpoint"};
 struct filesystem {
     int fd; /* Of the list of mounts. */
     struct mounts mounts;
+    struct slow_mount *slow[SLOW_MOUNTS_MAX]; /* Of the first mounts behind a network. */
+    size_t slow_count;
 };
 
 static enum err filesystem_open(struct source *source, struct why *why)
@@ -50,12 +53,20 @@ static enum err filesystem_open(struct source *source, struct why *why)
     return ERR_NONE;
 }
 
+static void forget_slow(struct filesystem *filesystem)
+{
+    for (size_t i = 0; i < filesystem->slow_count; i++)
+        filesystem->slow[i] = slow_mount_free(filesystem->slow[i]);
+    filesystem->slow_count = 0;
+}
+
 static void filesystem_close(struct source *source)
 {
     struct filesystem *filesystem = source->state;
 
     if (filesystem != NULL) {
         file_closep(&filesystem->fd);
+        forget_slow(filesystem);
         mounts_done(&filesystem->mounts);
     }
     free(filesystem);
@@ -79,7 +90,22 @@ static enum err read_mounts(struct source *source, struct why *why)
     if (source_read_kept(source, &filesystem->fd, "proc/1/mounts", &text, why) != ERR_NONE)
         TRY(source_read_kept(source, &filesystem->fd, "proc/self/mounts", &text, why));
     mounts_parse(&filesystem->mounts, scan_rest(&text));
+    forget_slow(filesystem); /* They are met anew, in the order of the new list. */
     return ERR_NONE;
+}
+
+/* Space of a mount; *slow counts those behind a network that were asked so far. */
+static bool ask(struct filesystem *filesystem, const struct mount *mount, size_t *slow,
+                struct statvfs *ret_space)
+{
+    if (!mount->network)
+        return statvfs(mount->point, ret_space) == 0;
+    size_t index = (*slow)++;
+    if (index >= SLOW_MOUNTS_MAX)
+        return false;
+    if (index == filesystem->slow_count)
+        filesystem->slow[filesystem->slow_count++] = slow_mount_new(mount->point);
+    return filesystem->slow[index] != NULL && slow_mount_ask(filesystem->slow[index], ret_space);
 }
 
 static void tell(struct row *row, const struct mount *mount, const struct statvfs *space)
@@ -99,13 +125,14 @@ static enum err filesystem_collect(struct source *source, struct batch *out, str
 {
     struct filesystem *filesystem = source->state;
     struct statvfs space;
+    size_t slow = 0;
 
     TRY(read_mounts(source, why));
     for (size_t i = 0; i < filesystem->mounts.count; i++) {
         const struct mount *mount = &filesystem->mounts.items[i];
         struct str values[] = {str_of(mount->device), str_of(mount->type), str_of(mount->point)};
         struct row *row = table_row(source->tables[0], values);
-        if (statvfs(mount->point, &space) == 0) {
+        if (ask(filesystem, mount, &slow, &space)) {
             tell(row, mount, &space);
             continue;
         }
