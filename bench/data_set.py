@@ -28,6 +28,7 @@ def made(kind, steps=STEPS):
     """The path of one form of the data set: "bin", "rw", "prom"…"""
     path = FOLDER / f"metrics-{steps}.{kind}"
     if not path.exists():
+        FOLDER.mkdir(exist_ok=True)
         partial = path.with_suffix(".part")
         with open(partial, "wb") as out:
             subprocess.run([generator(), kind, str(steps)], stdout=out, check=True)
