@@ -185,7 +185,7 @@ static void add_error(struct json *json, const struct route *route)
     json_open(json, '{');
     json_key(json, "application/json");
     json_open(json, '{');
-    add_schema(json, route->form == FORM_PROMETHEUS ? "PrometheusError" : "Error");
+    add_schema(json, route->form == FORM_PROMETHEUS ? "AnyError" : "Error");
     json_close(json, '}');
     json_close(json, '}');
     json_close(json, '}');
