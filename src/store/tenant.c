@@ -17,10 +17,12 @@ enum {
     STAGE_ROWS_KEPT = 65536, /* A larger stage is given back after its commit. */
     ACTIVE_SCAN_MS = 60000,
     SMALL_BATCH_ROWS = 32,
+    HEAVY_FACTOR = 8, /* Times head_bytes that the head may take while rows come fast. */
     NAME_SHOWN = 128,
 };
 
 static const int64_t COMPACT_SLICE_NS = 20 * CLOCK_NS_PER_MS;
+static const int64_t HEAVY_NS = 30 * CLOCK_NS_PER_S; /* A head filled sooner was filled fast. */
 
 static void grow(void **items, size_t *capacity, size_t first, size_t size)
 {
@@ -421,13 +423,27 @@ static void accept_infos(struct tenant *tenant, const struct batch *batch)
     }
 }
 
+static uint64_t rows_by_memory(const struct tenant *tenant)
+{
+    return tenant->options->head_bytes / (sizeof(uint32_t) + sizeof(double));
+}
+
 /* Rows that the head may hold before it is sealed. */
 static uint64_t head_rows_max(const struct tenant *tenant)
 {
-    uint64_t by_memory = tenant->options->head_bytes / (sizeof(uint32_t) + sizeof(double));
+    uint64_t by_memory = rows_by_memory(tenant);
     uint64_t by_series = (uint64_t)tenant->active * HEAD_CHUNK_ROWS_MIN * 2;
 
     return by_memory > by_series ? by_memory : by_series;
+}
+
+/* Under heavy ingest the head may grow: blocks are then large at once, and need no compaction. */
+static bool head_is_full(const struct tenant *tenant, uint64_t rows)
+{
+    if (rows < head_rows_max(tenant))
+        return false;
+    return rows >= HEAVY_FACTOR * rows_by_memory(tenant) ||
+           clock_monotonic_ns() - tenant->sealed_ns >= HEAVY_NS;
 }
 
 static void fit_chunks(struct tenant *tenant)
@@ -451,12 +467,13 @@ static enum err make_room(struct tenant *tenant, struct why *why)
         if (tenant->stages[i].day != NULL)
             rows += tenant->stages[i].day->pending_samples;
     }
-    if (rows < head_rows_max(tenant)) {
+    if (!head_is_full(tenant, rows)) {
         if (tenant->compact_wanted)
             TRY(tenant_compact(tenant, COMPACT_SLICE_NS / 4, why));
         return ERR_NONE;
     }
     TRY(tenant_seal_all(tenant, why));
+    tenant->sealed_ns = clock_monotonic_ns();
     fit_chunks(tenant);
     return tenant_compact(tenant, COMPACT_SLICE_NS, why);
 }

@@ -62,6 +62,7 @@ struct tenant {
     int64_t now_ms;      /* As the last tick or accept said. */
     int64_t active_scan_ms; /* When activity was last looked through. */
     int64_t retention_ms;   /* When retention last ran. */
+    int64_t sealed_ns;      /* When the head was last sealed; monotonic. */
     bool compact_wanted;
     int32_t roll_day; /* The day being rolled up, and its next group. */
     uint32_t roll_group;

@@ -277,6 +277,7 @@ static struct tenant *tenant_new(const struct store_options *options, const char
     tenant->open_group = INDEX_NONE;
     tenant->roll_day = INT32_MIN;
     tenant->now_ms = clock_now_ms();
+    tenant->sealed_ns = clock_monotonic_ns();
     tenant->encoder = column_encoder_new();
     tenant->info_arena = arena_new(INFO_ARENA_BYTES);
     int code = pthread_mutex_init(&tenant->lock, NULL);
