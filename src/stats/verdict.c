@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stats/verdict.h"
+#include "stats/array.h"
+
+#include <math.h>
+
+#define DIP_P_MAX      0.01
+#define DIP_COUNT_MIN  10
+#define INTERVAL_LEVEL 0.95
+
+static const char *const kind_names[VERDICT_KIND_COUNT] = {"cannot tell", "stable", "improved",
+                                                           "degraded"};
+static const char *const severity_names[VERDICT_SEVERITY_COUNT] = {"info", "warning", "critical"};
+
+const char *verdict_kind_name(enum verdict_kind kind)
+{
+    MUST((unsigned)kind < VERDICT_KIND_COUNT);
+    return kind_names[kind];
+}
+
+const char *verdict_severity_name(enum verdict_severity severity)
+{
+    MUST((unsigned)severity < VERDICT_SEVERITY_COUNT);
+    return severity_names[severity];
+}
+
+/* ---- Measuring. ---- */
+
+/* A growth from nothing is infinite, no growth from nothing is none. */
+static double relative(double difference, double base)
+{
+    if (difference == 0)
+        return 0;
+    return base == 0 ? copysign(INFINITY, difference) : difference / fabs(base);
+}
+
+static bool has_many_hills(const double *values, size_t count)
+{
+    return count >= DIP_COUNT_MIN && describe_dip(values, count).p <= DIP_P_MAX;
+}
+
+static double scatter(const double *values, size_t count)
+{
+    double robust = DESCRIBE_MAD_SCALE * describe_mad(values, count);
+
+    /* More than half the runs equal: the rest still scatters. */
+    return robust > 0 ? robust : sqrt(fmax(describe_variance(values, count), 0));
+}
+
+/* Runs still missing on each side to see a change of the threshold, at the scatter seen. */
+static double runs_missing(const struct verdict_input *input, const struct verdict *verdict)
+{
+    size_t have =
+        input->before_count < input->after_count ? input->before_count : input->after_count;
+    double noise = verdict->noise * sqrt(verdict->inflation);
+    double needed = noise > 0 && isfinite(noise)
+                        ? compare_runs_needed(input->options.threshold, noise, input->options.alpha,
+                                              VERDICT_POWER)
+                        : VERDICT_COUNT_MIN;
+    return fmax(needed - (double)have, 0);
+}
+
+static struct verdict measure(const struct verdict_input *input)
+{
+    const double *a = input->before;
+    const double *b = input->after;
+    size_t a_count = input->before_count;
+    size_t b_count = input->after_count;
+    struct verdict verdict = {.before = describe_median(a, a_count),
+                              .after = describe_median(b, b_count),
+                              .p_min = compare_p_min(a_count, b_count)};
+    struct mann_whitney test =
+        compare_mann_whitney_timed(a, a_count, b, b_count, &verdict.inflation);
+    struct shift shift = compare_shift(a, a_count, b, b_count, INTERVAL_LEVEL);
+    double widen = sqrt(verdict.inflation);
+
+    verdict.change = relative(verdict.after - verdict.before, verdict.before);
+    verdict.shift = relative(shift.shift, verdict.before);
+    verdict.change_interval.low =
+        relative(shift.shift - widen * (shift.shift - shift.interval.low), verdict.before);
+    verdict.change_interval.high =
+        relative(shift.shift + widen * (shift.interval.high - shift.shift), verdict.before);
+    verdict.p = verdict.p_adjusted = test.p;
+    verdict.cliff = test.cliff;
+    verdict.method = test.method;
+    verdict.noise = fmax(relative(scatter(a, a_count), verdict.before),
+                         relative(scatter(b, b_count), verdict.after));
+    verdict.before_many_hills = has_many_hills(a, a_count);
+    verdict.after_many_hills = has_many_hills(b, b_count);
+    verdict.more_runs = runs_missing(input, &verdict);
+    return verdict;
+}
+
+/* ---- Deciding. ---- */
+
+static void decide(const struct verdict_options *options, bool enough, struct verdict *verdict)
+{
+    double size = fabs(verdict->shift);
+    bool unlikely = verdict->p_adjusted <= options->alpha;
+    bool excluded = verdict->change_interval.low > -options->threshold &&
+                    verdict->change_interval.high < options->threshold;
+
+    verdict->kind = VERDICT_CANNOT_TELL;
+    verdict->severity = VERDICT_INFO;
+    if (!enough) {
+        verdict->reason = VERDICT_REASON_FEW;
+    } else if (unlikely && size >= options->min_change &&
+               fabs(verdict->cliff) >= options->min_cliff) {
+        bool better = (verdict->shift > 0) == options->higher_is_better;
+        verdict->kind = better ? VERDICT_IMPROVED : VERDICT_DEGRADED;
+        verdict->reason = VERDICT_REASON_CHANGED;
+        verdict->severity = size >= 2 * options->threshold ? VERDICT_CRITICAL
+                            : size >= options->threshold   ? VERDICT_WARNING
+                                                           : VERDICT_INFO;
+    } else if (excluded) {
+        verdict->kind = VERDICT_STABLE;
+        verdict->reason = unlikely ? VERDICT_REASON_SMALL : VERDICT_REASON_EXCLUDED;
+    } else {
+        verdict->reason = verdict->inflation > 2 ? VERDICT_REASON_CORRELATED : VERDICT_REASON_NOISE;
+    }
+}
+
+void verdict_judge_all(const struct verdict_input *inputs, size_t count,
+                       struct verdict *ret_verdicts)
+{
+    double *p CLEANUP(array_freep) = array_new(count);
+    double *adjusted CLEANUP(array_freep) = array_new(count);
+
+    for (size_t i = 0; i < count; i++) {
+        ret_verdicts[i] = measure(&inputs[i]);
+        p[i] = ret_verdicts[i].p;
+    }
+    compare_adjust(p, count, adjusted);
+    for (size_t i = 0; i < count; i++) {
+        const struct verdict_input *input = &inputs[i];
+        bool enough = input->before_count >= VERDICT_COUNT_MIN &&
+                      input->after_count >= VERDICT_COUNT_MIN &&
+                      ret_verdicts[i].p_min <= input->options.alpha;
+        ret_verdicts[i].p_adjusted = adjusted[i];
+        decide(&input->options, enough, &ret_verdicts[i]);
+    }
+}
+
+struct verdict verdict_judge(const struct verdict_input *input)
+{
+    struct verdict verdict;
+
+    verdict_judge_all(input, 1, &verdict);
+    return verdict;
+}
+
+void verdict_write_reason(const struct verdict *verdict, const struct verdict_options *options,
+                          struct buf *out)
+{
+    double percent = options->threshold * 100;
+
+    switch (verdict->reason) {
+    case VERDICT_REASON_CHANGED:
+        buf_printf(out, "p=%.3f, Cliff's delta %+.2f", verdict->p_adjusted, verdict->cliff);
+        break;
+    case VERDICT_REASON_SMALL:
+        buf_printf(out, "a change, but below what matters (%.3g %%)", options->min_change * 100);
+        break;
+    case VERDICT_REASON_EXCLUDED:
+        buf_printf(out, "a change of %.3g %% is ruled out", percent);
+        break;
+    case VERDICT_REASON_FEW:
+        buf_printf(out, "need >= %d samples of each", VERDICT_COUNT_MIN);
+        break;
+    case VERDICT_REASON_CORRELATED:
+        buf_printf(out, "runs resemble their neighbours (they count as 1/%.1f)",
+                   verdict->inflation);
+        break;
+    case VERDICT_REASON_NOISE:
+        buf_printf(out, "noise of %.3g %%", verdict->noise * 100);
+        break;
+    }
+    if (verdict->kind == VERDICT_CANNOT_TELL && verdict->more_runs > 0 &&
+        verdict->reason != VERDICT_REASON_FEW)
+        buf_printf(out, "; needs %.0f more runs to see %.3g %%", verdict->more_runs, percent);
+}
