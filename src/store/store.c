@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { STORE_MAGIC = 0x53544f52, HEAD_BYTES_MIN = 64 << 10 };
+enum { STORE_MAGIC = 0x53544f52, HEAD_BYTES_MIN = 4 << 10 };
 
 const struct store_options store_options_default = {
     .backend = "local",

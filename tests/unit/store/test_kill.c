@@ -121,7 +121,7 @@ TEST(what_was_acknowledged_survives_a_hundred_kills_exactly_once)
     struct fixture fixture = fixture_new();
     int64_t row = 0;
 
-    fixture.options.head_bytes = 64 << 10; /* Seals and compactions come often. */
+    fixture.options.head_bytes = 8 << 10; /* Seals and compactions come often. */
     srand(7);
     for (int i = 0; i < KILLS; i++) {
         bool killed;

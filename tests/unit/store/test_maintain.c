@@ -67,7 +67,7 @@ TEST(a_backup_taken_while_writing_restores_to_the_same_answers)
     char backup[128];
 
     (void)snprintf(backup, sizeof(backup), "%s/backup", second.folder);
-    fixture.options.head_bytes = 64 << 10;
+    fixture.options.head_bytes = 8 << 10;
     ASSERT(fixture_open(&fixture));
     fill(&fixture);
     ASSERT(store_backup(fixture.folder, backup, &maintain, &result, &fixture.why) == ERR_NONE);
@@ -94,7 +94,7 @@ TEST(a_check_of_good_data_finds_nothing_and_counts_everything)
     struct maintain maintain = {note_progress, note_finding, &notes, NULL};
     struct maintain_result result;
 
-    fixture.options.head_bytes = 64 << 10;
+    fixture.options.head_bytes = 8 << 10;
     ASSERT(fixture_open(&fixture));
     fill(&fixture);
     ASSERT(store_check(fixture.folder, &maintain, &result, &fixture.why) == ERR_NONE);

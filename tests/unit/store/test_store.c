@@ -50,7 +50,7 @@ TEST(sealing_and_compacting_change_no_answer)
     enum { SERIES = 130, ROWS = 2600 };
     struct fixture fixture = fixture_new();
 
-    fixture.options.head_bytes = 1 << 18; /* About 168 rows a series. */
+    fixture.options.head_bytes = 1 << 15; /* About 168 rows a series while they come fast. */
     ASSERT(fixture_open(&fixture));
     for (int row = 0; row < ROWS; row++) {
         struct batch *batch = fixture_batch(&fixture);

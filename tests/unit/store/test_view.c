@@ -257,7 +257,7 @@ TEST(readers_see_every_committed_row_once_while_the_writer_goes_on)
     struct crowd crowd = {0};
     pthread_t readers[CROWD_READERS];
 
-    fixture.options.head_bytes = 64 << 10;
+    fixture.options.head_bytes = 8 << 10;
     ASSERT(fixture_open(&fixture));
     crowd.store = fixture.store;
     for (int i = 0; i < CROWD_READERS; i++)
