@@ -37,7 +37,9 @@ static _Noreturn void ingest(struct fixture *fixture, int64_t row, int pipe_fd)
         if (fixture_send(fixture, batch) != 0 ||
             write(pipe_fd, &row, sizeof(row)) != (ssize_t)sizeof(row))
             _exit(1);
-        if (row % 64 == 0)
+        if (row % 8 == 3 && store_compact(fixture->store, &fixture->why) != ERR_NONE)
+            _exit(1);
+        if (row % 16 == 0)
             store_tick(fixture->store, clock_now_ms());
     }
 }
@@ -121,7 +123,7 @@ TEST(what_was_acknowledged_survives_a_hundred_kills_exactly_once)
     struct fixture fixture = fixture_new();
     int64_t row = 0;
 
-    fixture.options.head_bytes = 8 << 10; /* Seals and compactions come often. */
+    fixture.options.head_bytes = 8 << 10; /* Seals come often, compactions too. */
     srand(7);
     for (int i = 0; i < KILLS; i++) {
         bool killed;
