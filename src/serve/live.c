@@ -8,79 +8,21 @@
  * A subscription that ends during a round is marked and freed when the round is back, so the worker
  * never meets freed memory. Time is that of the newest batch, not the wall clock: then a point that
  * is pushed is one that is there. */
-#include "serve/live.h"
-#include "serve/server_priv.h"
+#include "serve/live_priv.h"
 #include "serve/tenant_view.h"
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/log.h"
-#include "codec/json_tree.h"
 #include "hub/sink.h"
 #include "io/websocket.h"
-#include "io/workers.h"
 #include "query/promql.h"
 #include "store/store_read.h"
 
 #include <stdlib.h>
 
-#define LIVE_MESSAGE_BYTES (256 * 1024)       /* Of one request of the client's. */
-#define LIVE_PARSE_BYTES   (4 * 1024 * 1024)  /* Arena for reading it. */
-#define LIVE_ROUND_BYTES   ((size_t)64 << 20) /* Arena of one question. */
-#define LIVE_TIMEOUT_MS    10000
-
-struct peer;
-
-struct subscription {
-    struct subscription *next; /* Of the peer. */
-    struct subscription *next_in_round;
-    struct peer *peer; /* NULL: ended during a round. */
-    struct promql_expression *expression;
-    int64_t step_ms;
-    int64_t told_ms; /* The newest time that was told. */
-    bool in_round;
-    struct buf message;              /* What the round made. */
-    struct buf error;                /* The last error told, so that it is told once. */
-    char tenant[BATCH_TENANT_BYTES]; /* Of its own: the peer may go while the worker asks. */
-    size_t id_size;
-    char id[LIVE_ID_BYTES_MAX];
-};
-
-struct peer {
-    struct live *live;
-    struct websocket *websocket;
-    struct peer *next;
-    struct peer **previous;
-    struct identity identity;
-    struct subscription *subscriptions;
-    uint32_t subscriptions_count;
-    uint64_t dropped_count; /* Not told yet. */
-};
-
-struct live {
-    struct server *server;
-    struct peer *peers;
-    struct live_stats stats;
-
-    /* From the writer. */
-    int64_t accepted_ms;           /* Its own: the newest of the group that is not committed yet. */
-    atomic_int_fast64_t newest_ms; /* Of what is committed. */
-    atomic_uint_fast32_t wanted;   /* Subscriptions: without any, a commit wakes nobody. */
-    atomic_bool is_woken;
-    struct loop_task wake;
-
-    /* The round under way. */
-    struct job job;
-    bool in_round;
-    bool is_again;
-    int64_t round_ms;
-    struct subscription *round;
-};
-
-static struct str id_of(const struct subscription *subscription)
-{
-    return (struct str){subscription->id, subscription->id_size};
-}
+#define LIVE_PARSE_BYTES (4 * 1024 * 1024)  /* Arena for reading it. */
+#define LIVE_ROUND_BYTES ((size_t)64 << 20) /* Arena of one question. */
+#define LIVE_TIMEOUT_MS  10000
 
 /* ---- Sending. ---- */
 
@@ -123,7 +65,7 @@ static void write_error(struct buf *out, struct str id, enum err err, const stru
     json_close(&json, '}');
 }
 
-static void send_error(struct peer *peer, struct str id, enum err err, const struct why *why)
+void peer_send_error(struct peer *peer, struct str id, enum err err, const struct why *why)
 {
     struct buf out = {0};
 
@@ -149,179 +91,6 @@ static void on_drained(void *self, struct websocket *websocket)
     buf_done(&out);
 }
 
-/* ---- Subscriptions. ---- */
-
-static void subscription_free(struct subscription *subscription)
-{
-    promql_free(subscription->expression);
-    buf_done(&subscription->message);
-    buf_done(&subscription->error);
-    free(subscription);
-}
-
-static void subscription_end(struct subscription *subscription)
-{
-    struct live *live = subscription->peer->live;
-
-    subscription->peer->subscriptions_count--;
-    subscription->peer = NULL;
-    live->stats.subscriptions--;
-    atomic_store(&live->wanted, live->stats.subscriptions);
-    if (!subscription->in_round)
-        subscription_free(subscription);
-}
-
-static bool unsubscribe(struct peer *peer, struct str id)
-{
-    for (struct subscription **at = &peer->subscriptions; *at != NULL; at = &(*at)->next) {
-        if (str_eq(id_of(*at), id)) {
-            struct subscription *subscription = *at;
-            *at = subscription->next;
-            subscription_end(subscription);
-            return true;
-        }
-    }
-    return false;
-}
-
-static enum err check_room(struct peer *peer, struct why *why)
-{
-    struct live *live = peer->live;
-    uint32_t most = live->server->options.live_max;
-
-    if (peer->subscriptions_count < LIVE_PER_CONNECTION_MAX && live->stats.subscriptions < most)
-        return ERR_NONE;
-    live->stats.refused++;
-    (void)fail(why, ERR_LIMIT,
-               peer->subscriptions_count >= LIVE_PER_CONNECTION_MAX
-                   ? "this connection has %u live subscriptions already"
-                   : "the daemon has %u live subscriptions already",
-               peer->subscriptions_count >= LIVE_PER_CONNECTION_MAX ? LIVE_PER_CONNECTION_MAX
-                                                                    : most);
-    hint(why, "end some, or ask /api/v1/query from time to time instead");
-    return ERR_LIMIT;
-}
-
-static enum err parse(struct str text, struct promql_expression **ret_expression, struct why *why)
-{
-    CLEANUP(promql_freep) struct promql_expression *expression = NULL;
-
-    TRY(promql_parse(text, &expression, why));
-    if (promql_type(expression) != PROMQL_VECTOR && promql_type(expression) != PROMQL_SCALAR) {
-        (void)fail(why, ERR_INVALID, "only instant vectors and scalars can be watched");
-        hint(why, "put a function such as rate(...) around the range");
-        return ERR_INVALID;
-    }
-    *ret_expression = TAKE(expression);
-    return ERR_NONE;
-}
-
-static enum err read_step(const struct node *item, int64_t *ret_step_ms, struct why *why)
-{
-    const struct node *step = node_get(item, "step_ms");
-
-    *ret_step_ms = CLOCK_MS_PER_S;
-    if (step == NULL)
-        return ERR_NONE;
-    TRY(node_i64(step, ret_step_ms, why));
-    if (*ret_step_ms < LIVE_STEP_MS_MIN || *ret_step_ms > LIVE_STEP_MS_MAX)
-        return node_fail(step, why, "step_ms is from %d to %d", LIVE_STEP_MS_MIN, LIVE_STEP_MS_MAX);
-    return ERR_NONE;
-}
-
-static enum err subscribe(struct peer *peer, struct str id, const struct node *item,
-                          struct why *why)
-{
-    CLEANUP(promql_freep) struct promql_expression *expression = NULL;
-    const struct node *expr;
-    struct str text;
-    int64_t step_ms;
-
-    TRY(node_need(item, "expr", &expr, why));
-    TRY(node_text(expr, &text, why));
-    TRY(read_step(item, &step_ms, why));
-    TRY(parse(text, &expression, why));
-    (void)unsubscribe(peer, id); /* The same id again replaces what it was. */
-    TRY(check_room(peer, why));
-
-    struct subscription *subscription = calloc(1, sizeof(*subscription));
-    if (subscription == NULL)
-        must_memory(sizeof(*subscription));
-    subscription->peer = peer;
-    subscription->expression = TAKE(expression);
-    subscription->step_ms = step_ms;
-    memcpy(subscription->tenant, peer->identity.tenant, sizeof(subscription->tenant));
-    subscription->id_size = id.size;
-    memcpy(subscription->id, id.data, id.size);
-    subscription->next = peer->subscriptions;
-    peer->subscriptions = subscription;
-    peer->subscriptions_count++;
-    peer->live->stats.subscriptions++;
-    atomic_store(&peer->live->wanted, peer->live->stats.subscriptions);
-    return ERR_NONE;
-}
-
-/* ---- What a peer says. ---- */
-
-static enum err read_id(const struct node *node, struct str *ret_id, struct why *why)
-{
-    TRY(node_text(node, ret_id, why));
-    if (ret_id->size == 0 || ret_id->size > LIVE_ID_BYTES_MAX)
-        return node_fail(node, why, "an id has 1 to %d bytes", LIVE_ID_BYTES_MAX);
-    return ERR_NONE;
-}
-
-/* Each subscription succeeds or fails for itself, and says so under its id. */
-static enum err read_subscribe(struct peer *peer, const struct node *list, struct why *why)
-{
-    TRY(node_list(list, why));
-    NODE_EACH(list, item)
-    {
-        struct why own = WHY_INIT;
-        const struct node *node;
-        struct str id = STR_NONE;
-
-        enum err err = node_need(item, "id", &node, &own);
-        if (err == ERR_NONE)
-            err = read_id(node, &id, &own);
-        if (err == ERR_NONE)
-            err = subscribe(peer, id, item, &own);
-        if (err != ERR_NONE)
-            send_error(peer, id, err, &own);
-    }
-    return ERR_NONE;
-}
-
-static enum err read_unsubscribe(struct peer *peer, const struct node *list, struct why *why)
-{
-    TRY(node_list(list, why));
-    NODE_EACH(list, item)
-    {
-        struct str id;
-        TRY(node_text(item, &id, why));
-        (void)unsubscribe(peer, id); /* Ending what is not there is harmless. */
-    }
-    return ERR_NONE;
-}
-
-static enum err read_message(struct peer *peer, struct str message, struct arena *arena,
-                             struct why *why)
-{
-    static const char *const keys[] = {"subscribe", "unsubscribe"};
-    const struct node *root;
-
-    TRY(json_read(message, "message", LIVE_MESSAGE_BYTES, arena, &root, why));
-    TRY(node_map(root, why));
-    TRY(node_only(root, keys, ARRAY_COUNT(keys), why));
-    const struct node *ended = node_get(root, "unsubscribe");
-    const struct node *begun = node_get(root, "subscribe");
-    if (ended != NULL)
-        TRY(read_unsubscribe(peer, ended, why));
-    if (begun != NULL)
-        TRY(read_subscribe(peer, begun, why));
-    return ERR_NONE;
-}
-
 static void begin_round(struct live *live);
 
 static void on_message(void *self, struct websocket *websocket, struct str message, bool is_text)
@@ -335,11 +104,11 @@ static void on_message(void *self, struct websocket *websocket, struct str messa
         err = fail(&why, ERR_INVALID, "messages are JSON text, not bytes");
     } else {
         struct arena *arena = arena_new(LIVE_PARSE_BYTES);
-        err = read_message(peer, message, arena, &why);
+        err = peer_read(peer, message, arena, &why);
         arena_free(arena);
     }
     if (err != ERR_NONE)
-        send_error(peer, STR_NONE, err, &why);
+        peer_send_error(peer, STR_NONE, err, &why);
     begin_round(peer->live);
 }
 
