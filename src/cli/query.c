@@ -35,6 +35,7 @@ enum {
     OPTION_CSV,
     OPTION_URL,
     OPTION_TOKEN,
+    OPTION_CA_FILE,
     OPTION_DATA,
     OPTION_TENANT,
     OPTIONS_COUNT
@@ -79,6 +80,11 @@ static const struct option_row rows[OPTIONS_COUNT] = {
                       .type = OPTION_TEXT,
                       .flags = OPTION_SECRET,
                       .help = "The token for a daemon that wants one."},
+    [OPTION_CA_FILE] = {.name = "ca_file",
+                        .type = OPTION_PATH,
+                        .flags = OPTION_FLAG_ONLY,
+                        .help = "PEM file of the authority that signed the daemon's certificate. "
+                                "Default: the system's."},
     [OPTION_DATA] = {.name = "data",
                      .type = OPTION_PATH,
                      .flags = OPTION_FLAG_ONLY,
@@ -186,6 +192,7 @@ static enum err ask_daemon(const struct invocation *invocation, const struct que
         .token = token,
         .timeout_ms = TIMEOUT_MS,
         .body_bytes_max = ANSWER_BYTES_MAX,
+        .ca_file = options_cstr(invocation->options, OPTION_CA_FILE),
     };
     int status;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* remote - asks a running daemon over HTTP and waits for the answer.
+/* remote - asks a running daemon over HTTP or HTTPS and waits for the answer.
  *
- * Blocking; one thread. Plain HTTP only: the daemon of this machine, or one behind a tunnel. */
+ * Blocking; one thread. */
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
@@ -18,10 +18,12 @@ struct remote_request {
     const char *token;  /* Bearer token, or NULL. */
     int64_t timeout_ms; /* For all of it. */
     size_t body_bytes_max;
+    const char *ca_file; /* PEM, for HTTPS; NULL: the system's authorities. */
 };
 
-/* *ret_body is overwritten. ERR_UPSTREAM: nobody answers there; ERR_INVALID: not a URL of ours;
- * ERR_TIMEOUT; ERR_TOO_LARGE. Any status is an answer. */
+/* *ret_body is overwritten. ERR_UPSTREAM: nobody answers there, or nobody to be trusted;
+ * ERR_INVALID: not a URL; ERR_TIMEOUT; ERR_TOO_LARGE; ERR_UNSUPPORTED: no libcurl here. Any status
+ * is an answer. */
 CHECKED enum err remote_ask(const struct remote_request *request, int *ret_status,
                             struct buf *ret_body, struct why *why);
 

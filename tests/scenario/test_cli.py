@@ -486,6 +486,21 @@ class Daemon(Cli):
             sonde.process.wait(timeout=20)
             sonde.close()
 
+    @unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+    def test_a_daemon_with_a_certificate_is_asked_over_https(self):
+        key, certificate = (os.path.join(self.folder, name) for name in ("key.pem", "cert.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out",
+                        certificate, "-days", "2", "-subj", "/CN=localhost", "-addext",
+                        "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True, timeout=60)
+        config = f"tls: {{certificate: {certificate}, key: {key}}}\n"
+        with Sonde(config=config) as sonde:
+            self.assertTrue(sonde.url.startswith("https://"))
+            answer = run("query", "1 + 1", "--url", sonde.url, "--ca-file", certificate)
+            self.assertEqual((answer.returncode, answer.stderr), (GOOD, ""))
+            answer = run("query", "1 + 1", "--url", sonde.url)
+            self.assertEqual(answer.returncode, UNREACHABLE, "a stranger's certificate was taken")
+
     def test_collectors_of_the_configuration_run(self):
         config = "collectors:\n  - {name: hello, command: 'echo my_metric 42', every: 1s}\n"
         with Sonde(config=config) as sonde:
