@@ -69,7 +69,7 @@ uint64_t array_key(double value)
 
 double array_from_key(uint64_t key)
 {
-    uint64_t bits = key ^ ((key >> 63) - 1 | UINT64_C(1) << 63);
+    uint64_t bits = key ^ (((key >> 63) - 1) | (UINT64_C(1) << 63));
     double value;
 
     memcpy(&value, &bits, sizeof(value));
