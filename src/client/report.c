@@ -122,7 +122,7 @@ static void add_operations(struct document *document, struct sonde *sonde)
         struct sonde_stats stats;
         if (!sonde_operation_stats(operation, &stats))
             continue;
-        table_row(table, status_of(sonde, operation));
+        table_add_row(table, status_of(sonde, operation));
         table_text(table, operation->name);
         table_number(table, (double)stats.count);
         table_number(table, stats.success_rate);

@@ -154,7 +154,7 @@ struct table *document_table(struct document *document, const char *key, const c
     return table;
 }
 
-void table_row(struct table *table, enum status status)
+void table_add_row(struct table *table, enum status status)
 {
     if (table == NULL)
         return;

@@ -67,7 +67,7 @@ struct column {
 /* Columns' strings are copied. Rows: one table_text or table_number per column, in order. */
 struct table *document_table(struct document *document, const char *key, const char *title,
                              const struct column *columns, size_t column_count);
-void table_row(struct table *table, enum status status);
+void table_add_row(struct table *table, enum status status);
 void table_text(struct table *table, const char *text);
 void table_number(struct table *table, double value);
 

@@ -20,11 +20,11 @@ static struct document *sample(void)
     document_mark(document, STATUS_BAD, "Overall P95 latency (%.1fms) exceeds target", 325.4);
     document_section(document, "operations", "Operations");
     struct table *table = document_table(document, "operations", "By operation", columns, 3);
-    table_row(table, STATUS_GOOD);
+    table_add_row(table, STATUS_GOOD);
     table_text(table, "retrieval|x");
     table_number(table, 12345);
     table_number(table, 0.25);
-    table_row(table, STATUS_BAD);
+    table_add_row(table, STATUS_BAD);
     table_text(table, "=cmd()\033[2J, \"q\"");
     table_number(table, 1);
     table_number(table, NAN);
