@@ -65,6 +65,7 @@ struct batch *batch_free(struct batch *batch)
         free(batch->profiles.items);
         free(batch->events.items);
         free(batch->pools.items);
+        buf_done(&batch->payload);
         arena_free(batch->arena);
         free(batch);
     }
@@ -87,6 +88,7 @@ void batch_clear(struct batch *batch)
     batch->events.count = 0;
     batch->rejected_count = 0;
     batch->rejected_why = WHY_INIT;
+    buf_clear(&batch->payload);
     arena_clear(batch->arena);
 }
 

@@ -49,6 +49,7 @@ struct batch {
     BATCH_COLUMN(struct event) events;
 
     BATCH_COLUMN(struct label_pool *) pools;
+    struct buf payload; /* Bytes that rows point into instead of copying; owned. */
 
     /* Called once, on the hub's writer thread (or the submitter's when it is refused at once);
      * must not block. May be NULL. */

@@ -32,6 +32,7 @@ struct scope {
     struct str name;
     struct str version;
     struct attributes attributes;
+    struct str schema_url;
 };
 
 struct span_event {
