@@ -25,7 +25,7 @@
 
 static const uint64_t EPOCH_OPEN = UINT64_MAX;
 
-struct blob {
+struct head_blob {
     uint32_t size;
     char bytes[];
 };
@@ -38,7 +38,8 @@ struct chunk {
     uint32_t rows; /* Capacity of each series. */
     uint32_t *times;
     double *values;
-    _Atomic(struct blob **) sketches;
+    _Atomic(struct head_blob **) sketches;
+    _Atomic uint64_t unsorted; /* A bit per series whose times do not rise. */
     _Atomic uint16_t count[GROUP_SERIES];
 };
 
@@ -62,7 +63,7 @@ static struct chunk *chunk_new(uint32_t group, int32_t day, uint32_t rows)
 static void chunk_free(void *memory)
 {
     struct chunk *chunk = memory;
-    struct blob **sketches = chunk->sketches;
+    struct head_blob **sketches = chunk->sketches;
 
     for (size_t i = 0; sketches != NULL && i < (size_t)GROUP_SERIES * chunk->rows; i++)
         free(sketches[i]);
@@ -93,7 +94,7 @@ static uint32_t chunk_count(const struct chunk *chunk, unsigned slot)
 static struct head_row chunk_row(const struct chunk *chunk, unsigned slot, uint32_t index)
 {
     size_t at = (size_t)slot * chunk->rows + index;
-    struct blob **sketches =
+    struct head_blob **sketches =
         atomic_load_explicit(&((struct chunk *)chunk)->sketches, memory_order_acquire);
     struct head_row row = {
         .time_ms = (int64_t)chunk->day * CLOCK_MS_PER_DAY + chunk->times[at],
@@ -145,7 +146,7 @@ struct group *head_add_group(struct head *head, uint32_t *ret_number)
 
 static void chunk_keep_sketch(struct head *head, struct chunk *chunk, size_t at, struct str sketch)
 {
-    struct blob **sketches = chunk->sketches;
+    struct head_blob **sketches = chunk->sketches;
 
     if (sketches == NULL) {
         sketches = calloc((size_t)GROUP_SERIES * chunk->rows, sizeof(*sketches));
@@ -154,7 +155,7 @@ static void chunk_keep_sketch(struct head *head, struct chunk *chunk, size_t at,
         head->chunk_bytes += (size_t)GROUP_SERIES * chunk->rows * sizeof(*sketches);
         atomic_store_explicit(&chunk->sketches, sketches, memory_order_release);
     }
-    struct blob *blob = malloc(sizeof(*blob) + sketch.size);
+    struct head_blob *blob = malloc(sizeof(*blob) + sketch.size);
     if (blob == NULL)
         must_memory(sketch.size);
     blob->size = (uint32_t)sketch.size;
@@ -191,6 +192,8 @@ void head_append(struct head *head, uint32_t id, int32_t day, const struct head_
 
     chunk->times[at] = (uint32_t)(row->time_ms - (int64_t)day * CLOCK_MS_PER_DAY);
     chunk->values[at] = row->value;
+    if (__builtin_expect(count > 0 && chunk->times[at] <= chunk->times[at - 1], 0))
+        atomic_fetch_or_explicit(&chunk->unsorted, UINT64_C(1) << slot, memory_order_relaxed);
     if (__builtin_expect(row->sketch.data != NULL, 0))
         chunk_keep_sketch(head, chunk, at, row->sketch);
     atomic_store_explicit(&chunk->count[slot], (uint16_t)(count + 1), memory_order_release);
@@ -380,7 +383,7 @@ void head_reclaim(struct head *head)
         unlink_chunk(head, chunk);
         head->chunk_bytes -= chunk_size(chunk->rows);
         if (chunk->sketches != NULL)
-            head->chunk_bytes -= (size_t)GROUP_SERIES * chunk->rows * sizeof(struct blob *);
+            head->chunk_bytes -= (size_t)GROUP_SERIES * chunk->rows * sizeof(struct head_blob *);
         epoch_retire(head->epoch, chunk, chunk_free);
     }
     head->sealed_count = kept;
@@ -395,34 +398,99 @@ static bool chunk_for(const struct chunk *chunk, const struct epoch_reader *read
 
 void head_rows_done(struct head_rows *rows)
 {
-    free(rows->items);
+    free(rows->slices);
     *rows = (struct head_rows){0};
 }
 
-static void rows_reserve(struct head_rows *rows, size_t more)
+struct str head_slice_sketch(const struct head_slice *slice, size_t index)
 {
-    if (rows->count + more <= rows->capacity)
+    if (slice->sketches == NULL || slice->sketches[index] == NULL)
+        return STR_NONE;
+    return (struct str){slice->sketches[index]->bytes, slice->sketches[index]->size};
+}
+
+/* First of sorted times that is not below `least`. */
+static uint32_t first_from(const uint32_t *times, uint32_t count, int64_t least)
+{
+    uint32_t low = 0;
+
+    while (count > 0) {
+        uint32_t half = count / 2;
+        if ((int64_t)times[low + half] < least) {
+            low += half + 1;
+            count -= half + 1;
+        } else {
+            count = half;
+        }
+    }
+    return low;
+}
+
+static struct head_slice *add_slice(struct head_rows *rows)
+{
+    if (rows->slice_count == rows->slice_capacity) {
+        rows->slice_capacity = rows->slice_capacity == 0 ? 8 : rows->slice_capacity * 2;
+        rows->slices = reallocarray(rows->slices, rows->slice_capacity, sizeof(*rows->slices));
+        if (rows->slices == NULL)
+            must_memory(rows->slice_capacity * sizeof(*rows->slices));
+    }
+    return &rows->slices[rows->slice_count++];
+}
+
+/* The part of one chunk; the count is read once: it grows meanwhile. The bit of `unsorted` is set
+ * before the count that shows the row. */
+static void slice_chunk(const struct chunk *chunk, unsigned slot, int64_t from_ms, int64_t to_ms,
+                        struct head_rows *rows)
+{
+    int64_t day_ms = (int64_t)chunk->day * CLOCK_MS_PER_DAY;
+    uint32_t count = chunk_count(chunk, slot);
+    size_t at = (size_t)slot * chunk->rows;
+    uint32_t first = 0;
+
+    if (count == 0)
         return;
-    rows->capacity = (rows->count + more) * 2;
-    rows->items = reallocarray(rows->items, rows->capacity, sizeof(*rows->items));
-    if (rows->items == NULL)
-        must_memory(rows->capacity * sizeof(*rows->items));
+    uint64_t unsorted =
+        atomic_load_explicit(&((struct chunk *)chunk)->unsorted, memory_order_relaxed);
+    if ((unsorted >> slot & 1) != 0) {
+        rows->sorted = false;
+    } else {
+        first = first_from(chunk->times + at, count, from_ms - day_ms);
+        count = first_from(chunk->times + at, count, to_ms - day_ms + 1);
+    }
+    if (first >= count)
+        return;
+    struct head_blob **sketches =
+        atomic_load_explicit(&((struct chunk *)chunk)->sketches, memory_order_acquire);
+    *add_slice(rows) = (struct head_slice){
+        .day_ms = day_ms,
+        .times = chunk->times + at + first,
+        .values = chunk->values + at + first,
+        .sketches = sketches == NULL ? NULL : sketches + at + first,
+        .count = count - first,
+    };
+    rows->count += count - first;
 }
 
 void head_read(const struct head *head, const struct epoch_reader *reader, uint32_t id,
                int64_t from_ms, int64_t to_ms, struct head_rows *rows)
 {
+    rows->slice_count = 0;
+    rows->count = 0;
+    rows->sorted = true;
     for (const struct chunk *chunk = chunk_first(head_group(head, GROUP_OF(id))); chunk != NULL;
          chunk = chunk_next(chunk)) {
         int64_t day_ms = (int64_t)chunk->day * CLOCK_MS_PER_DAY;
-        if (!chunk_for(chunk, reader) || day_ms > to_ms || day_ms + CLOCK_MS_PER_DAY <= from_ms)
-            continue;
-        uint32_t count = chunk_count(chunk, SLOT_OF(id)); /* Once: it grows meanwhile. */
-        rows_reserve(rows, count);
-        for (uint32_t i = 0; i < count; i++) {
-            struct head_row row = chunk_row(chunk, SLOT_OF(id), i);
-            if (row.time_ms >= from_ms && row.time_ms <= to_ms)
-                rows->items[rows->count++] = row;
-        }
+        if (chunk_for(chunk, reader) && day_ms <= to_ms && day_ms + CLOCK_MS_PER_DAY > from_ms)
+            slice_chunk(chunk, SLOT_OF(id), from_ms, to_ms, rows);
+    }
+    for (size_t i = 0; i < rows->slice_count / 2; i++) { /* Newest chunk came first. */
+        struct head_slice other = rows->slices[i];
+        rows->slices[i] = rows->slices[rows->slice_count - 1 - i];
+        rows->slices[rows->slice_count - 1 - i] = other;
+    }
+    for (size_t i = 1; i < rows->slice_count && rows->sorted; i++) {
+        const struct head_slice *before = &rows->slices[i - 1];
+        rows->sorted =
+            head_slice_ms(before, before->count - 1) < head_slice_ms(&rows->slices[i], 0);
     }
 }

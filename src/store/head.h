@@ -14,6 +14,7 @@
 #define HEAD_CHUNK_ROWS_MAX 256
 
 struct chunk;
+struct head_blob;
 
 struct group {
     uint32_t spill;            /* Group that takes the next series when this one is full; 0. */
@@ -71,14 +72,35 @@ void head_sealed(struct head *head, int32_t day);
 /* Writer. Frees what readers have left. */
 void head_reclaim(struct head *head);
 
-/* Rows gathered by head_read; all zero is empty. */
+/* Rows of one chunk that lie in the time asked for. */
+struct head_slice {
+    int64_t day_ms; /* Added to each of times. */
+    const uint32_t *times;
+    const double *values;
+    struct head_blob **sketches; /* NULL where there are none. */
+    uint32_t count;
+};
+
+/* What a series has in the head: slices, oldest chunk first. All zero is empty. Good until
+ * epoch_leave. */
 struct head_rows {
-    struct head_row *items;
-    size_t count;
-    size_t capacity;
+    struct head_slice *slices;
+    size_t slice_count;
+    size_t slice_capacity;
+    size_t count; /* Rows of all slices. */
+    bool sorted;  /* Times rise from the first row to the last. */
 };
 void head_rows_done(struct head_rows *rows);
 
-/* Reader. Appends the rows in [from_ms, to_ms], in no order, equal times possible. */
+/* Reader. Replaces rows by those in [from_ms, to_ms]; where not sorted, a few outside may be among
+ * them, and equal times. */
 void head_read(const struct head *head, const struct epoch_reader *reader, uint32_t id,
                int64_t from_ms, int64_t to_ms, struct head_rows *rows);
+
+static inline int64_t head_slice_ms(const struct head_slice *slice, size_t index)
+{
+    return slice->day_ms + slice->times[index];
+}
+
+/* data is NULL for a plain sample. */
+struct str head_slice_sketch(const struct head_slice *slice, size_t index);

@@ -31,13 +31,21 @@ static bool from_last(const struct moment *moment, const struct track *track, si
 
 static void from_head(struct moment *moment, uint32_t id, size_t index)
 {
-    moment->rows.count = 0;
+    struct head_rows *rows = &moment->rows;
+
     head_read(&moment->view->tenant->head, &moment->view->epoch, id, moment->from_ms, moment->at_ms,
-              &moment->rows);
-    for (size_t i = 0; i < moment->rows.count; i++) {
-        if (moment->rows.items[i].time_ms > moment->time_ms[index]) {
-            moment->time_ms[index] = moment->rows.items[i].time_ms;
-            moment->value[index] = moment->rows.items[i].value;
+              rows);
+    for (size_t i = rows->slice_count; i-- > 0;) {
+        const struct head_slice *slice = &rows->slices[i];
+        for (size_t row = slice->count; row-- > 0;) {
+            int64_t time_ms = head_slice_ms(slice, row);
+            if (time_ms >= moment->from_ms && time_ms <= moment->at_ms &&
+                time_ms > moment->time_ms[index]) {
+                moment->time_ms[index] = time_ms;
+                moment->value[index] = slice->values[row];
+            }
+            if (rows->sorted)
+                return; /* The last row of the newest slice is it. */
         }
     }
 }

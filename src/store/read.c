@@ -51,27 +51,10 @@ static enum err find_span(struct reading *reading, struct fetched *item, unsigne
     return ERR_NONE;
 }
 
-static int by_time(const void *a, const void *b)
-{
-    const struct head_row *left = a;
-    const struct head_row *right = b;
-
-    return left->time_ms < right->time_ms ? -1 : left->time_ms > right->time_ms;
-}
-
-/* The head's rows of the series, sorted. */
 static void read_head(struct reading *reading, uint32_t id)
 {
-    struct head_rows *rows = &reading->head;
-    bool sorted = true;
-
-    rows->count = 0;
     head_read(&reading->view->tenant->head, &reading->view->epoch, id, reading->request->from_ms,
-              reading->request->to_ms, rows);
-    for (size_t i = 1; i < rows->count && sorted; i++)
-        sorted = rows->items[i - 1].time_ms <= rows->items[i].time_ms;
-    if (!sorted)
-        qsort(rows->items, rows->count, sizeof(*rows->items), by_time);
+              reading->request->to_ms, &reading->head);
 }
 
 static unsigned field_of(const struct block *block, enum field field)
@@ -103,10 +86,9 @@ static enum err find_spans(struct reading *reading, struct assembly *assembly, s
         last_ms = span->times[span->first + span->count - 1];
         assembly->rows += span->count;
     }
-    for (size_t i = 0; i < reading->head.count; i++) {
-        assembly->plain = assembly->plain && reading->head.items[i].time_ms > last_ms;
-        last_ms = reading->head.items[i].time_ms;
-    }
+    if (reading->head.count > 0)
+        assembly->plain = assembly->plain && reading->head.sorted &&
+                          head_slice_ms(&reading->head.slices[0], 0) > last_ms;
     assembly->rows += reading->head.count;
     return ERR_NONE;
 }
@@ -129,12 +111,8 @@ static double row_count(double value)
     return metric_is_stale(value) ? value : 1;
 }
 
-/* COUNT of raw rows is 1 a row. */
-static void fold_raw(const struct reading *reading, const struct block *block, double *values,
-                     size_t count)
+static void fold_count(double *values, size_t count)
 {
-    if (reading->request->field != FIELD_COUNT || block->field_count > 1)
-        return;
     for (size_t i = 0; i < count; i++)
         values[i] = sample_is_absent(values[i]) ? values[i] : row_count(values[i]);
 }
@@ -152,13 +130,17 @@ static enum err read_values(struct reading *reading, struct assembly *assembly, 
                              span->first, span->count, assembly->values + at, why));
         if (block->entries[SLOT_OF(assembly->id)].fields[0].bytes.size > 0 && assembly->plain)
             assembly->plain = !any_absent(assembly->values + at, span->count);
-        fold_raw(reading, block, assembly->values + at, span->count);
+        if (reading->request->field == FIELD_COUNT && block->field_count == 1)
+            fold_count(assembly->values + at, span->count);
         at += span->count;
     }
-    for (size_t i = 0; i < reading->head.count; i++)
-        assembly->values[at + i] = reading->request->field == FIELD_COUNT
-                                       ? row_count(reading->head.items[i].value)
-                                       : reading->head.items[i].value;
+    for (size_t i = 0; i < reading->head.slice_count; i++) {
+        const struct head_slice *slice = &reading->head.slices[i];
+        memcpy(assembly->values + at, slice->values, slice->count * sizeof(double));
+        if (reading->request->field == FIELD_COUNT)
+            fold_count(assembly->values + at, slice->count);
+        at += slice->count;
+    }
     return ERR_NONE;
 }
 
@@ -168,7 +150,8 @@ static bool has_sketches(const struct reading *reading, unsigned slot)
         if (reading->fetch.items[i].block.entries[slot].sketches.bytes.data != NULL)
             return true;
     }
-    return reading->head.count > 0 && reading->head.items[0].sketch.data != NULL;
+    return reading->head.count > 0 && reading->head.slices[0].sketches != NULL &&
+           head_slice_sketch(&reading->head.slices[0], 0).data != NULL;
 }
 
 static enum err read_sketches(struct reading *reading, struct assembly *assembly, struct why *why)
@@ -193,10 +176,13 @@ static enum err read_sketches(struct reading *reading, struct assembly *assembly
         }
         at += span->count;
     }
-    for (size_t i = 0; i < reading->head.count; i++) {
-        assembly->sketches[at + i] = arena_str(reading->arena, reading->head.items[i].sketch);
-        if (assembly->sketches[at + i].data == NULL)
-            return out_of_arena(reading, why);
+    for (size_t i = 0; i < reading->head.slice_count; i++) {
+        const struct head_slice *slice = &reading->head.slices[i];
+        for (size_t row = 0; row < slice->count; row++, at++) {
+            assembly->sketches[at] = arena_str(reading->arena, head_slice_sketch(slice, row));
+            if (assembly->sketches[at].data == NULL)
+                return out_of_arena(reading, why);
+        }
     }
     return ERR_NONE;
 }
@@ -217,11 +203,15 @@ static bool times_fit(const struct reading *reading, const struct assembly *asse
         if (reading->times_from[i] != from)
             return false;
     }
-    for (size_t i = 0; i < reading->head.count; i++) {
-        if (reading->times[head_at + i] != reading->head.items[i].time_ms)
-            return false;
+    uint64_t different = 0;
+    for (size_t i = 0; i < reading->head.slice_count; i++) {
+        const struct head_slice *slice = &reading->head.slices[i];
+        for (size_t row = 0; row < slice->count; row++)
+            different |=
+                (uint64_t)(reading->times[head_at + row] - slice->day_ms) ^ slice->times[row];
+        head_at += slice->count;
     }
-    return true;
+    return different == 0;
 }
 
 static enum err build_times(struct reading *reading, const struct assembly *assembly,
@@ -238,8 +228,12 @@ static enum err build_times(struct reading *reading, const struct assembly *asse
             memcpy(times + at, span->times + span->first, span->count * sizeof(*times));
         at += span->count;
     }
-    for (size_t i = 0; i < reading->head.count; i++)
-        times[at++] = reading->head.items[i].time_ms;
+    for (size_t i = 0; i < reading->head.slice_count; i++) {
+        const struct head_slice *slice = &reading->head.slices[i];
+        for (size_t row = 0; row < slice->count; row++)
+            times[at + row] = head_slice_ms(slice, row);
+        at += slice->count;
+    }
     *ret_times = times;
     return ERR_NONE;
 }
@@ -272,7 +266,7 @@ static int by_time_then_place(const void *a, const void *b)
     return left->from < right->from ? -1 : left->from > right->from;
 }
 
-/* Sorts rows that are not plain, drops absent ones and repetitions. */
+/* Sorts rows that are not plain, drops absent ones, repetitions, and what was not asked for. */
 static enum err tidy(struct reading *reading, struct assembly *assembly, int64_t *times,
                      struct why *why)
 {
@@ -291,7 +285,8 @@ static enum err tidy(struct reading *reading, struct assembly *assembly, int64_t
         return out_of_arena(reading, why);
     }
     for (size_t i = 0; i < assembly->rows; i++) {
-        if (!sample_is_absent(assembly->values[i]))
+        if (!sample_is_absent(assembly->values[i]) && times[i] >= reading->request->from_ms &&
+            times[i] <= reading->request->to_ms)
             rows[present++] = (struct sort_row){times[i], i};
     }
     qsort(rows, present, sizeof(*rows), by_time_then_place);
