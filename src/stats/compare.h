@@ -71,6 +71,10 @@ void compare_adjust(const double *p, size_t count, double *ret_adjusted);
  * From the correlation of neighbours within each sample, the order of values being that of time. */
 double compare_inflation(const double *a, size_t a_count, const double *b, size_t b_count);
 
+/* What the test says when the variance of its U is larger by that factor. `count` is that of both
+ * samples together. */
+struct mann_whitney compare_inflate(struct mann_whitney test, size_t count, double inflation);
+
 /* compare_mann_whitney with its p corrected for compare_inflation. */
 struct mann_whitney compare_mann_whitney_timed(const double *a, size_t a_count, const double *b,
                                                size_t b_count, double *ret_inflation);

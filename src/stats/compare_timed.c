@@ -54,19 +54,22 @@ double compare_inflation(const double *a, size_t a_count, const double *b, size_
     return (1 + r) / (1 - r);
 }
 
+struct mann_whitney compare_inflate(struct mann_whitney test, size_t count, double inflation)
+{
+    if (inflation <= 1 || isnan(test.p))
+        return test;
+    double freedom = fmax((double)count / inflation - 2, 1);
+    test.z /= sqrt(inflation);
+    test.p = fmax(test.p, fmin(2 * student_sf(fabs(test.z), freedom), 1));
+    test.method = COMPARE_NORMAL;
+    return test;
+}
+
 struct mann_whitney compare_mann_whitney_timed(const double *a, size_t a_count, const double *b,
                                                size_t b_count, double *ret_inflation)
 {
-    struct mann_whitney result = compare_mann_whitney(a, a_count, b, b_count, COMPARE_AUTO);
-    double inflation = compare_inflation(a, a_count, b, b_count);
+    struct mann_whitney test = compare_mann_whitney(a, a_count, b, b_count, COMPARE_AUTO);
 
-    *ret_inflation = inflation;
-    if (inflation == 1 || isnan(result.p))
-        return result;
-    double freedom = fmax((double)(a_count + b_count) / inflation - 2, 1);
-    double p = 2 * student_sf(fabs(result.z) / sqrt(inflation), freedom);
-    result.p = fmax(result.p, fmin(p, 1));
-    result.z /= sqrt(inflation);
-    result.method = COMPARE_NORMAL;
-    return result;
+    *ret_inflation = compare_inflation(a, a_count, b, b_count);
+    return compare_inflate(test, a_count + b_count, *ret_inflation);
 }

@@ -111,7 +111,7 @@ static double dip_of_sorted(const double *x, size_t count, size_t *memory)
     if (x[0] == x[count - 1])
         return 0.5 / (double)count;
     for (;;) {
-        struct span inner;
+        struct span inner = span;
         size_t convex_count = hull(x, span.low, span.high, 1, convex);
         size_t concave_count = hull(x, span.low, span.high, -1, concave);
         double gap = widest_gap(x, convex, convex_count, concave, concave_count, &inner);
