@@ -36,6 +36,28 @@ void buf_u32(struct buf *buf, uint32_t value);
 void buf_u64(struct buf *buf, uint64_t value);
 void buf_varint(struct buf *buf, uint64_t value);
 
+/* Takes a LEB128 varint off the front of *rest. False: cut off, or more than 64 bits; *rest stays.
+ */
+static inline bool buf_take_varint(struct str *rest, uint64_t *ret_value)
+{
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < 10 && i < rest->size; i++) {
+        uint8_t byte = (uint8_t)rest->data[i];
+
+        if (i == 9 && byte > 1)
+            return false;
+        value |= (uint64_t)(byte & 127) << (7 * i);
+        if (byte < 128) {
+            rest->data += i + 1;
+            rest->size -= i + 1;
+            *ret_value = value;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Drops `size` bytes at the front. */
 void buf_consume(struct buf *buf, size_t size);
 

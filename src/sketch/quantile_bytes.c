@@ -130,26 +130,6 @@ void quantile_write(const struct quantile *sketch, struct buf *out)
 
 /* ---- reading ---- */
 
-static bool varint_read(struct str *rest, uint64_t *ret_value)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < 10 && i < rest->size; i++) {
-        uint8_t byte = (uint8_t)rest->data[i];
-
-        if (i == 9 && byte > 1)
-            return false;
-        value |= (uint64_t)(byte & 127) << (7 * i);
-        if (byte < 128) {
-            rest->data += i + 1;
-            rest->size -= i + 1;
-            *ret_value = value;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool double_read(struct str *rest, double *ret_value)
 {
     uint64_t bits = 0;
@@ -177,12 +157,12 @@ static enum err run_read(struct str *rest, struct side_reader *reader, struct wh
     const struct quantile *sketch = reader->sketch;
     uint64_t length;
 
-    if (!varint_read(rest, &length) || length >= rest->size)
+    if (!buf_take_varint(rest, &length) || length >= rest->size)
         return fail(why, ERR_CORRUPT, "quantile sketch: a run is cut off");
     for (uint64_t i = 0; i <= length; i++, reader->key++) {
         uint64_t count;
 
-        if (!varint_read(rest, &count) || count == 0)
+        if (!buf_take_varint(rest, &count) || count == 0)
             return fail(why, ERR_CORRUPT, "quantile sketch: a count is cut off or zero");
         if (reader->key < quantile_key_min(sketch->precision) ||
             reader->key > quantile_key_max(sketch->precision))
@@ -202,7 +182,7 @@ static enum err side_read(struct str *rest, struct quantile *sketch, bool negati
                                  .side = negative ? &sketch->negative : &sketch->positive};
     uint64_t runs, key;
 
-    if (!varint_read(rest, &runs) || !varint_read(rest, &key) || runs == 0)
+    if (!buf_take_varint(rest, &runs) || !buf_take_varint(rest, &key) || runs == 0)
         return fail(why, ERR_CORRUPT, "quantile sketch: a side is cut off");
     reader.key = unzigzag(key);
     reader.first = reader.key;
@@ -210,7 +190,7 @@ static enum err side_read(struct str *rest, struct quantile *sketch, bool negati
         if (i > 0) {
             uint64_t gap;
 
-            if (!varint_read(rest, &gap) || gap > INT32_MAX)
+            if (!buf_take_varint(rest, &gap) || gap > INT32_MAX)
                 return fail(why, ERR_CORRUPT, "quantile sketch: a gap is cut off or too wide");
             reader.key += (int64_t)gap + 1;
         }
@@ -242,7 +222,7 @@ static enum err body_read(struct str *rest, struct quantile *sketch, unsigned fl
     if ((flags & HAS_NUMBERS) != 0)
         TRY(numbers_read(rest, sketch, flags, why));
     if ((flags & HAS_ZERO) != 0 &&
-        (!varint_read(rest, &sketch->zero) || sketch->zero > UINT64_MAX / 4))
+        (!buf_take_varint(rest, &sketch->zero) || sketch->zero > UINT64_MAX / 4))
         return fail(why, ERR_CORRUPT,
                     "quantile sketch: the count of zeros is cut off or too large");
     if ((flags & HAS_NEGATIVE) != 0)
@@ -276,7 +256,7 @@ enum err quantile_read(struct str bytes, struct quantile **ret_sketch, struct wh
         return fail(why, ERR_CORRUPT, "quantile sketch: precision %u", first >> 4);
     bytes.data += 2;
     bytes.size -= 2;
-    if ((flags & HAS_MAX) != 0 && (!varint_read(&bytes, &buckets_max) || buckets_max == 0 ||
+    if ((flags & HAS_MAX) != 0 && (!buf_take_varint(&bytes, &buckets_max) || buckets_max == 0 ||
                                    buckets_max > QUANTILE_BUCKETS_MAX))
         return fail(why, ERR_CORRUPT, "quantile sketch: its number of buckets is out of bounds");
     sketch = quantile_new(first >> 4, (uint32_t)buckets_max);

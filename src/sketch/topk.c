@@ -299,39 +299,19 @@ void topk_write(const struct topk *sketch, struct buf *out)
     free(entries);
 }
 
-static bool varint_read(struct str *rest, uint64_t *ret_value)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < 10 && i < rest->size; i++) {
-        uint8_t byte = (uint8_t)rest->data[i];
-
-        if (i == 9 && byte > 1)
-            return false;
-        value |= (uint64_t)(byte & 127) << (7 * i);
-        if (byte < 128) {
-            rest->data += i + 1;
-            rest->size -= i + 1;
-            *ret_value = value;
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum err entry_read(struct str *rest, struct topk *sketch, uint64_t number, struct why *why)
 {
     uint64_t size, count, over;
     struct str key;
 
-    if (!varint_read(rest, &size) || size > TOPK_KEY_SIZE_MAX || size > rest->size)
+    if (!buf_take_varint(rest, &size) || size > TOPK_KEY_SIZE_MAX || size > rest->size)
         return fail(why, ERR_CORRUPT, "top-k sketch: key %llu is cut off or too long",
                     (unsigned long long)number);
     key = (struct str){rest->data, (size_t)size};
     rest->data += size;
     rest->size -= (size_t)size;
-    if (!varint_read(rest, &count) || !varint_read(rest, &over) || count == 0 || over > count ||
-        count > sketch->total)
+    if (!buf_take_varint(rest, &count) || !buf_take_varint(rest, &over) || count == 0 ||
+        over > count || count > sketch->total)
         return fail(why, ERR_CORRUPT, "top-k sketch: the count of key %llu is wrong",
                     (unsigned long long)number);
     if (map_get(&sketch->map, key) != NULL)
@@ -353,8 +333,8 @@ enum err topk_read(struct str bytes, struct topk **ret_sketch, struct why *why)
                     (uint8_t)bytes.data[0], VERSION);
     bytes.data++;
     bytes.size--;
-    if (!varint_read(&bytes, &capacity) || capacity == 0 || capacity > TOPK_CAPACITY_MAX ||
-        !varint_read(&bytes, &total) || !varint_read(&bytes, &count) || count > capacity)
+    if (!buf_take_varint(&bytes, &capacity) || capacity == 0 || capacity > TOPK_CAPACITY_MAX ||
+        !buf_take_varint(&bytes, &total) || !buf_take_varint(&bytes, &count) || count > capacity)
         return fail(why, ERR_CORRUPT, "top-k sketch: its head is cut off or out of bounds");
     sketch = topk_new((uint32_t)capacity);
     sketch->total = total;

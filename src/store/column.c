@@ -25,8 +25,8 @@
  * The run then has count - patched rows; there are none for PLANES. When every row is patched, the
  * form is CONSTANT without a mantissa.
  *
- * Stats are there from COLUMN_STATS_ROWS rows on; shorter columns are quickly read instead. CONSTANT needs
- * none. First comes a byte of flags:
+ * Stats are there from COLUMN_STATS_ROWS rows on; shorter columns are quickly read instead.
+ * CONSTANT needs none. First comes a byte of flags:
  *
  *     bit 0 RAW        min max first last sum increase, as 8-byte doubles, then as below from *
  *     bit 1 MONOTONE   the numbers never fall: | last row | sum |
@@ -386,7 +386,7 @@ static enum err head_read(struct str *rest, size_t count, struct column_head *re
     if (ret_head->form == FORM_CONSTANT) {
         uint64_t mantissa;
 
-        if (!bits_varint(rest, &mantissa))
+        if (!buf_take_varint(rest, &mantissa))
             return fail(why, ERR_CORRUPT, "column: its constant is cut off");
         ret_head->constant = unzigzag(mantissa);
     }

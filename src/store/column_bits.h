@@ -104,27 +104,6 @@ static inline void bits_end(struct bits_writer *writer)
     writer->used = 0;
 }
 
-/* Takes a LEB128 varint off the front of *rest. False: cut off, or more than 64 bits. */
-static inline bool bits_varint(struct str *rest, uint64_t *ret_value)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < 10 && i < rest->size; i++) {
-        uint8_t byte = (uint8_t)rest->data[i];
-
-        if (i == 9 && byte > 1)
-            return false;
-        value |= (uint64_t)(byte & 127) << (7 * i);
-        if (byte < 128) {
-            rest->data += i + 1;
-            rest->size -= i + 1;
-            *ret_value = value;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Bytes as a stream to read. */
 struct bits {
     const uint8_t *data;

@@ -66,7 +66,7 @@ static enum err lengths_read(struct str *bytes, size_t count, struct arena *aren
 
     if (lengths == NULL)
         return arena_spent(arena, "the lengths of a blob column", why);
-    if (!bits_varint(bytes, &size) || size > bytes->size)
+    if (!buf_take_varint(bytes, &size) || size > bytes->size)
         return fail(why, ERR_CORRUPT, "blob column: its lengths are cut off");
     TRY(time_column_decode((struct str){bytes->data, (size_t)size}, count, lengths, why));
     bytes->data += size;

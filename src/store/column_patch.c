@@ -85,7 +85,7 @@ static bool patch_read(struct str *rest, struct patch *patch)
     uint64_t distance, more;
     uint8_t kind;
 
-    if (!bits_varint(rest, &distance) || !bits_varint(rest, &more) || rest->size == 0)
+    if (!buf_take_varint(rest, &distance) || !buf_take_varint(rest, &more) || rest->size == 0)
         return false;
     if (distance > COLUMN_ROWS_MAX || more >= COLUMN_ROWS_MAX)
         return false;
@@ -113,7 +113,7 @@ enum err patches_read(struct str *rest, size_t count, struct patches *ret_patche
     uint64_t runs;
     size_t row = 0;
 
-    if (!bits_varint(rest, &runs) || runs > count)
+    if (!buf_take_varint(rest, &runs) || runs > count)
         return fail(why, ERR_CORRUPT, "column: the number of its patches is cut off or too large");
     start = rest->data;
     for (uint64_t i = 0; i < runs; i++) {

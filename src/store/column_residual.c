@@ -203,7 +203,7 @@ enum err residual_head_read(enum residual_coding coding, struct str *rest,
     ret_code->coding = coding;
     ret_code->shift = 0;
     ret_code->gap_shift = 0;
-    if (!bits_varint(rest, &centre))
+    if (!buf_take_varint(rest, &centre))
         return fail(why, ERR_CORRUPT, "column: the centre of its residuals is cut off");
     ret_code->centre = unzigzag(centre);
     if (coding == RESIDUAL_NONE)

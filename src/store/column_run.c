@@ -423,10 +423,10 @@ enum err run_head_read(struct str *rest, size_t count, struct run_head *ret_head
         .has_slope = (kind & KIND_SLOPE) != 0,
         .flag = (kind & KIND_FLAG) != 0,
     };
-    if (!bits_varint(rest, &first))
+    if (!buf_take_varint(rest, &first))
         return fail(why, ERR_CORRUPT, "column: the first value is cut off");
     ret_head->first = unzigzag(first);
-    if ((kind & KIND_DIVISOR) != 0 && !bits_varint(rest, &ret_head->divisor))
+    if ((kind & KIND_DIVISOR) != 0 && !buf_take_varint(rest, &ret_head->divisor))
         return fail(why, ERR_CORRUPT, "column: the divisor is cut off");
     return ERR_NONE;
 }
@@ -454,7 +454,7 @@ static enum err bases_read(const struct run_head *head, struct str *rest, struct
         body->bases[lane] = 0;
         if (head->predictor == RUN_LINE)
             continue;
-        if (!bits_varint(rest, &step))
+        if (!buf_take_varint(rest, &step))
             return fail(why, ERR_CORRUPT, "column: the base of lane %u is cut off", lane);
         body->bases[lane] = add_wrap(body->bases[lane - 1], add_wrap(unzigzag(step), drift));
     }
@@ -468,7 +468,7 @@ static enum err streams_read(struct str *rest, struct run_body *body, struct why
     uint64_t size_bits;
 
     for (unsigned lane = 0; lane + 1 < body->lanes.count; lane++)
-        if (!bits_varint(rest, &sizes[lane]) || sizes[lane] / 8 > rest->size)
+        if (!buf_take_varint(rest, &sizes[lane]) || sizes[lane] / 8 > rest->size)
             return fail(why, ERR_CORRUPT, "column: lane %u is cut off", lane);
     body->bits = (struct bits){(const uint8_t *)rest->data, rest->size};
     size_bits = (uint64_t)rest->size * 8;
@@ -493,7 +493,7 @@ static enum err run_body_parse(const struct run_head *head, struct str rest, str
     uint64_t slope = 0;
 
     body->lanes = lanes_of(head->count);
-    if (head->has_slope && !bits_varint(&rest, &slope))
+    if (head->has_slope && !buf_take_varint(&rest, &slope))
         return fail(why, ERR_CORRUPT, "column: the slope is cut off");
     body->slope = unzigzag(slope);
     TRY(residual_head_read(head->coding, &rest, &body->code, why));

@@ -296,7 +296,7 @@ static bool count_read(struct str *rest, size_t max, uint32_t *ret_count)
 {
     uint64_t count;
 
-    if (!bits_varint(rest, &count) || count > max)
+    if (!buf_take_varint(rest, &count) || count > max)
         return false;
     *ret_count = (uint32_t)count;
     return true;
@@ -318,9 +318,10 @@ static bool rows_read(struct str *rest, unsigned flags, size_t count, struct row
     uint64_t below = 0, above = 0, last, sum;
     uint32_t falls = (uint32_t)count + 1; /* Unknown, and many. */
 
-    if ((flags & FLAG_MONOTONE) == 0 && (!bits_varint(rest, &below) || !bits_varint(rest, &above)))
+    if ((flags & FLAG_MONOTONE) == 0 &&
+        (!buf_take_varint(rest, &below) || !buf_take_varint(rest, &above)))
         return false;
-    if (!bits_varint(rest, &last) || !bits_varint(rest, &sum))
+    if (!buf_take_varint(rest, &last) || !buf_take_varint(rest, &sum))
         return false;
     rows->last = (flags & FLAG_MONOTONE) != 0 ? (int64_t)last : unzigzag(last);
     rows->min = (int64_t)-below;
@@ -329,7 +330,7 @@ static bool rows_read(struct str *rest, unsigned flags, size_t count, struct row
     if ((flags & FLAG_MONOTONE) != 0)
         falls = 0;
     else if ((flags & FLAG_COUNTER) != 0 &&
-             (!count_read(rest, count, &falls) || !bits_varint(rest, &rows->increase)))
+             (!count_read(rest, count, &falls) || !buf_take_varint(rest, &rows->increase)))
         return false;
     rows->falls = falls;
     return (flags & FLAG_NAN) == 0 || (count_read(rest, count, &stats->absent_count) &&

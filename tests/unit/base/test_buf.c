@@ -28,6 +28,20 @@ TEST(varints_follow_leb128)
     EXPECT(buf.size == 10);
 }
 
+TEST(varints_are_taken_off_the_front_or_refused)
+{
+    struct str rest = STR("\xAC\x02\x07\x80");
+    uint64_t value = 0;
+
+    EXPECT(buf_take_varint(&rest, &value) && value == 300);
+    EXPECT(buf_take_varint(&rest, &value) && value == 7);
+    EXPECT(!buf_take_varint(&rest, &value) && rest.size == 1);
+    rest = STR("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01");
+    EXPECT(buf_take_varint(&rest, &value) && value == UINT64_MAX);
+    rest = STR("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x02");
+    EXPECT(!buf_take_varint(&rest, &value));
+}
+
 TEST(zigzag_goes_there_and_back)
 {
     const int64_t values[] = {0, -1, 1, INT64_MIN, INT64_MAX, -64};
