@@ -71,10 +71,11 @@ CHECKED enum err day_put_block(struct day *day, enum day_kind kind, uint32_t gro
 CHECKED enum err day_put_group(struct day *day, uint32_t group, struct str roster, struct why *why);
 
 struct day_pending_visitor {
+    /* body.data is NULL where the row's checksum does not match. */
     enum err (*visit)(void *self, int64_t id, enum day_kind kind, struct str body, struct why *why);
     void *self;
 };
-/* In the order of writing. ERR_CORRUPT: a checksum does not match. */
+/* In the order of writing. ERR_CORRUPT: the file cannot be read. */
 CHECKED enum err day_replay(struct day *day, const struct day_pending_visitor *visitor,
                             struct why *why);
 

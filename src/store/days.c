@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NAME_SIZE = 64, PATH_SIZE = 4096, SENTENCE_SIZE = 1024 };
+enum { NAME_SIZE = 64, PATH_SIZE = 4096, SENTENCE_SIZE = 1024, NOTICE_AGAIN_MS = 600000 };
 
 static void lock(struct tenant *tenant)
 {
@@ -42,6 +42,11 @@ void tenant_notice(struct tenant *tenant, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(sentence, sizeof(sentence), format, arguments); /* Cut is good enough. */
     va_end(arguments);
+    uint64_t hash = str_hash(str_of(sentence), 0);
+    if (hash == tenant->notice_hash && tenant->now_ms - tenant->notice_ms < NOTICE_AGAIN_MS)
+        return; /* A trouble that lasts is told now and then, not each second. */
+    tenant->notice_hash = hash;
+    tenant->notice_ms = tenant->now_ms;
     if (tenant->options->notice != NULL)
         tenant->options->notice(tenant->options->notice_self, sentence);
 }

@@ -66,6 +66,8 @@ struct tenant {
     bool compact_wanted;
     int32_t roll_day; /* The day being rolled up, and its next group. */
     uint32_t roll_group;
+    uint64_t notice_hash; /* The last notice, and when. */
+    int64_t notice_ms;
     struct store_stats stats; /* Counters only. */
 };
 

@@ -157,7 +157,7 @@ static enum err replay_sample(void *self, const struct pending_row *row, struct 
 
     if (row->time_ms < (int64_t)replay->day->from_day * CLOCK_MS_PER_DAY ||
         row->time_ms >= ((int64_t)replay->day->from_day + 1) * CLOCK_MS_PER_DAY)
-        return fail(why, ERR_CORRUPT, "%s: a pending row of another day", replay->day->path);
+        return fail(why, ERR_CORRUPT, "it has samples of another day");
     if (group_number >= paged_count(tenant->head.groups) ||
         SLOT_OF(row->id) >= head_group(&tenant->head, group_number)->used) {
         replay->unknown++;
@@ -172,18 +172,27 @@ static enum err replay_sample(void *self, const struct pending_row *row, struct 
     return ERR_NONE;
 }
 
+/* A row that is damaged is named and left out; the others of its day are good. */
 static enum err replay_row(void *self, int64_t id, enum day_kind kind, struct str body,
                            struct why *why)
 {
     struct replay *replay = self;
     const struct pending_visitor visitor = {replay_sample, replay};
+    struct why reason = WHY_INIT;
+    enum err err = ERR_NONE;
 
-    (void)id; /* Named by day_replay. */
-    if (kind != KIND_METRIC)
-        return fail(why, ERR_CORRUPT, "%s: a pending row of unknown kind %d", replay->day->path,
-                    kind);
+    (void)why; /* Damage is told as a notice. */
     replay->day->pending_rows++;
-    return pending_decode(body, &visitor, why);
+    if (body.data == NULL)
+        err = fail(&reason, ERR_CORRUPT, "its checksum does not match");
+    else if (kind != KIND_METRIC)
+        err = fail(&reason, ERR_CORRUPT, "its kind %d is unknown", kind);
+    else
+        err = pending_decode(body, &visitor, &reason);
+    if (err != ERR_NONE)
+        tenant_notice(replay->tenant, "%s: pending row %lld was left out: %s", replay->day->path,
+                      (long long)id, reason.text);
+    return ERR_NONE;
 }
 
 static enum err replay_day(struct tenant *tenant, struct day *day, struct why *why)
