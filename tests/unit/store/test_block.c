@@ -166,7 +166,7 @@ TEST(rosters_come_back_and_cut_ones_are_refused)
     const struct labels *sets[GROUP_SERIES];
     struct buf bytes CLEANUP(buf_done) = {0};
     unsigned count = 0;
-    char text[16];
+    char text[24];
 
     for (int i = 0; i < GROUP_SERIES; i++) {
         (void)snprintf(text, sizeof(text), "value %d", i);
