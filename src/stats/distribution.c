@@ -123,6 +123,31 @@ static double beta_fraction(double x, double a, double b)
     return product;
 }
 
+/* For b <= 1 and x near 1 the fraction above starts with a difference of near equals. Euler's
+ * transformation turns it into 2F1(1 - b, 1; a + 1; -x/y) / y, whose fraction has positive terms
+ * only (DLMF 15.7.1). */
+static double beta_fraction_positive(double x, double y, double a, double b)
+{
+    double z = x / y;
+    double c = 1;
+    double d = 0;
+    double product = 1;
+
+    for (int n = 0; n < FRACTION_STEPS; n++) {
+        double odd = (1 - b + n) * (a + n) / ((a + 2.0 * n) * (a + 1 + 2.0 * n)) * z;
+        d = 1 / (1 + odd * d);
+        c = 1 + odd / c;
+        product *= c * d;
+        double even = (n + 1) * (a + b + n) / ((a + 1 + 2.0 * n) * (a + 2 + 2.0 * n)) * z;
+        d = 1 / (1 + even * d);
+        c = 1 + even / c;
+        product *= c * d;
+        if (fabs(c * d - 1) < DBL_EPSILON / 2)
+            break;
+    }
+    return 1 / (product * y);
+}
+
 /* I_x(a, b), with y = 1 - x given apart. */
 static double beta_both(double x, double y, double a, double b)
 {
@@ -132,7 +157,7 @@ static double beta_both(double x, double y, double a, double b)
         return 1;
     double kernel = exp(log_beta_kernel(x, y, a, b));
     if (x <= (a + 1) / (a + b + 2))
-        return kernel / a * beta_fraction(x, a, b);
+        return kernel / a * (b <= 1 ? beta_fraction_positive(x, y, a, b) : beta_fraction(x, a, b));
     return 1 - kernel / b * beta_fraction(y, b, a);
 }
 
