@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store_read - how anyone asks what the store keeps about metrics.
  *
- * A `struct store_view` is what was committed when it was taken, of one tenant; it does not change
- * while it is held, and holding it never makes the writer wait. A view is used by one thread;
+ * A `struct store_view` answers all that was committed when it was taken, of one tenant; rows that
+ * came later may show, too. Holding it never makes the writer wait. A view is used by one thread;
  * several threads take one each. Backends and tests implement `struct store_view_ops`.
  *
  * Everything returned lives in the arena that was passed, whose budget bounds the answer
@@ -10,8 +10,8 @@
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
-#include "model/metric.h"
 #include "model/label.h"
+#include "model/metric.h"
 
 enum match_op {
     MATCH_EQUAL,     /* =  */
