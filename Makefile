@@ -3,7 +3,7 @@
 # make test    everything that proves it, with sanitizers
 # make bench   [ONLY=name] speed and size beside the peers -> bench/RESULTS.md
 # make fuzz    libFuzzer on every parser of foreign bytes (SECONDS_EACH=60)
-# make soak    hours under load: growth, leaks, drift
+# make soak    [HOURS=8] under load: growth, leaks, drift
 # make format  clang-format over everything in C
 # make install PREFIX=/usr/local
 .POSIX:
@@ -11,6 +11,7 @@
 
 PREFIX = /usr/local
 SECONDS_EACH = 60
+HOURS = 1
 NINJA = ninja
 
 all: build
@@ -44,7 +45,7 @@ fuzz: web/node_modules/uplot/package.json
 
 soak: build
 	@python3 tools/install_packages.py build test
-	@python3 bench/soak.py
+	@python3 bench/soak.py --hours $(HOURS)
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i

@@ -162,6 +162,11 @@ class Browser:
                 if event.get("sessionId") == session and method in (None, event["method"])
             ]
 
+    def forget_events(self):
+        """Of all pages, for those who stay for hours."""
+        with self._lock:
+            self._events.clear()
+
     def open(self, url, width=1440, height=900, dark=False, touch=False):
         """A new page of that size, loading url."""
         target = self.send("Target.createTarget", {"url": "about:blank"})["targetId"]
