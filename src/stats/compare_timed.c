@@ -14,7 +14,7 @@
 #include <math.h>
 
 #define CORRELATION_MAX    0.99
-#define CORRELATION_CHANCE 1.28 /* Standard errors; one in ten independent samples is above. */
+#define CORRELATION_CHANCE 1.64 /* Standard errors; one in twenty independent samples is above. */
 #define CLIP_MADS          4    /* One wild run is no correlation, but hides it. */
 
 struct lagged {

@@ -17,7 +17,8 @@
 
 enum {
     DIP_COUNT_MAX = 1000, /* A larger sample is judged by its quantiles. */
-    DIP_SIMULATIONS = 400,
+    DIP_SIMULATIONS = 1000,
+    DIP_DEEPER_ENOUGH = 20, /* Besag and Clifford: so many tell p well enough. */
 };
 
 /* Corners of the greatest convex minorant (sign 1) or the least concave majorant (sign -1) of the
@@ -156,10 +157,13 @@ struct dip describe_dip(const double *values, size_t count)
                        ? sorted[i]
                        : describe_quantile_sorted(sorted, count, (double)i / (double)(used - 1));
     double dip = dip_of_sorted(drawn, used, memory);
-    for (int i = 0; i < DIP_SIMULATIONS; i++) {
+    size_t drawn_count = 0;
+    while (drawn_count < DIP_SIMULATIONS && deeper < DIP_DEEPER_ENOUGH) {
         draw_uniform(&random, drawn, used);
         deeper += dip_of_sorted(drawn, used, memory) >= dip;
+        drawn_count++;
     }
     free(memory);
-    return (struct dip){dip, (double)(deeper + 1) / (DIP_SIMULATIONS + 1)};
+    bool stopped = deeper == DIP_DEEPER_ENOUGH;
+    return (struct dip){dip, (double)(deeper + !stopped) / (double)(drawn_count + !stopped)};
 }
