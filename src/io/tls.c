@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OpenSSL behind five calls. Its error queue is emptied before each call, since SSL_get_error reads
  * whatever another call left there. */
-#include "io/tls.h"
-
 #include "base/str.h"
+#include "io/tls_priv.h"
 
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,10 +15,6 @@ struct tls_server {
     SSL_CTX *context;
     char *certificate_path;
     char *key_path;
-};
-
-struct tls_session {
-    SSL *ssl;
 };
 
 /* The first error of OpenSSL's queue as a sentence's end. */

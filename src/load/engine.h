@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine - runs a plan: starts the drivers, looks at them while they go, sums up at the end.
+ *
+ * One thread per driver, and the calling thread, which sleeps between looks. */
+#pragma once
+#include "base/err.h"
+#include "load/outcome.h"
+
+struct engine_watch {
+    /* After each interval; true ends the run early as aborted. Optional. */
+    bool (*look)(void *self, const struct outcome *outcome);
+    void *self;
+    const atomic_int *interrupts; /* 1: end now and wait for answers; 2: end at once. Optional. */
+};
+
+/* Blocks until the run is over. The plan is finished (plan_finish) and outlives the outcome, which
+ * is the caller's to outcome_done also after an error. Raises the limit of open files if it can.
+ * ERR_LIMIT: fewer open files are allowed than connections are asked for. */
+CHECKED enum err engine_run(const struct plan *plan, const struct engine_watch *watch,
+                            struct outcome *ret_outcome, struct why *why);

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HTTP/1 on a link: requests go out as they are, answers come back in the same order, so the first
+ * user under way is the one that an answer belongs to. More than one is under way only where
+ * pipelining was asked for.
+ *
+ *     head ─► body by length, in chunks, or until the peer closes ─► the next answer's head
+ *
+ * Bodies are counted and dropped unless the user looks into them. An answer that comes in one
+ * piece, the usual case, is never copied; only the start of a head that is cut off waits in
+ * link->input. */
+#include "base/clock.h"
+#include "load/driver.h"
+#include "load/link.h"
+#include "load/request.h"
+#include "load/user.h"
+
+enum { HEAD_BYTES_MAX = 32 << 10 };
+
+static const struct http1_limits limits = {.head_bytes_max = HEAD_BYTES_MAX,
+                                           .fields_max = HTTP_FIELDS_MAX};
+
+static void send_request(struct link *link, struct user *user)
+{
+    struct driver *driver = link->driver;
+    struct str wire = user->step->wire;
+
+    user_list_append(&link->underway, user);
+    user_sent(user, driver->now_ns);
+    COUNTER_ADD(driver_tally(driver, user)->bytes_out, wire.size);
+    link_write(link, wire);
+}
+
+/* ---- Heads. ---- */
+
+static struct str rest_of(struct str bytes, size_t used)
+{
+    return (struct str){bytes.data + used, bytes.size - used};
+}
+
+static void begin_body(struct link *link, const struct http1 *parser)
+{
+    link->status = parser->head.status;
+    link->body = parser->framing;
+    link->body_left = parser->content_length;
+    link->body_bytes = 0;
+    link->keep_alive = parser->keep_alive;
+    link->in_body = true;
+    if (parser->framing == HTTP1_BODY_CHUNKED)
+        http1_chunked_init(&link->chunked);
+}
+
+enum progress { PROGRESS_MORE, PROGRESS_WAIT, PROGRESS_GONE };
+
+/* Reads one head from the front of *bytes. WAIT: it is not complete. */
+static enum progress read_head(struct link *link, struct str *bytes)
+{
+    struct user *user = link->underway.first;
+    struct http1 parser;
+    bool done;
+
+    http1_init(&parser, HTTP1_RESPONSE, &limits, user->step->head_asked);
+    if (http1_parse(&parser, bytes->data, bytes->size, &done, NULL) != ERR_NONE) {
+        link_fail(link, FAULT_BAD_RESPONSE);
+        return PROGRESS_GONE;
+    }
+    if (!done)
+        return PROGRESS_WAIT;
+    size_t used = parser.head_bytes;
+    if (parser.head.status >= 200) {
+        begin_body(link, &parser);
+    } else if (parser.head.status == 101) {
+        link_fail(link, FAULT_BAD_RESPONSE); /* Nobody asked for another protocol. */
+        return PROGRESS_GONE;
+    }
+    *bytes = rest_of(*bytes, used);
+    return PROGRESS_MORE;
+}
+
+/* ---- Bodies. ---- */
+
+static bool take_body(struct link *link, struct str piece, int64_t now_ns)
+{
+    (void)now_ns;
+    link->body_bytes += piece.size;
+    if (link->body_bytes > link->driver->plan->answer_bytes_max) {
+        link_fail(link, FAULT_TOO_LARGE);
+        return false;
+    }
+    return true;
+}
+
+/* The answer is complete: the link is ready for the next before the user hears of it. */
+static enum progress finish_answer(struct link *link, int64_t now_ns)
+{
+    struct user *user = user_list_take(&link->underway);
+    uint32_t epoch = link->epoch;
+    unsigned status = link->status;
+
+    link->in_body = false;
+    link->answers++;
+    if (!link->keep_alive || !link->driver->plan->keep_alive)
+        link_close(link);
+    user_answered(user, status, now_ns);
+    return link->epoch == epoch ? PROGRESS_MORE : PROGRESS_GONE;
+}
+
+static enum progress read_chunks(struct link *link, struct str *bytes, int64_t now_ns)
+{
+    bool done = false;
+
+    while (bytes->size > 0 && !done) {
+        struct str piece;
+        size_t used;
+        if (http1_chunked_next(&link->chunked, *bytes, &used, &piece, &done, NULL) != ERR_NONE) {
+            link_fail(link, FAULT_BAD_RESPONSE);
+            return PROGRESS_GONE;
+        }
+        *bytes = rest_of(*bytes, used);
+        if (!take_body(link, piece, now_ns))
+            return PROGRESS_GONE;
+    }
+    return done ? finish_answer(link, now_ns) : PROGRESS_WAIT;
+}
+
+static enum progress read_length(struct link *link, struct str *bytes, int64_t now_ns)
+{
+    size_t size = bytes->size < link->body_left ? bytes->size : (size_t)link->body_left;
+
+    link->body_left -= size;
+    if (!take_body(link, (struct str){bytes->data, size}, now_ns))
+        return PROGRESS_GONE;
+    *bytes = rest_of(*bytes, size);
+    return link->body_left == 0 ? finish_answer(link, now_ns) : PROGRESS_WAIT;
+}
+
+static enum progress read_body(struct link *link, struct str *bytes, int64_t now_ns)
+{
+    switch (link->body) {
+    case HTTP1_BODY_NONE:
+        return finish_answer(link, now_ns);
+    case HTTP1_BODY_LENGTH:
+        return read_length(link, bytes, now_ns);
+    case HTTP1_BODY_CHUNKED:
+        return read_chunks(link, bytes, now_ns);
+    case HTTP1_BODY_UNTIL_CLOSE:
+        break;
+    }
+    if (!take_body(link, *bytes, now_ns))
+        return PROGRESS_GONE;
+    bytes->size = 0;
+    return PROGRESS_WAIT;
+}
+
+/* ---- The protocol. ---- */
+
+/* Works bytes off; returns what is left, the start of a head, or data NULL when the link is gone.
+ */
+static struct str work_off(struct link *link, struct str bytes, int64_t now_ns)
+{
+    while (bytes.size > 0 || (link->in_body && link->body == HTTP1_BODY_NONE) ||
+           (link->in_body && link->body == HTTP1_BODY_LENGTH && link->body_left == 0)) {
+        enum progress progress;
+        if (link->underway.first == NULL) {
+            link_close(link); /* An answer to nothing: whatever it is, nobody can be blamed. */
+            return STR_NONE;
+        }
+        if (bytes.size > 0)
+            user_first_byte(link->underway.first, now_ns);
+        progress = link->in_body ? read_body(link, &bytes, now_ns) : read_head(link, &bytes);
+        if (progress == PROGRESS_GONE)
+            return STR_NONE;
+        if (progress == PROGRESS_WAIT)
+            break;
+    }
+    return bytes;
+}
+
+static void receive(struct link *link, struct str bytes, int64_t now_ns)
+{
+    struct driver *driver = link->driver;
+
+    driver->now_ns = now_ns;
+    if (link->underway.first != NULL)
+        COUNTER_ADD(driver_tally(driver, link->underway.first)->bytes_in, bytes.size);
+    if (link->input.size == 0) {
+        struct str rest = work_off(link, bytes, now_ns);
+        if (rest.data != NULL && rest.size > 0)
+            buf_append(&link->input, rest.data, rest.size);
+        return;
+    }
+    /* The link may close, and its input with it, while the bytes are looked at. */
+    struct buf joined CLEANUP(buf_done) = link->input;
+
+    link->input = (struct buf){0};
+    buf_append(&joined, bytes.data, bytes.size);
+    struct str rest = work_off(link, buf_view(&joined), now_ns);
+    if (rest.data != NULL && rest.size > 0)
+        buf_append(&link->input, rest.data, rest.size);
+}
+
+static void hung_up(struct link *link)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    struct user *user = link->underway.first;
+
+    if (user == NULL) {
+        link_close(link);
+    } else if (link->in_body && link->body == HTTP1_BODY_UNTIL_CLOSE) {
+        link->keep_alive = false;
+        (void)finish_answer(link, now_ns); /* The link is gone either way. */
+    } else if (link->in_body || link->input.size > 0) {
+        link_fail(link, FAULT_SHORT_BODY);
+    } else {
+        link_fail(link, FAULT_CLOSED);
+    }
+}
+
+const struct protocol protocol_http1 = {
+    .name = "HTTP/1.1",
+    .alpn = NULL,
+    .send = send_request,
+    .receive = receive,
+    .hung_up = hung_up,
+};

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* outcome - what a run came to: tallies of all drivers together, step by step and over time.
+ *
+ * Filled by engine.h while the run goes on; whoever is shown it meanwhile reads it on the same
+ * thread. */
+#pragma once
+#include "load/plan.h"
+#include "load/tally.h"
+
+#include <stdatomic.h>
+
+enum { OUTCOME_POINTS_MAX = 4096 };
+
+/* One interval of the run. Durations are NAN where nothing was answered. */
+struct outcome_point {
+    double time_s; /* Its end, since the start of the clock. */
+    double length_s;
+    uint64_t requests;
+    uint64_t failures;
+    uint64_t answers;
+    uint64_t bytes_in;
+    double p50_ms, p95_ms, p99_ms, max_ms;
+    double level; /* What the pattern asked for: users, or arrivals a second. */
+    int64_t users;
+    int64_t backlog;
+};
+
+struct outcome {
+    const struct plan *plan;
+    struct tally total;  /* Of all steps; without the warm-up. */
+    struct tally *steps; /* One for each step. */
+    struct tally_links links;
+
+    struct outcome_point *points;
+    size_t points_count;
+
+    int64_t started_ms; /* Since 1970: when the clock of the run started. */
+    double duration_s;  /* Measured: from the end of the warm-up to the end of the pattern, or to
+                           the last answer where a number of requests ended the run. */
+    double elapsed_s;   /* The same so far, while the run goes on. */
+    double cpu_s;       /* Of the drivers' threads. */
+    double busiest;     /* The largest share of a processor that one thread used, 0 … 1. */
+    bool interrupted;   /* Somebody asked to end it early. */
+    bool aborted;       /* A criterion ended it early. */
+    bool finished;
+    bool saturated; /* The generator itself was the limit: see `busiest` and links.lateness. */
+};
+
+void outcome_done(struct outcome *outcome);
+
+double outcome_rate(const struct outcome *outcome);       /* Requests a second. */
+double outcome_error_rate(const struct outcome *outcome); /* 0 … 1; 0 without requests. */

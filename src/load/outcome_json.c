@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The JSON of a run. Durations are milliseconds, null where nothing was measured. */
+#include "base/clock.h"
+#include "base/json.h"
+#include "load/judgement.h"
+#include "load/outcome_write.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+const struct outcome_quantile outcome_quantiles[OUTCOME_QUANTILES] = {
+    {"p50", 0.5},  {"p75", 0.75},    {"p90", 0.9},       {"p95", 0.95},
+    {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999},
+};
+
+static double milliseconds(double ns)
+{
+    return ns / (double)CLOCK_NS_PER_MS;
+}
+
+static void add_double(struct json *json, const char *key, double value)
+{
+    json_key(json, key);
+    json_add_double(json, value);
+}
+
+static void add_u64(struct json *json, const char *key, uint64_t value)
+{
+    json_key(json, key);
+    json_add_u64(json, value);
+}
+
+static void add_histogram(struct json *json, const char *key, const struct histogram *histogram)
+{
+    json_key(json, key);
+    if (histogram->count == 0) {
+        json_add_null(json);
+        return;
+    }
+    json_open(json, '{');
+    add_u64(json, "count", histogram->count);
+    add_double(json, "mean", milliseconds(histogram_mean(histogram)));
+    add_double(json, "stddev", milliseconds(histogram_deviation(histogram)));
+    add_double(json, "min", milliseconds(histogram_at(histogram, 0)));
+    for (size_t i = 0; i < OUTCOME_QUANTILES; i++)
+        add_double(json, outcome_quantiles[i].name,
+                   milliseconds(histogram_at(histogram, outcome_quantiles[i].q)));
+    add_double(json, "max", milliseconds((double)histogram->max_ns));
+    json_close(json, '}');
+}
+
+static void add_tally(struct json *json, const struct tally *tally)
+{
+    add_u64(json, "requests", tally->requests);
+    add_u64(json, "errors", tally->failures);
+    add_u64(json, "answers", tally->answers);
+    add_histogram(json, "latency_ms", &tally->latency);
+    add_histogram(json, "service_time_ms", &tally->service);
+    add_histogram(json, "first_byte_ms", &tally->first_byte);
+    json_key(json, "errors_by_kind");
+    json_open(json, '{');
+    for (unsigned i = 0; i < FAULT_COUNT; i++) {
+        if (tally->faults[i] > 0)
+            add_u64(json, fault_name((enum fault)i), tally->faults[i]);
+    }
+    json_close(json, '}');
+    json_key(json, "status");
+    json_open(json, '{');
+    for (unsigned i = 1; i < TALLY_STATUS_MAX; i++) {
+        char code[8];
+        if (tally->statuses[i] == 0)
+            continue;
+        (void)snprintf(code, sizeof(code), "%u", i);
+        add_u64(json, code, tally->statuses[i]);
+    }
+    json_close(json, '}');
+    add_u64(json, "bytes_in", tally->bytes_in);
+    add_u64(json, "bytes_out", tally->bytes_out);
+}
+
+static void add_plan(struct json *json, const struct plan *plan)
+{
+    static const char *const arrivals[] = {"constant", "poisson", "gamma"};
+    double resolve_ns = 0;
+
+    json_key(json, "title");
+    json_add_text(json, plan->title);
+    json_key(json, "model");
+    json_add_text(json, plan->model == MODEL_OPEN ? "open" : "closed");
+    if (plan->model == MODEL_OPEN) {
+        json_key(json, "arrivals");
+        json_add_text(json, arrivals[plan->arrivals]);
+        double seconds = (double)pattern_length_ns(&plan->pattern) / (double)CLOCK_NS_PER_S;
+        add_double(json, "target_rate",
+                   pattern_area(&plan->pattern, pattern_length_ns(&plan->pattern)) / seconds);
+    }
+    add_u64(json, "connections", plan->connections / plan->lanes);
+    add_u64(json, "users", plan->connections);
+    add_u64(json, "threads", plan->threads);
+    for (size_t i = 0; i < plan->origins_count; i++)
+        resolve_ns += (double)plan->origins[i]->resolve_ns;
+    add_double(json, "dns_ms", milliseconds(resolve_ns));
+}
+
+static void add_generator(struct json *json, const struct outcome *outcome)
+{
+    const struct tally_links *links = &outcome->links;
+
+    json_key(json, "generator");
+    json_open(json, '{');
+    add_double(json, "cpu_s", outcome->cpu_s);
+    add_double(json, "busiest_thread", outcome->busiest);
+    json_key(json, "saturated");
+    json_add_bool(json, outcome->saturated);
+    add_u64(json, "arrivals", links->arrivals);
+    add_u64(json, "dropped", links->dropped);
+    add_u64(json, "unfinished", links->unfinished);
+    add_u64(json, "backlog_max", (uint64_t)links->backlog_max);
+    add_histogram(json, "late_ms", &links->lateness);
+    add_histogram(json, "queued_ms", &links->queued);
+    add_u64(json, "connects", links->connects);
+    add_u64(json, "connected", links->connected);
+    add_u64(json, "tls_resumed", links->resumed);
+    add_u64(json, "closed_early", links->closed_early);
+    json_close(json, '}');
+    add_histogram(json, "connect_ms", &links->connect);
+    add_histogram(json, "tls_ms", &links->tls);
+}
+
+static void add_timeline(struct json *json, const struct outcome *outcome)
+{
+    json_key(json, "timeline");
+    json_open(json, '[');
+    for (size_t i = 0; i < outcome->points_count; i++) {
+        const struct outcome_point *point = &outcome->points[i];
+        json_open(json, '{');
+        add_double(json, "time_s", point->time_s);
+        add_u64(json, "requests", point->requests);
+        add_u64(json, "errors", point->failures);
+        add_double(json, "rate", (double)point->requests / point->length_s);
+        add_double(json, "p50_ms", point->p50_ms);
+        add_double(json, "p95_ms", point->p95_ms);
+        add_double(json, "p99_ms", point->p99_ms);
+        add_double(json, "max_ms", point->max_ms);
+        add_double(json, "level", point->level);
+        add_u64(json, "backlog", (uint64_t)point->backlog);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void add_steps(struct json *json, const struct outcome *outcome)
+{
+    json_key(json, "steps");
+    json_open(json, '[');
+    for (size_t i = 0; i < outcome->plan->steps_count; i++) {
+        json_open(json, '{');
+        json_key(json, "name");
+        json_add_text(json, outcome->plan->steps[i]->name);
+        add_tally(json, &outcome->steps[i]);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+void outcome_write_json(const struct outcome *outcome, const struct judgement *judgement,
+                        struct buf *out)
+{
+    struct json json = json_begin(out);
+    char text[CLOCK_TEXT_SIZE];
+
+    json_open(&json, '{');
+    add_plan(&json, outcome->plan);
+    json_key(&json, "started");
+    json_add_str(&json, (struct str){text, clock_text(text, outcome->started_ms)});
+    add_double(&json, "duration_s", outcome->duration_s);
+    json_key(&json, "interrupted");
+    json_add_bool(&json, outcome->interrupted);
+    json_key(&json, "aborted");
+    json_add_bool(&json, outcome->aborted);
+    add_tally(&json, &outcome->total);
+    add_double(&json, "rate", outcome_rate(outcome));
+    add_double(&json, "error_rate", outcome_error_rate(outcome));
+    add_generator(&json, outcome);
+    if (judgement != NULL)
+        judgement_add_json(judgement, &json);
+    if (outcome->plan->steps_count > 1)
+        add_steps(&json, outcome);
+    add_timeline(&json, outcome);
+    json_close(&json, '}');
+    buf_byte(out, '\n');
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan - all that a run is to do, decided before the first request and read-only from then on.
+ *
+ * Built by one thread (from flags by cli/load, from a file by scenario.h) in an arena of its own;
+ * read by every driver. */
+#pragma once
+#include "base/arena.h"
+#include "base/err.h"
+#include "io/http.h"
+#include "load/pattern.h"
+#include "load/url.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+enum {
+    PLAN_ORIGINS_MAX = 64,
+    PLAN_SCENARIOS_MAX = 64,
+    PLAN_STEPS_MAX = 1000, /* Of all scenarios. */
+    PLAN_CONNECTIONS_MAX = 1000000,
+    PLAN_THREADS_MAX = 64,
+    PLAN_ADDRESSES_MAX = 16,
+    PLAN_HEADERS_MAX = 100,
+    PLAN_LANES_MAX = 1000,
+    PLAN_BODY_BYTES_MAX = 64 << 20,   /* Of a request. */
+    PLAN_CAPTURE_BYTES_MAX = 4 << 20, /* Of an answer that is looked into. */
+};
+
+/* Whom connections are made to. */
+struct origin {
+    enum scheme scheme;
+    struct str host;
+    struct str authority;
+    uint16_t port;
+    struct str connect_host; /* Where the connection goes in fact; else the host. */
+    uint16_t connect_port;
+    struct sockaddr_storage addresses[PLAN_ADDRESSES_MAX];
+    size_t addresses_count;
+    int64_t resolve_ns; /* How long the name took to resolve. */
+};
+
+struct checks;
+
+/* One request that users send. */
+struct step {
+    const char *name;
+    size_t index;  /* Among all steps of the plan. */
+    size_t origin; /* Index. */
+    struct str method;
+    struct str target;                 /* Path and query. */
+    const struct http_header *headers; /* Beside Host and Content-Length. */
+    size_t headers_count;
+    struct str body;
+    struct str wire; /* The request as HTTP/1 wants it, when nothing in it changes; else NONE. */
+    bool head_asked; /* HEAD: the answer has no body. */
+    bool is_stream;  /* The answer is a token stream to be measured (stream.h). */
+    bool captures;   /* The answer's body is looked into. */
+    const struct checks *checks; /* Or NULL. */
+    int64_t timeout_ns;          /* Of this step. */
+};
+
+enum think { THINK_NONE, THINK_CONSTANT, THINK_UNIFORM, THINK_EXPONENTIAL, THINK_LOGNORMAL };
+
+struct think_time {
+    enum think kind;
+    double a_ns; /* The time; the least; the mean; the median. */
+    double b_ns; /* The most of THINK_UNIFORM; sigma, without unit, of THINK_LOGNORMAL. */
+};
+
+struct scenario {
+    const char *name;
+    double weight;
+    struct step *const *steps;
+    size_t steps_count;
+    struct think_time pause; /* Between steps. */
+};
+
+enum model { MODEL_CLOSED, MODEL_OPEN };
+enum arrivals { ARRIVALS_CONSTANT, ARRIVALS_POISSON, ARRIVALS_GAMMA };
+enum http_choice { HTTP_CHOICE_1, HTTP_CHOICE_2 };
+
+struct plan {
+    struct arena *arena;
+    const char *title; /* What is told in reports. */
+    struct origin *origins[PLAN_ORIGINS_MAX];
+    size_t origins_count;
+    struct scenario *scenarios[PLAN_SCENARIOS_MAX];
+    size_t scenarios_count;
+    struct step *steps[PLAN_STEPS_MAX];
+    size_t steps_count;
+
+    enum model model;
+    struct pattern pattern; /* Users of the closed model, arrivals a second of the open one. */
+    enum arrivals arrivals;
+    double gamma_shape;      /* Of ARRIVALS_GAMMA: 1 is Poisson, less is burstier. */
+    struct think_time think; /* Between iterations of a user; closed model. */
+
+    unsigned threads;
+    unsigned connections; /* Users, over all threads; a user has a connection to each origin. */
+    unsigned lanes; /* Users that share a connection: streams of HTTP/2, pipelined requests. */
+    enum http_choice http;
+    bool keep_alive;
+    bool verify_tls;
+    const char *ca_file; /* PEM; NULL: the system's authorities. */
+    bool session_reuse;
+
+    int64_t timeout_ns;
+    int64_t warmup_ns;     /* Requests meant to start before are not counted. */
+    int64_t grace_ns;      /* How long answers are waited for after the end. */
+    uint64_t requests_max; /* 0: as the pattern lasts. */
+    uint64_t answer_bytes_max;
+    uint32_t backlog_max; /* Arrivals that may wait, a thread. */
+    uint64_t seed;
+};
+
+/* What a plan starts from; arena_budget bounds all that is built in it. */
+struct plan *plan_new(size_t arena_budget_bytes);
+struct plan *plan_free(struct plan *plan); /* Always returns NULL. */
+void plan_freep(struct plan **plan);       /* For CLEANUP. */
+
+/* The origin of a URL: an existing one, or a new one. */
+CHECKED enum err plan_origin(struct plan *plan, const struct url *url, size_t *ret_origin,
+                             struct why *why);
+/* A new step in the plan, for the caller to fill in; timeout and method are preset. */
+CHECKED enum err plan_step(struct plan *plan, const char *name, struct step **ret_step,
+                           struct why *why);
+/* A scenario of these steps. */
+CHECKED enum err plan_scenario(struct plan *plan, const char *name, double weight,
+                               struct step *const *steps, size_t steps_count,
+                               struct scenario **ret_scenario, struct why *why);
+
+/* Writes each unchanging request once, checks that everything fits together, resolves the names of
+ * all origins. To be called last. ERR_INVALID, ERR_UPSTREAM: a name could not be resolved. */
+CHECKED enum err plan_finish(struct plan *plan, struct why *why);
+
+/* "1s", "uniform(1s, 3s)", "exponential(1s)", "lognormal(1s, 0.5)". */
+CHECKED enum err think_parse(struct str text, struct think_time *ret_think, struct why *why);
