@@ -37,6 +37,8 @@ struct day_reader {
     struct day *day;
     struct db db;
     sqlite3_stmt *find;
+    sqlite3_stmt *find_pending; /* NULL until it is first wanted. */
+    sqlite3_stmt *found;        /* One of them: what day_reader_next steps. */
     struct day_reader *next;
 };
 
@@ -79,6 +81,7 @@ struct day *day_new(const char *folder, const char *name, int32_t from_day, int3
 static struct day_reader *reader_close(struct day_reader *reader)
 {
     (void)sqlite3_finalize(reader->find); /* Repeats an error already told. */
+    (void)sqlite3_finalize(reader->find_pending);
     db_rollback(&reader->db);
     db_close(&reader->db);
     free(reader);
@@ -189,11 +192,14 @@ enum err day_put_pending(struct day *day, enum day_kind kind, int64_t min_ms, in
     return db_finish(&day->db, put, why);
 }
 
-enum err day_clear_pending(struct day *day, struct why *why)
+enum err day_clear_pending(struct day *day, enum day_kind kind, struct why *why)
 {
-    if (atomic_load(&day->rolled))
+    char sql[64];
+
+    if (kind == KIND_METRIC && atomic_load(&day->rolled))
         TRY(db_run(&day->db, "DELETE FROM meta WHERE key = 'rolled'", why));
-    return db_run(&day->db, "DELETE FROM pending", why);
+    (void)snprintf(sql, sizeof(sql), "DELETE FROM pending WHERE kind = %d", (int)kind); /* Fits. */
+    return db_run(&day->db, sql, why);
 }
 
 enum err day_mark_rolled(struct day *day, struct why *why)
@@ -306,6 +312,7 @@ void day_reader_give(struct day_reader *reader)
     unsigned idle = 0;
 
     (void)sqlite3_reset(reader->find); /* Repeats an error already told. */
+    (void)sqlite3_reset(reader->find_pending);
     db_rollback(&reader->db);
     lock(day);
     for (struct day_reader *other = day->idle; other != NULL; other = other->next)
@@ -331,20 +338,38 @@ void day_reader_find(struct day_reader *reader, enum day_kind kind, uint32_t gro
     (void)sqlite3_bind_int64(reader->find, 3, group);
     (void)sqlite3_bind_int64(reader->find, 4, to_ms);
     (void)sqlite3_bind_int64(reader->find, 5, from_ms);
+    reader->found = reader->find;
+}
+
+enum err day_reader_find_pending(struct day_reader *reader, enum day_kind kind,
+                                         int64_t from_ms, int64_t to_ms, struct why *why)
+{
+    if (reader->find_pending == NULL)
+        TRY(db_prepare(&reader->db,
+                       "SELECT id, min_ms, max_ms, rows, crc, body FROM pending"
+                       " WHERE kind = ?1 AND min_ms <= ?2 AND max_ms >= ?3 ORDER BY id",
+                       &reader->find_pending, why));
+    /* As above. */
+    (void)sqlite3_reset(reader->find_pending);
+    (void)sqlite3_bind_int64(reader->find_pending, 1, kind);
+    (void)sqlite3_bind_int64(reader->find_pending, 2, to_ms);
+    (void)sqlite3_bind_int64(reader->find_pending, 3, from_ms);
+    reader->found = reader->find_pending;
+    return ERR_NONE;
 }
 
 enum err day_reader_next(struct day_reader *reader, struct day_block *ret_block, bool *ret_found,
                          struct why *why)
 {
-    TRY(db_step(&reader->db, reader->find, ret_found, why));
+    TRY(db_step(&reader->db, reader->found, ret_found, why));
     if (*ret_found)
         *ret_block = (struct day_block){
-            .id = sqlite3_column_int64(reader->find, 0),
-            .min_ms = sqlite3_column_int64(reader->find, 1),
-            .max_ms = sqlite3_column_int64(reader->find, 2),
-            .rows = (uint32_t)sqlite3_column_int64(reader->find, 3),
-            .crc = (uint32_t)sqlite3_column_int64(reader->find, 4),
-            .body = db_blob(reader->find, 5),
+            .id = sqlite3_column_int64(reader->found, 0),
+            .min_ms = sqlite3_column_int64(reader->found, 1),
+            .max_ms = sqlite3_column_int64(reader->found, 2),
+            .rows = (uint32_t)sqlite3_column_int64(reader->found, 3),
+            .crc = (uint32_t)sqlite3_column_int64(reader->found, 4),
+            .body = db_blob(reader->found, 5),
         };
     return ERR_NONE;
 }

@@ -20,6 +20,8 @@ enum day_kind {
     KIND_SPAN = 2,
     KIND_PROFILE = 3,
     KIND_EVENT = 4,
+    KIND_SPAN_SUMMARY = 5, /* Of a block of spans: what it may hold; group 0. See traces.h. */
+    KIND_SPAN_TERMS = 6,   /* The same of key=value pairs; the block's own group. */
 };
 
 struct day_reader;
@@ -35,8 +37,10 @@ struct day {
     sqlite3_stmt *put_group;
     bool writing;       /* In a transaction. */
     int64_t touched_ms; /* Writer's clock when it was last written. */
-    uint64_t pending_rows;
+    uint64_t pending_rows; /* Of metrics. */
     uint64_t pending_samples;
+    uint64_t pending_items; /* Spans and events, */
+    uint64_t pending_bytes; /* and what they take. */
     bool compacted;       /* Nothing was sealed since it was compacted. */
     _Atomic bool rolled;  /* Its roll-ups are complete. */
     _Atomic bool damaged; /* A reader met bytes that it could not read. */
@@ -62,8 +66,8 @@ void day_rollback(struct day *day);
 
 CHECKED enum err day_put_pending(struct day *day, enum day_kind kind, int64_t min_ms,
                                  int64_t max_ms, size_t rows, struct str body, struct why *why);
-/* Also takes back that the day is rolled up. */
-CHECKED enum err day_clear_pending(struct day *day, struct why *why);
+/* All of one kind. Of metrics it also takes back that the day is rolled up. */
+CHECKED enum err day_clear_pending(struct day *day, enum day_kind kind, struct why *why);
 CHECKED enum err day_mark_rolled(struct day *day, struct why *why);
 CHECKED enum err day_put_block(struct day *day, enum day_kind kind, uint32_t group,
                                const struct block_info *info, struct str body, struct why *why);
@@ -94,6 +98,9 @@ void day_reader_give(struct day_reader *reader); /* Back to its day, or closed. 
 /* Blocks that touch [from_ms, to_ms], for day_reader_next. */
 void day_reader_find(struct day_reader *reader, enum day_kind kind, uint32_t group, int64_t from_ms,
                      int64_t to_ms);
+/* The same of what is pending, in the order of writing; a row's id is not one of a block. */
+CHECKED enum err day_reader_find_pending(struct day_reader *reader, enum day_kind kind,
+                                         int64_t from_ms, int64_t to_ms, struct why *why);
 /* The next block found, oldest first; false at the end. */
 CHECKED enum err day_reader_next(struct day_reader *reader, struct day_block *ret_block,
                                  bool *ret_found, struct why *why);

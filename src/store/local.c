@@ -216,6 +216,8 @@ static void add_stats(const struct tenant *tenant, struct store_stats *sum)
     sum->series += index_count(&tenant->index);
     sum->series_active += tenant->active;
     sum->samples += one->samples;
+    sum->spans += one->spans;
+    sum->events += one->events;
     sum->commits += one->commits;
     sum->commit_ns += one->commit_ns;
     if (one->commit_ns_max > sum->commit_ns_max)
@@ -241,6 +243,7 @@ static void add_days(const struct tenant *tenant, struct store_stats *sum)
         int64_t from_ms = (int64_t)day->from_day * CLOCK_MS_PER_DAY;
         sum->pending_rows += day->pending_rows;
         sum->pending_samples += day->pending_samples;
+        sum->pending_items += day->pending_items;
         if (from_ms < sum->oldest_ms)
             sum->oldest_ms = from_ms;
     }

@@ -11,6 +11,7 @@
 #include "store/day.h"
 #include "store/pending.h"
 #include "store/roster.h"
+#include "store/traces.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -302,15 +303,39 @@ static enum err check_page(void *self, sqlite3_stmt *row, struct why *why)
     return ERR_NONE;
 }
 
+/* Blocks and pending rows of spans and events, unpacked to the last value. */
+static enum err check_traces(void *self, sqlite3_stmt *row, struct why *why)
+{
+    struct check *check = self;
+    struct str body = db_blob(row, 3);
+    struct why reason = WHY_INIT;
+
+    (void)why; /* Damage is a finding. */
+    arena_clear(check->arena);
+    enum err err = ERR_NONE;
+    if (crc32c(0, body.data, body.size) != (uint32_t)sqlite3_column_int64(row, 2))
+        err = fail(&reason, ERR_CORRUPT, "the checksum does not match");
+    else
+        err = traces_check((enum day_kind)sqlite3_column_int(row, 1), body, check->arena, &reason);
+    if (err != ERR_NONE)
+        found(check->walk, check->file, "row %lld of spans or events: %s",
+              (long long)sqlite3_column_int64(row, 0), reason.text);
+    return ERR_NONE;
+}
+
 static enum err check_rows(struct check *check, struct db *db, struct why *why)
 {
     TRY(each_row(db, "PRAGMA integrity_check(20)", check_page, check, why));
     TRY(each_row(db, "SELECT id, crc, body FROM groups", check_roster, check, why));
     if (is_catalog(check->file))
         return ERR_NONE;
-    TRY(each_row(db, "SELECT id, step_ms, group_id, crc, body FROM blocks", check_block, check,
+    TRY(each_row(db, "SELECT id, step_ms, group_id, crc, body FROM blocks WHERE kind = 1", check_block, check,
                  why));
-    TRY(each_row(db, "SELECT id, crc, body FROM pending", check_pending, check, why));
+    TRY(each_row(db, "SELECT id, crc, body FROM pending WHERE kind = 1", check_pending, check, why));
+    TRY(each_row(db, "SELECT id, kind, crc, body FROM blocks WHERE kind > 1", check_traces, check,
+                 why));
+    TRY(each_row(db, "SELECT id, kind, crc, body FROM pending WHERE kind > 1", check_traces, check,
+                 why));
     return count_days(check->walk, db, why);
 }
 

@@ -452,6 +452,66 @@ uint32_t packed_attributes(struct packed_writer *writer, const struct attributes
     return number + 2;
 }
 
+/* ---- Terms. ---- */
+
+/* The column of a key, walked; seen has a place for every text. */
+static void key_terms(const struct packed_writer *writer, const struct key_column *key, bool *seen,
+                      struct terms *terms)
+{
+    struct varint_reader reader = varint_begin(buf_view(&key->values));
+    struct str name = writer->texts[key->text].text;
+    struct value value = {.kind = (enum value_kind)key->kind};
+    char scratch[TERM_TEXT_SIZE];
+    struct str text;
+    uint64_t before = UINT64_MAX;
+
+    while (varint_left(&reader) > 0) {
+        uint64_t number = 0;
+        struct str bytes = STR_NONE;
+        if (value.kind == VALUE_DOUBLE)
+            bytes = varint_bytes(&reader, sizeof(value.number));
+        else
+            number = varint_read(&reader);
+        if (value.kind == VALUE_TEXT) {
+            if (!seen[number])
+                terms_add(terms, term_hash(name, writer->texts[number].text));
+            seen[number] = true;
+            continue;
+        }
+        if (bytes.data != NULL)
+            memcpy(&number, bytes.data, sizeof(number));
+        if (number == before)
+            continue;
+        before = number;
+        if (value.kind == VALUE_BOOL)
+            value.boolean = number != 0;
+        else if (value.kind == VALUE_INTEGER)
+            value.integer = unzigzag(number);
+        else
+            memcpy(&value.number, &number, sizeof(number));
+        if (term_text(&value, scratch, &text))
+            terms_add(terms, term_hash(name, text));
+    }
+}
+
+void packed_terms(const struct packed_writer *writer, struct terms *terms)
+{
+    bool *seen = calloc(writer->texts_count, sizeof(*seen));
+
+    if (seen == NULL)
+        must_memory(writer->texts_count);
+    for (size_t i = 0; i < writer->keys_count; i++) {
+        const struct key_column *key = &writer->keys[i];
+        if (key->kind < VALUE_TEXT || key->kind > VALUE_DOUBLE)
+            continue;
+        if (key->kind == VALUE_TEXT)
+            memset(seen, 0, writer->texts_count * sizeof(*seen));
+        key_terms(writer, key, seen, terms);
+    }
+    terms->incomplete |= writer->columns[PACKED_REST].size > 0;
+    free(seen);
+}
+
 /* ---- Finishing. ---- */
 
 static void write_own_columns(struct packed_writer *writer)

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "model/span.h"
+#include "store/terms.h"
 #include "store/varint.h"
 
 enum {
@@ -48,6 +49,9 @@ uint32_t packed_attributes(struct packed_writer *writer, const struct attributes
 void packed_put_attributes(struct packed_writer *writer, struct buf *out,
                            const struct attributes *attributes);
 void packed_put_value(struct packed_writer *writer, struct buf *out, const struct value *value);
+
+/* Adds the key=value pairs of all rows so far, each about once. */
+void packed_terms(const struct packed_writer *writer, struct terms *terms);
 
 /* Appends all columns. With compress, each that becomes smaller is a zstd frame. */
 void packed_finish(struct packed_writer *writer, uint32_t rows, bool compress, struct buf *out);

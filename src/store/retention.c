@@ -27,7 +27,7 @@ static bool is_staged(const struct tenant *tenant, const struct day *day)
 {
     for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
         if (tenant->stages[i].day == day)
-            return tenant->stages[i].count + tenant->stages[i].sketch_count > 0;
+            return !stage_is_empty(&tenant->stages[i]);
     }
     return false;
 }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "store/roster.h"
+#include "store/traces.h"
 
 #include <stdlib.h>
 
@@ -156,7 +157,7 @@ static enum err seal_rows(struct tenant *tenant, struct day *day, struct why *wh
         err = seal_group(tenant, day, i, arena, why);
     arena_free(arena);
     TRY(err);
-    TRY(day_clear_pending(day, why));
+    TRY(day_clear_pending(day, KIND_METRIC, why));
     return day_commit(day, why);
 }
 
@@ -176,6 +177,7 @@ enum err tenant_seal(struct tenant *tenant, struct day *day, struct why *why)
 {
     int64_t before = clock_monotonic_ns();
 
+    TRY(traces_seal(tenant, day, why));
     if (day->pending_rows == 0)
         return ERR_NONE;
     TRY(save_reach(tenant, day->from_day, why));

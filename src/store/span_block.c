@@ -240,6 +240,21 @@ static void put_span(struct span_packer *packer, const struct span *const *spans
     put_links(packer, span);
 }
 
+static void note(struct span_block_info *info, const struct span *span)
+{
+    int64_t duration_ns = (int64_t)((uint64_t)span->end_ns - (uint64_t)span->start_ns);
+
+    if (span->start_ns < info->min_ns)
+        info->min_ns = span->start_ns;
+    if (span->start_ns > info->max_ns)
+        info->max_ns = span->start_ns;
+    if (duration_ns < info->duration_min_ns)
+        info->duration_min_ns = duration_ns;
+    if (duration_ns > info->duration_max_ns)
+        info->duration_max_ns = duration_ns;
+    info->errors += span->status == SPAN_STATUS_ERROR;
+}
+
 size_t span_block_encode(struct span_packer *packer, const struct span *const *spans, size_t count,
                          bool sealed, struct buf *out, struct span_block_info *ret_info)
 {
@@ -248,12 +263,15 @@ size_t span_block_encode(struct span_packer *packer, const struct span *const *s
 
     MUST(count > 0);
     packer_clear(packer, sealed);
-    *ret_info = (struct span_block_info){spans[0]->start_ns, spans[0]->start_ns, 0};
+    *ret_info = (struct span_block_info){
+        .min_ns = INT64_MAX,
+        .max_ns = INT64_MIN,
+        .duration_min_ns = INT64_MAX,
+        .duration_max_ns = INT64_MIN,
+    };
     do {
-        int64_t start_ns = spans[row]->start_ns;
         put_span(packer, spans, (uint32_t)row, sealed);
-        ret_info->min_ns = start_ns < ret_info->min_ns ? start_ns : ret_info->min_ns;
-        ret_info->max_ns = start_ns > ret_info->max_ns ? start_ns : ret_info->max_ns;
+        note(ret_info, spans[row]);
         row++;
     } while (row < most && (row % 64 != 0 || packed_size(packer->writer) < PACKED_BYTES_MAX));
     for (size_t i = 0; i < ARRAY_COUNT(rarely_set); i++) {
@@ -265,6 +283,42 @@ size_t span_block_encode(struct span_packer *packer, const struct span *const *s
     packed_finish(packer->writer, (uint32_t)row, sealed, out);
     ret_info->rows = (uint32_t)row;
     return row;
+}
+
+static void resource_terms(const struct resource *resource, struct terms *pairs)
+{
+    char scratch[TERM_TEXT_SIZE];
+    struct str text;
+
+    terms_add(pairs, term_hash(STR("service.name"), resource->service_name));
+    for (size_t i = 0; i < resource->attributes.count; i++) {
+        const struct attribute *item = &resource->attributes.items[i];
+        if (term_text(&item->value, scratch, &text))
+            terms_add(pairs, term_hash(item->key, text));
+    }
+}
+
+void span_block_terms(const struct span_packer *packer, const struct span *const *spans,
+                      size_t count, struct terms *traces, struct terms *pairs)
+{
+    const struct buf *ids = packed_column(packer->writer, TRACES);
+    const struct resource *resource = NULL;
+    struct str name = STR_NONE;
+
+    terms_clear(traces);
+    terms_clear(pairs);
+    for (size_t i = 0; i < packer->traces_count; i++)
+        terms_add(traces, term_hash_id((const uint8_t *)ids->data + i * TRACE_ID_BYTES,
+                                       TRACE_ID_BYTES));
+    packed_terms(packer->writer, pairs);
+    for (size_t i = 0; i < count; i++) {
+        if (spans[i]->resource != resource)
+            resource_terms(spans[i]->resource, pairs);
+        resource = spans[i]->resource;
+        if (!str_eq(spans[i]->name, name))
+            terms_add(pairs, term_hash(TERM_NAME, spans[i]->name));
+        name = spans[i]->name;
+    }
 }
 
 /* ---- Reading. ---- */

@@ -17,12 +17,18 @@ struct span_block_info {
     int64_t min_ns; /* Of the starts. */
     int64_t max_ns;
     uint32_t rows;
+    uint32_t errors; /* Spans with that status. */
+    int64_t duration_min_ns;
+    int64_t duration_max_ns;
 };
 
 /* Appends a block of as many of spans[0 .. count) as it takes, at least one; returns how many.
  * Sealed: compressed, and parents are told by their row. */
 size_t span_block_encode(struct span_packer *packer, const struct span *const *spans, size_t count,
                          bool sealed, struct buf *out, struct span_block_info *ret_info);
+/* The traces and the key=value pairs of the block just encoded, whose spans are still there. */
+void span_block_terms(const struct span_packer *packer, const struct span *const *spans,
+                      size_t count, struct terms *traces, struct terms *pairs);
 
 /* What is read of a block. Numbers are one a row; everything lives in the arena or the bytes. */
 struct span_block {

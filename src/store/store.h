@@ -43,7 +43,8 @@ CHECKED enum err store_open(const struct store_options *options, struct store **
 /* Seals what is pending. No views are left. Always returns NULL. */
 struct store *store_close(struct store *store);
 
-/* The calls of a sink, hub/sink.h; self is the store. ERR_FULL: come back later. */
+/* The calls of a sink, hub/sink.h; self is the store. ERR_FULL: come back later. A batch that was
+ * accepted stays until the commit: its spans and events are borrowed. */
 enum err store_accept(void *self, struct batch *batch, struct why *why);
 enum err store_commit(void *self, struct why *why);
 void store_tick(void *self, int64_t now_ms);
@@ -58,8 +59,11 @@ struct store_stats {
     uint64_t series; /* Known. */
     uint64_t series_active;
     uint64_t samples;      /* Committed. */
+    uint64_t spans;
+    uint64_t events; /* Log records. */
     uint64_t pending_rows; /* Not sealed yet. */
     uint64_t pending_samples;
+    uint64_t pending_items; /* Spans and events. */
     uint64_t commits;
     int64_t commit_ns; /* Time spent in them. */
     int64_t commit_ns_max;

@@ -83,6 +83,7 @@ struct str_list {
 };
 
 struct store_view;
+struct trace_view_ops;
 
 struct store_view_ops {
     /* Series with all matchers that may have samples in [from_ms, to_ms]. */
@@ -106,6 +107,7 @@ struct store_view_ops {
     enum err (*metadata)(struct store_view *view, struct str metric, struct arena *arena,
                          struct metric_info_list *ret_list, struct why *why);
     void (*release)(struct store_view *view);
+    const struct trace_view_ops *traces; /* store/trace_read.h; NULL: keeps none. */
 };
 
 struct store_view {

@@ -196,7 +196,7 @@ static enum err find_stage(struct intake *intake, int32_t number, struct why *wh
             intake->stage = stage;
             return ERR_NONE;
         }
-        if (stage->day != NULL && stage->count + stage->sketch_count == 0 &&
+        if (stage->day != NULL && stage_is_empty(stage) &&
             (idlest == NULL || stage->day->touched_ms < idlest->day->touched_ms))
             idlest = stage;
     }
@@ -383,6 +383,93 @@ static enum err accept_sketches(struct intake *intake, struct why *why)
     return ERR_NONE;
 }
 
+/* --- spans and events ------------------------------------------------------------------------ */
+
+/* Finds the stage for an item of that time; a flaw of the item is told in row_why. */
+static enum err place_item(struct intake *intake, const char *what, int64_t time_ns,
+                           struct why *row_why)
+{
+    int64_t time_ms = trace_ms(time_ns);
+    char shown[CLOCK_TEXT_SIZE];
+
+    if (time_ms < intake->oldest_ms || time_ms <= 0) {
+        size_t size = time_ms > 0 ? clock_text(shown, time_ms) : 0;
+        intake->tenant->stats.rejected_old++;
+        (void)fail(row_why, ERR_INVALID, "%s of %.*s is older than what is kept", what, (int)size,
+                   shown);
+        hint(row_why, "raise retention.raw to keep it");
+        return ERR_INVALID;
+    }
+    if (time_ms > intake->tenant->now_ms + TRACES_FUTURE_MS_MAX)
+        return fail(row_why, ERR_INVALID, "%s lies more than a day in the future; set the sender's "
+                                          "clock",
+                    what);
+    if (time_ms - intake->stage_ms >= 0 && time_ms - intake->stage_ms < CLOCK_MS_PER_DAY)
+        return ERR_NONE;
+    return find_stage(intake, day_of(time_ms), row_why);
+}
+
+static enum err accept_spans(struct intake *intake, struct why *why)
+{
+    const struct batch *batch = intake->batch;
+    struct why row_why = WHY_INIT;
+
+    for (size_t i = 0; i < batch->spans.count; i++) {
+        const struct span *span = &batch->spans.items[i];
+        enum err err = place_item(intake, "a span", span->start_ns, &row_why);
+        if (err == ERR_NONE)
+            trace_stage_span(&intake->stage->traces, span);
+        else
+            TRY(turn_away(intake, err, &row_why, why));
+    }
+    return ERR_NONE;
+}
+
+static enum err accept_events(struct intake *intake, struct why *why)
+{
+    const struct batch *batch = intake->batch;
+    struct why row_why = WHY_INIT;
+
+    for (size_t i = 0; i < batch->events.count; i++) {
+        const struct event *event = &batch->events.items[i];
+        enum err err = place_item(intake, "a log record", event->time_ns, &row_why);
+        if (err == ERR_NONE)
+            trace_stage_event(&intake->stage->traces, event);
+        else
+            TRY(turn_away(intake, err, &row_why, why));
+    }
+    return ERR_NONE;
+}
+
+/* How much the stages held before a batch. */
+struct trace_mark {
+    const struct day *day;
+    size_t spans;
+    size_t events;
+};
+
+static void mark_traces(const struct tenant *tenant, struct trace_mark marks[TENANT_DAYS_OPEN_MAX])
+{
+    for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++)
+        marks[i] = (struct trace_mark){
+            .day = tenant->stages[i].day,
+            .spans = tenant->stages[i].traces.spans_count,
+            .events = tenant->stages[i].traces.events_count,
+        };
+}
+
+static void take_back_traces(struct tenant *tenant, const struct trace_mark *marks)
+{
+    for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
+        struct stage *stage = &tenant->stages[i];
+        bool same_day = stage->day == marks[i].day; /* Else it was empty and given to another. */
+        stage->traces.spans_count = same_day ? marks[i].spans : 0;
+        stage->traces.events_count = same_day ? marks[i].events : 0;
+    }
+}
+
+/* --- descriptions ---------------------------------------------------------------------------- */
+
 bool tenant_keep_info(struct tenant *tenant, const struct metric_info *info)
 {
     struct metric_info *known = map_get(&tenant->infos, info->name);
@@ -456,17 +543,29 @@ static void fit_chunks(struct tenant *tenant)
     tenant->head.chunk_rows = rows > HEAD_CHUNK_ROWS_MAX ? HEAD_CHUNK_ROWS_MAX : (uint32_t)rows;
 }
 
+static enum err seal_full_traces(struct tenant *tenant, struct why *why)
+{
+    for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
+        struct day *day = tenant->stages[i].day;
+        if (day != NULL && (day->pending_items >= TRACES_SEAL_ITEMS ||
+                            day->pending_bytes >= TRACES_SEAL_BYTES))
+            TRY(traces_seal(tenant, day, why));
+    }
+    return ERR_NONE;
+}
+
 /* Before a batch: what the head holds beyond its measure goes to blocks. */
 static enum err make_room(struct tenant *tenant, struct why *why)
 {
     uint64_t rows = 0;
 
     for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
-        if (tenant->stages[i].count + tenant->stages[i].sketch_count > 0)
+        if (!stage_is_empty(&tenant->stages[i]))
             return ERR_NONE; /* In the middle of a group of batches. */
         if (tenant->stages[i].day != NULL)
             rows += tenant->stages[i].day->pending_samples;
     }
+    TRY(seal_full_traces(tenant, why));
     if (!head_is_full(tenant, rows)) {
         if (tenant->compact_wanted)
             TRY(tenant_compact(tenant, COMPACT_SLICE_NS / 4, why));
@@ -488,6 +587,7 @@ enum err tenant_accept(struct tenant *tenant, struct batch *batch, struct why *w
         .stage_ms = INT64_MAX - CLOCK_MS_PER_DAY,
         .oldest_ms = retention == 0 ? 0 : tenant->now_ms - retention,
     };
+    struct trace_mark marks[TENANT_DAYS_OPEN_MAX];
 
     if (intake.oldest_ms < 0)
         intake.oldest_ms = 0;
@@ -496,7 +596,14 @@ enum err tenant_accept(struct tenant *tenant, struct batch *batch, struct why *w
         tenant->open_group = INDEX_NONE; /* A scrape of its own: its series stay together. */
     accept_infos(tenant, batch);
     TRY(accept_samples(&intake, why));
-    return accept_sketches(&intake, why);
+    TRY(accept_sketches(&intake, why));
+    mark_traces(tenant, marks);
+    enum err err = accept_spans(&intake, why);
+    if (err == ERR_NONE)
+        err = accept_events(&intake, why);
+    if (err != ERR_NONE)
+        take_back_traces(tenant, marks); /* The batch does not live until the commit. */
+    return err;
 }
 
 /* --- committing ------------------------------------------------------------------------------ */
@@ -522,17 +629,26 @@ static enum err put_rows(struct day *day, const struct pending_row *rows,
     return ERR_NONE;
 }
 
-static enum err put_stage(struct stage *stage, struct why *why)
+static enum err put_stage(struct tenant *tenant, struct stage *stage, struct why *why)
 {
     struct day *day = stage->day;
+    uint64_t items_before = day->pending_items;
+    uint64_t bytes_before = day->pending_bytes;
 
     TRY(day_begin(day, why));
     enum err err = put_rows(day, stage->rows, NULL, stage->count, why);
     if (err == ERR_NONE)
         err = put_rows(day, stage->sketch_rows, stage->sketches, stage->sketch_count, why);
     if (err == ERR_NONE)
-        return day_commit(day, why);
-    day_rollback(day);
+        err = traces_put(tenant, day, &stage->traces, why);
+    if (err == ERR_NONE)
+        err = day_commit(day, why);
+    else
+        day_rollback(day);
+    if (err != ERR_NONE) {
+        day->pending_items = items_before;
+        day->pending_bytes = bytes_before;
+    }
     return err;
 }
 
@@ -555,6 +671,8 @@ static void stage_clear(struct stage *stage)
         free((void *)stage->sketches[i].data);
     stage->count = 0;
     stage->sketch_count = 0;
+    stage->traces.spans_count = 0;
+    stage->traces.events_count = 0;
     if (stage->capacity > STAGE_ROWS_KEPT) {
         free(stage->rows);
         stage->rows = NULL;
@@ -573,6 +691,8 @@ static void apply_stage(struct tenant *tenant, struct stage *stage)
     stage->day->pending_samples += stage->count + stage->sketch_count;
     stage->day->touched_ms = tenant->now_ms;
     tenant->stats.samples += stage->count + stage->sketch_count;
+    tenant->stats.spans += stage->traces.spans_count;
+    tenant->stats.events += stage->traces.events_count;
     stage_clear(stage);
 }
 
@@ -603,10 +723,10 @@ static enum err commit_stages(struct tenant *tenant, struct why *why)
     TRY(tenant_save_catalog(tenant, why));
     for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
         struct stage *stage = &tenant->stages[i];
-        if (stage->day == NULL || stage->count + stage->sketch_count == 0)
+        if (stage->day == NULL || stage_is_empty(stage))
             continue;
         uint64_t rows_before = stage->day->pending_rows;
-        enum err err = put_stage(stage, why);
+        enum err err = put_stage(tenant, stage, why);
         if (err != ERR_NONE) {
             stage->day->pending_rows = rows_before;
             return err;
@@ -660,7 +780,7 @@ static enum err rest_idle_days(struct tenant *tenant, struct why *why)
 {
     for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
         struct stage *stage = &tenant->stages[i];
-        if (stage->day == NULL || stage->count + stage->sketch_count > 0 ||
+        if (stage->day == NULL || !stage_is_empty(stage) ||
             stage->day->from_day >= day_of(tenant->now_ms) ||
             tenant->now_ms - stage->day->touched_ms < tenant->options->out_of_order_ms)
             continue;

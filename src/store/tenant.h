@@ -11,6 +11,7 @@
 #include "store/index.h"
 #include "store/pending.h"
 #include "store/store.h"
+#include "store/traces.h"
 
 #define TENANT_DAYS_OPEN_MAX 8 /* Days with rows in memory; more are sealed, the idlest first. */
 
@@ -27,7 +28,13 @@ struct stage {
     struct str *sketches;
     size_t sketch_count;
     size_t sketch_capacity;
+    struct trace_stage traces;
 };
+
+static inline bool stage_is_empty(const struct stage *stage)
+{
+    return stage->count + stage->sketch_count == 0 && trace_stage_is_empty(&stage->traces);
+}
 
 struct tenant {
     const struct store_options *options;
@@ -40,6 +47,7 @@ struct tenant {
     struct head head;
     struct catalog catalog;
     struct column_encoder *encoder;
+    struct trace_tools trace_tools;
 
     pthread_mutex_t lock; /* Of days and infos, for readers. */
     struct day **days;    /* By step, then by from_day. */

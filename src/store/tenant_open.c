@@ -226,7 +226,7 @@ static enum err note_newest(struct tenant *tenant, struct day *day, struct why *
 {
     int64_t newest_ms;
 
-    TRY(db_number(&day->db, "SELECT ifnull(max(max_ms), 0) FROM blocks", &newest_ms, why));
+    TRY(db_number(&day->db, "SELECT ifnull(max(max_ms), 0) FROM blocks WHERE kind = 1", &newest_ms, why));
     if (newest_ms > tenant->sealed_until_ms)
         tenant->sealed_until_ms = newest_ms;
     return ERR_NONE;
@@ -253,7 +253,7 @@ static enum err open_days(struct tenant *tenant, struct why *why)
             return err;
         }
         i++;
-        if (day->pending_rows > 0)
+        if (day->pending_rows + day->pending_items > 0)
             TRY(take_part(tenant, day, why));
         else
             day_rest(day);
@@ -321,6 +321,7 @@ static struct tenant *tenant_free(struct tenant *tenant)
         free(tenant->stages[i].rows);
         free(tenant->stages[i].sketch_rows);
         free(tenant->stages[i].sketches);
+        trace_stage_done(&tenant->stages[i].traces);
     }
     while (tenant->days_count > 0)
         tenant_drop_day(tenant, tenant->days[tenant->days_count - 1]);
@@ -333,6 +334,7 @@ static struct tenant *tenant_free(struct tenant *tenant)
     map_done(&tenant->infos);
     arena_free(tenant->info_arena);
     column_encoder_free(tenant->encoder);
+    trace_tools_done(&tenant->trace_tools);
     (void)pthread_mutex_destroy(&tenant->lock); /* Fails only while it is locked. */
     free(tenant->dirty);
     free(tenant->dirty_infos);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "store/select.h"
+#include "store/trace_view.h"
 #include "store/view_priv.h"
 
 #include <stdlib.h>
@@ -23,7 +24,7 @@ enum err view_cancelled(const struct view *view, struct why *why)
     return ERR_NONE;
 }
 
-static struct view_file *file_for(struct view *view, struct day *day)
+struct view_file *view_file_for(struct view *view, struct day *day)
 {
     for (size_t i = 0; i < view->files_count; i++) {
         if (view->files[i].day == day)
@@ -41,7 +42,7 @@ static struct view_file *file_for(struct view *view, struct day *day)
 }
 
 /* A file that retention removed is no error; a damaged one is left out and marked. */
-static enum err file_ready(struct view_file *file, struct why *why)
+enum err view_file_ready(struct view_file *file, struct why *why)
 {
     if (file->reader != NULL || file->gone)
         return ERR_NONE;
@@ -99,7 +100,7 @@ static enum err fetch_from(struct fetch *fetch, struct view_file *file, uint32_t
     struct day_block row;
     bool found = true;
 
-    TRY(file_ready(file, why));
+    TRY(view_file_ready(file, why));
     if (file->gone)
         return ERR_NONE;
     day_reader_find(file->reader, KIND_METRIC, group, part->from_ms, part->to_ms);
@@ -126,7 +127,7 @@ enum err fetch_blocks(struct fetch *fetch, uint32_t group, const struct source_p
 
     for (size_t i = 0; i < count; i++) {
         if (err == ERR_NONE)
-            err = fetch_from(fetch, file_for(fetch->view, days[i]), group, part, why);
+            err = fetch_from(fetch, view_file_for(fetch->view, days[i]), group, part, why);
         day_unref(days[i]);
     }
     free(days);
@@ -448,6 +449,7 @@ static const struct store_view_ops view_ops = {
     .labels = view_labels,
     .metadata = view_metadata,
     .release = view_release,
+    .traces = &trace_view_ops,
 };
 
 struct store_view *view_open(struct tenant *tenant, const _Atomic bool *cancel)

@@ -29,6 +29,10 @@ static inline struct view *view_of(struct store_view *view)
     return self;
 }
 
+/* The view's own hold on a day; its reader once it is ready, or `gone`. */
+struct view_file *view_file_for(struct view *view, struct day *day);
+CHECKED enum err view_file_ready(struct view_file *file, struct why *why);
+
 /* Where the blocks of a range come from: one step, a span of time. */
 struct source_part {
     int64_t step_ms;
