@@ -40,6 +40,7 @@ extern "C" {
 #endif
 
 #define SONDE_RELATIVE_ERROR     0.01
+#define SONDE_HANDLES_MAX        64   /* Open at once in one process. */
 #define SONDE_NAME_BYTES_MAX     128  /* Longer names are cut, and counted. */
 #define SONDE_METADATA_BYTES_MAX 192  /* Keys and values of one timer or span together. */
 #define SONDE_OPERATIONS_MAX     1024 /* More share the operation "other". */
@@ -71,7 +72,8 @@ struct sonde_options {
 /* The defaults: level $SONDE_LEVEL (disabled, basic, standard, detailed), else standard. */
 SONDE_API void sonde_options_init(struct sonde_options *options);
 
-/* NULL options: the defaults. NULL when even the fixed memory could not be had (errno tells). */
+/* NULL options: the defaults. NULL when even the fixed memory could not be had, or (EMFILE)
+ * SONDE_HANDLES_MAX are open: errno tells. */
 SONDE_API struct sonde *sonde_open(const struct sonde_options *options);
 
 /* Frees. No other call on the handle may be under way. */

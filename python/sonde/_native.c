@@ -124,7 +124,8 @@ static PyObject *timer_enter(TimerObject *self, PyObject *unused)
 
 static PyObject *timer_exit(TimerObject *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    if (count > 0 && arguments[0] != Py_None)
+    /* A generator that is closed before its end was not wanted any longer; that is no failure. */
+    if (count > 0 && arguments[0] != Py_None && arguments[0] != PyExc_GeneratorExit)
         sonde_timer_fail(&self->timer);
     self->duration_ns = sonde_timer_end(&self->timer);
     Py_RETURN_FALSE; /* An exception passes on unchanged. */
@@ -142,8 +143,11 @@ static PyObject *timer_start(TimerObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-static PyObject *timer_stop(TimerObject *self, PyObject *const *arguments, Py_ssize_t count)
+static PyObject *timer_stop(TimerObject *self, PyObject *const *arguments, Py_ssize_t count,
+                            PyObject *keyword_names)
 {
+    if (count > 2 || (keyword_names != NULL && PyTuple_GET_SIZE(keyword_names) > 0))
+        return PyErr_Format(PyExc_TypeError, "stop(name=None, failed=False), by position");
     if (count > 0 && arguments[0] != Py_None && self->timer.operation != NULL) {
         const char *name = PyUnicode_AsUTF8(arguments[0]);
         if (name == NULL)
@@ -196,8 +200,8 @@ static PyMethodDef timer_methods[] = {
     {"__enter__", (PyCFunction)timer_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))timer_exit, METH_FASTCALL, NULL},
     {"start", (PyCFunction)timer_start, METH_NOARGS, "Begins, where no with statement fits."},
-    {"stop", (PyCFunction)(void (*)(void))timer_stop, METH_FASTCALL,
-     "stop(name=None, failed=False): ends, under another name when given; milliseconds."},
+    {"stop", (PyCFunction)(void (*)(void))timer_stop, METH_FASTCALL | METH_KEYWORDS,
+     "stop(name=None, failed=False, /): ends, under another name when given; milliseconds."},
     {"mark_failure", (PyCFunction)timer_mark_failure, METH_NOARGS,
      "Ends as a failure, though no exception passes."},
     {NULL, NULL, 0, NULL},
@@ -294,13 +298,15 @@ static struct sonde_operation *operation_of(ProfilerObject *self, PyObject *name
     return text == NULL ? NULL : sonde_operation(self->sonde, text);
 }
 
-static PyObject *profiler_record(ProfilerObject *self, PyObject *arguments)
+static PyObject *profiler_record(ProfilerObject *self, PyObject *arguments, PyObject *keywords)
 {
+    static char *names[] = {"name", "duration_ms", "failed", NULL};
     PyObject *name;
     double duration_ms;
     int failed = 0;
 
-    if (!PyArg_ParseTuple(arguments, "Ud|p:record", &name, &duration_ms, &failed))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "Ud|p:record", names, &name, &duration_ms,
+                                     &failed))
         return NULL;
     struct sonde_operation *operation = operation_of(self, name);
     if (operation == NULL && PyErr_Occurred())
@@ -436,24 +442,26 @@ static PyObject *profiler_reset(ProfilerObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-static PyObject *profiler_count(ProfilerObject *self, PyObject *arguments)
+static PyObject *profiler_count(ProfilerObject *self, PyObject *arguments, PyObject *keywords)
 {
+    static char *names[] = {"name", "amount", NULL};
     const char *name;
     unsigned long long amount = 1;
 
-    if (!PyArg_ParseTuple(arguments, "s|K:count", &name, &amount))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "s|K:count", names, &name, &amount))
         return NULL;
     struct sonde_counter *counter = sonde_counter(self->sonde, name);
     sonde_count_add(counter, amount);
     return PyLong_FromUnsignedLongLong(sonde_count_value(counter));
 }
 
-static PyObject *profiler_gauge(ProfilerObject *self, PyObject *arguments)
+static PyObject *profiler_gauge(ProfilerObject *self, PyObject *arguments, PyObject *keywords)
 {
+    static char *names[] = {"name", "value", NULL};
     const char *name;
     double value;
 
-    if (!PyArg_ParseTuple(arguments, "sd:gauge", &name, &value))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "sd:gauge", names, &name, &value))
         return NULL;
     sonde_gauge_set(sonde_gauge(self->sonde, name), value);
     Py_RETURN_NONE;
@@ -493,11 +501,12 @@ static int profiler_set_level(ProfilerObject *self, PyObject *value, void *unuse
 static PyMethodDef profiler_methods[] = {
     {"timer", (PyCFunction)(void (*)(void))profiler_timer, METH_FASTCALL | METH_KEYWORDS,
      "timer(name, metadata=None): a context manager and decorator."},
-    {"record", (PyCFunction)profiler_record, METH_VARARGS,
+    {"record", (PyCFunction)(void (*)(void))profiler_record, METH_VARARGS | METH_KEYWORDS,
      "record(name, duration_ms, failed=False): a duration measured elsewhere."},
-    {"count", (PyCFunction)profiler_count, METH_VARARGS,
+    {"count", (PyCFunction)(void (*)(void))profiler_count, METH_VARARGS | METH_KEYWORDS,
      "count(name, amount=1): adds to a counter and returns its value."},
-    {"gauge", (PyCFunction)profiler_gauge, METH_VARARGS, "gauge(name, value): sets a gauge."},
+    {"gauge", (PyCFunction)(void (*)(void))profiler_gauge, METH_VARARGS | METH_KEYWORDS,
+     "gauge(name, value): sets a gauge."},
     {"reset", (PyCFunction)profiler_reset, METH_NOARGS, "Everything counts from zero again."},
     {"slowest", (PyCFunction)profiler_slowest, METH_O,
      "slowest(name): (milliseconds, metadata) of the slowest call at the detailed level, or None."},

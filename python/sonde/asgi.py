@@ -14,7 +14,8 @@ the next that goes out.
 """
 from __future__ import annotations
 
-from typing import Any, Awaitable, Callable, MutableMapping, Optional
+import re
+from typing import (Any, Awaitable, Callable, Dict, Iterator, MutableMapping, Optional, Tuple)
 
 from .profiler import PerformanceProfiler, default_profiler
 
@@ -23,6 +24,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_TEMPLATES_MAX = 4096
+_DEPTH_MAX = 8  # Of applications mounted within each other.
+_PARAMETER = re.compile(r"\\\{.*?\\\}")  # Of a template that went through re.escape.
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"))
 
 
@@ -32,37 +36,44 @@ class PerformanceMiddleware:
     def __init__(self, app: Callable, profiler: Optional[PerformanceProfiler] = None) -> None:
         self.app = app
         self.profiler = default_profiler() if profiler is None else profiler
+        self._templates = _Templates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
-        if kind == "http":
-            await self._request(scope, receive, send)
-        elif kind == "websocket":
-            await self._websocket(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Which route takes it is known only when it is over, so the timer gets its name then.
-        timer = self.profiler.timer("http.server.request")
+        if kind != "http":
+            other = self._websocket if kind == "websocket" else self.app
+            await other(scope, receive, send)
+            return
         status = 500
 
-        async def watch(message: Message) -> None:
+        def watch(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            await send(message)
+            return send(message)
 
+        # Which route takes it is known only when it is over, so the timer gets its name then.
+        application = scope.get("app", self.app)
+        root = scope.get("root_path", "")
+        timer = self.profiler.timer("http.server.request")
         timer.start()
         try:
             await self.app(scope, receive, watch)
         except BaseException:
-            timer.stop(_name(scope), True)
+            timer.stop(self._templates.name(scope, application, root), True)
             raise
-        timer.stop(_name(scope), status >= 500)
+        timer.stop(self._templates.name(scope, application, root), status >= 500)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        application = scope.get("app", self.app)
+        root = scope.get("root_path", "")
         timer: Any = None
+
+        def stop(failed: bool) -> None:
+            nonlocal timer
+            if timer is not None:
+                timer.stop(self._templates.name(scope, application, root, "WEBSOCKET"), failed)
+                timer = None
 
         async def watch_receive() -> Message:
             nonlocal timer
@@ -73,32 +84,74 @@ class PerformanceMiddleware:
             return message
 
         async def watch_send(message: Message) -> None:
-            nonlocal timer
             await send(message)
-            if message["type"] == "websocket.send" and timer is not None:
-                timer.stop(_name(scope, "WEBSOCKET"), False)
-                timer = None
+            if message["type"] == "websocket.send":
+                stop(False)
 
         try:
             await self.app(scope, watch_receive, watch_send)
         except BaseException:
-            if timer is not None:
-                timer.stop(_name(scope, "WEBSOCKET"), True)
+            stop(True)
             raise
 
+class _Templates:
+    """Names of requests: the method and the template of the route that took it."""
 
-def _name(scope: Scope, method: Optional[str] = None) -> str:
-    if method is None:
-        method = scope["method"]
-        if method not in _METHODS:
-            method = "OTHER"
-    route = scope.get("route")
-    path = getattr(route, "path_format", None) or getattr(route, "path", None)
-    if path is None:
-        # Starlette's own routing leaves no route in the scope; its endpoint names it well enough.
-        endpoint = scope.get("endpoint")
-        path = getattr(endpoint, "__qualname__", None) or "unmatched"
-    return f"{method} {path}"
+    def __init__(self) -> None:
+        self._known: Dict[Tuple[str, int], Tuple[str, Any]] = {}
+
+    def name(self, scope: Scope, application: Any, root: str, method: Optional[str] = None) -> str:
+        if method is None:
+            method = scope["method"]
+            if method not in _METHODS:
+                method = "OTHER"
+        # FastAPI leaves the route in the scope, Starlette only the endpoint; a mounted application
+        # is told by the path it was mounted under.
+        endpoint = scope.get("route") or scope.get("endpoint")
+        if endpoint is None:
+            return method + " unmatched"
+        key = (method, id(endpoint))
+        known = self._known.get(key)
+        if known is not None and scope.get("root_path", "") == root:
+            return known[0]
+        try:
+            template, is_certain = _find(application, endpoint, scope, root)
+        except Exception:  # Whatever a router of another kind does, the answer is not at stake.
+            template, is_certain = "unnamed", True
+        name = f"{method} {template}"
+        if is_certain and len(self._known) < _TEMPLATES_MAX:
+            self._known[key] = (name, endpoint)  # Held, so that its id is not given to another.
+        return name
+
+
+def _find(application: Any, endpoint: Any, scope: Scope, root: str) -> Tuple[str, bool]:
+    """The template, and whether this endpoint always has it."""
+    found = [path for path, route in _walk(getattr(application, "routes", ()), "", 0)
+             if any(endpoint is getattr(route, name, None) for name in ("endpoint", "app"))
+             or route is endpoint]
+    if len(found) == 1:
+        return found[0], scope.get("root_path", "") == root
+    path = scope.get("path", "")
+    for template in found:
+        if re.fullmatch(_PARAMETER.sub("[^/]+", re.escape(template)), path):
+            return template, False
+    # Not in the table of routes (a router of another kind): its own word for itself.
+    own = getattr(endpoint, "path_format", None) or getattr(endpoint, "path", None)
+    return own or getattr(endpoint, "__qualname__", None) or type(endpoint).__name__, False
+
+
+def _walk(routes: Any, prefix: str, depth: int) -> Iterator[Tuple[str, Any]]:
+    """All routes with their templates, which begin with what they are mounted under."""
+    for route in routes:
+        path: str = getattr(route, "path", None) or ""
+        below = getattr(route, "routes", None)
+        if below is None:
+            yield prefix + (getattr(route, "path_format", None) or path), route
+            continue
+        # Of what is mounted here and has no route that took it, such as a folder of files.
+        yield prefix + path.rstrip("/") + "/*", route
+        if depth < _DEPTH_MAX:
+            yield from _walk(below, prefix + path.rstrip("/"), depth + 1)
 
 
 def integrate_performance_profiling(app: Any, profiler: Optional[PerformanceProfiler] = None,

@@ -2,7 +2,9 @@
 """The profiler: timers by name, their statistics, and whether promises are kept."""
 from __future__ import annotations
 
+import errno
 import functools
+import gc
 import inspect
 import math
 import threading
@@ -22,7 +24,17 @@ class PerformanceProfiler(_native.Profiler):
 
     def __init__(self, service_name: Optional[str] = None, level: Optional[str] = None,
                  sla: Optional[SLAConfig] = None) -> None:
-        super().__init__(service_name, level)
+        try:
+            super().__init__(service_name, level)
+        except OSError as error:
+            if error.errno != errno.EMFILE:
+                raise
+            gc.collect()  # Profilers that nobody can reach any longer still hold their places.
+            try:
+                super().__init__(service_name, level)
+            except OSError as again:
+                raise OSError(again.errno, "as many profilers as fit are open already; share one "
+                                           "(sonde.default_profiler)") from None
         self.sla: Optional[SLAConfig] = None
         if sla is not None:
             self.set_sla(sla)
@@ -84,8 +96,22 @@ def _decorate(profiler: PerformanceProfiler, name: str, metadata: Optional[dict]
         @functools.wraps(function)
         async def timed(*args, **kwargs):
             with timer(name, metadata):
-                async for item in function(*args, **kwargs):
-                    yield item
+                generator = function(*args, **kwargs)
+                try:
+                    item = await generator.__anext__()
+                    while True:
+                        try:
+                            sent = yield item
+                        except GeneratorExit:
+                            raise  # Closed early; the other is closed below.
+                        except BaseException as error:
+                            item = await generator.athrow(error)
+                        else:
+                            item = await generator.asend(sent)
+                except StopAsyncIteration:
+                    return
+                finally:
+                    await generator.aclose()
     elif inspect.iscoroutinefunction(function):
         @functools.wraps(function)
         async def timed(*args, **kwargs):

@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 enum {
-    HANDLES_MAX = 8,
+    HANDLES_MAX = SONDE_HANDLES_MAX,
     /* Keys of sketch/quantile_key at precision 0 (1 %): 1 ns is 0, 1 h is 1,460. */
     BUCKETS = 1472,
     HISTOGRAMS_MAX = 16384,
