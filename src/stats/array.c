@@ -3,17 +3,24 @@
  * reverse for negative ones. Flipping the sign bit of the former and all bits of the latter makes
  * unsigned keys whose order is that of the numbers, and those can be sorted byte by byte, lowest
  * first. One reading counts all eight bytes; a byte that is the same everywhere (measurements of
- * one kind share their exponent) costs no pass. */
+ * one kind share their exponent) costs no pass.
+ *
+ * The lowest bytes of a measurement are mostly noise that the higher ones have already told apart.
+ * So the highest few that differ are sorted by, and a pass of insertion mends the rest; where that
+ * finds more to mend than it is worth, all bytes are sorted by after all. */
 #include "stats/array.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     RADIX_BITS = 8,
     RADIX_SIZE = 1 << RADIX_BITS,
-    RADIX_PASSES = 64 / RADIX_BITS,
+    RADIX_PASSES = (64 + RADIX_BITS - 1) / RADIX_BITS,
     INSERTION_MAX = 48, /* Below, insertion is faster than counting. */
+    HIGH_PASSES = 4,
+    MEND_PER_VALUE = 2,
 };
 
 static void *allocate(size_t count, size_t size)
@@ -112,31 +119,67 @@ static void scatter(const uint64_t *from, uint64_t *to, size_t count, int shift,
         to[places[from[i] >> shift & (RADIX_SIZE - 1)]++] = from[i];
 }
 
-void array_sort(double *values, size_t count)
+/* Sorts by the `wanted` highest bytes that differ; returns which of the two holds the result. */
+static uint64_t *sort_by_bytes(uint64_t *from, uint64_t *to, size_t count, int wanted)
 {
     size_t counts[RADIX_PASSES][RADIX_SIZE] = {0};
+    bool differs[RADIX_PASSES];
+    int differing = 0;
 
-    if (count <= INSERTION_MAX) {
-        sort_small(values, count);
-        return;
-    }
-    uint64_t *memory = allocate(2 * count, sizeof(*memory));
-    uint64_t *from = memory;
-    uint64_t *to = memory + count;
-    for (size_t i = 0; i < count; i++)
-        from[i] = array_key(values[i]);
     count_bytes(from, count, counts);
     for (int pass = 0; pass < RADIX_PASSES; pass++) {
-        int shift = pass * RADIX_BITS;
-        if (counts[pass][from[0] >> shift & (RADIX_SIZE - 1)] == count)
-            continue; /* All the same here. */
-        scatter(from, to, count, shift, counts[pass]);
+        differs[pass] = counts[pass][from[0] >> (pass * RADIX_BITS) & (RADIX_SIZE - 1)] != count;
+        differing += differs[pass];
+    }
+    for (int pass = 0; pass < RADIX_PASSES; pass++) {
+        if (!differs[pass] || differing-- > wanted)
+            continue;
+        scatter(from, to, count, pass * RADIX_BITS, counts[pass]);
         uint64_t *swap = from;
         from = to;
         to = swap;
     }
+    return from;
+}
+
+/* Insertion among nearly sorted keys; false when there was too much to do. */
+static bool mend(uint64_t *keys, size_t count)
+{
+    size_t budget = MEND_PER_VALUE * count;
+
+    for (size_t i = 1; i < count; i++) {
+        uint64_t key = keys[i];
+        size_t at = i;
+        if (keys[i - 1] <= key)
+            continue;
+        for (; at > 0 && keys[at - 1] > key; at--)
+            keys[at] = keys[at - 1];
+        keys[at] = key;
+        if (budget < i - at)
+            return false;
+        budget -= i - at;
+    }
+    return true;
+}
+
+void array_sort(double *values, size_t count)
+{
+    if (count <= INSERTION_MAX) {
+        sort_small(values, count);
+        return;
+    }
+    uint64_t *memory = malloc(2 * count * sizeof(*memory));
+    if (memory == NULL)
+        must_memory(2 * (uint64_t)count * sizeof(*memory));
+    uint64_t *first = memory;
+    uint64_t *second = memory + count;
     for (size_t i = 0; i < count; i++)
-        values[i] = array_from_key(from[i]);
+        first[i] = array_key(values[i]);
+    uint64_t *sorted = sort_by_bytes(first, second, count, HIGH_PASSES);
+    if (!mend(sorted, count))
+        sorted = sort_by_bytes(sorted, sorted == first ? second : first, count, RADIX_PASSES);
+    for (size_t i = 0; i < count; i++)
+        values[i] = array_from_key(sorted[i]);
     free(memory);
 }
 

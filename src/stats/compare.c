@@ -32,50 +32,51 @@ struct merged {
     double ties; /* Sum of t^3 - t over groups of equal values. */
 };
 
-/* Mostly distinct values come as single steps of either side; the branches are those of a merge. */
+static size_t run_of(const double *sorted, size_t count, size_t at)
+{
+    size_t run = 1;
+
+    while (at + run < count && sorted[at + run] == sorted[at])
+        run++;
+    return run;
+}
+
+static double tie_term(size_t equal)
+{
+    double t = (double)equal;
+
+    return t * (t * t - 1);
+}
+
+/* Which side comes next is a coin toss that no processor foresees, so single distinct values are
+ * stepped over without a branch; runs of equal ones are counted as a whole. */
 static struct merged merge(const double *a, size_t a_count, const double *b, size_t b_count)
 {
     struct merged merged = {0};
+    uint64_t before = 0; /* Pairs with a above b, of the single steps. */
     size_t i = 0;
     size_t j = 0;
 
-    while (i < a_count && j < b_count) {
-        if (a[i] != b[j]) {
+    while (i < a_count || j < b_count) {
+        bool single = i + 1 < a_count && j + 1 < b_count &&
+                      (a[i] != b[j]) & (a[i + 1] != a[i]) & (b[j + 1] != b[j]);
+        if (single) {
             bool is_a = a[i] < b[j];
-            const double *from = is_a ? a : b;
-            size_t *at = is_a ? &i : &j;
-            size_t end = is_a ? a_count : b_count;
-            size_t run = 1;
-            while (*at + run < end && from[*at + run] == from[*at])
-                run++;
-            merged.u += is_a ? (double)run * (double)j : 0;
-            merged.ties += run == 1 ? 0 : (double)run * ((double)run * (double)run - 1);
-            *at += run;
+            before += is_a ? j : 0;
+            i += is_a;
+            j += !is_a;
             continue;
         }
-        size_t in_a = 1;
-        size_t in_b = 1;
-        while (i + in_a < a_count && a[i + in_a] == a[i])
-            in_a++;
-        while (j + in_b < b_count && b[j + in_b] == b[j])
-            in_b++;
-        double both = (double)(in_a + in_b);
+        bool has_a = i < a_count && (j == b_count || a[i] <= b[j]);
+        bool has_b = j < b_count && (i == a_count || b[j] <= a[i]);
+        size_t in_a = has_a ? run_of(a, a_count, i) : 0;
+        size_t in_b = has_b ? run_of(b, b_count, j) : 0;
         merged.u += (double)in_a * ((double)j + 0.5 * (double)in_b);
-        merged.ties += both * (both * both - 1);
+        merged.ties += tie_term(in_a + in_b);
         i += in_a;
         j += in_b;
     }
-    for (size_t run; i < a_count; i += run) {
-        for (run = 1; i + run < a_count && a[i + run] == a[i];)
-            run++;
-        merged.u += (double)run * (double)b_count;
-        merged.ties += run == 1 ? 0 : (double)run * ((double)run * (double)run - 1);
-    }
-    for (size_t run; j < b_count; j += run) {
-        for (run = 1; j + run < b_count && b[j + run] == b[j];)
-            run++;
-        merged.ties += run == 1 ? 0 : (double)run * ((double)run * (double)run - 1);
-    }
+    merged.u += (double)before;
     return merged;
 }
 

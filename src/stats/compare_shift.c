@@ -64,7 +64,7 @@ struct shift compare_shift(const double *a, size_t a_count, const double *b, siz
     double cut = floor((double)pairs / 2 - normal_quantile((1 + level) / 2) * deviation);
     uint64_t place = cut < 0 ? 0 : (uint64_t)cut;
     return (struct shift){
-        middle, {difference_at(&sorted, place), difference_at(&sorted, pairs - 1 - place)}};
+        middle + 0.0, {difference_at(&sorted, place), difference_at(&sorted, pairs - 1 - place)}};
 }
 
 /* ---- Permutation. ---- */
