@@ -2,12 +2,13 @@
 # make run     build and watch this machine at http://127.0.0.1:7070
 # make test    everything that proves it, with sanitizers
 # make bench   [ONLY=name] speed and size beside the peers -> bench/RESULTS.md
+# make bench-timer   what one timer of libsonde costs, as timer_vs_clock_ratio=…
 # make fuzz    libFuzzer on every parser of foreign bytes (SECONDS_EACH=60)
 # make soak    [HOURS=8] under load: growth, leaks, drift
 # make format  clang-format over everything in C
 # make install PREFIX=/usr/local
 .POSIX:
-.PHONY: all run build test bench fuzz soak format install clean packages
+.PHONY: all run build test bench bench-timer fuzz soak format install clean packages
 
 PREFIX = /usr/local
 SECONDS_EACH = 60
@@ -38,6 +39,10 @@ test: web/node_modules/uplot/package.json
 bench: build
 	@python3 tools/install_packages.py build test bench
 	@python3 bench/run.py $(ONLY)
+
+bench-timer: build
+	@$(NINJA) -C build/meson bench/bench_timer >build/bench_timer.log || { cat build/bench_timer.log; exit 1; }
+	@build/meson/bench/bench_timer
 
 fuzz: web/node_modules/uplot/package.json
 	@python3 tools/install_packages.py build test
