@@ -37,6 +37,9 @@ enum {
     OPTION_CRITERION,
     OPTION_ABORT,
     OPTION_CLOSE,
+    OPTION_HTTP2,
+    OPTION_STREAMS,
+    OPTION_PIPELINE,
     OPTION_CONNECT_TO,
     OPTION_INSECURE,
     OPTION_CA,
@@ -147,6 +150,25 @@ static const struct option_row rows[OPTIONS_COUNT] = {
                       .preset = "false",
                       .flags = OPTION_FLAG_ONLY,
                       .help = "A new connection for each request."},
+    [OPTION_HTTP2] = {.name = "http2",
+                      .type = OPTION_BOOL,
+                      .preset = "false",
+                      .flags = OPTION_FLAG_ONLY,
+                      .help = "Speaks HTTP/2: over TLS as agreed (ALPN), in clear text with prior "
+                              "knowledge."},
+    [OPTION_STREAMS] = {.name = "streams",
+                        .type = OPTION_INTEGER,
+                        .preset = "1",
+                        .range = "1..1000",
+                        .flags = OPTION_FLAG_ONLY,
+                        .help = "With --http2: users, or requests at a time, on each connection."},
+    [OPTION_PIPELINE] = {.name = "pipeline",
+                         .type = OPTION_INTEGER,
+                         .preset = "1",
+                         .range = "1..1000",
+                         .flags = OPTION_FLAG_ONLY,
+                         .help = "With HTTP/1.1: requests that are sent before the first answer is "
+                                 "there. Few servers take it well."},
     [OPTION_CONNECT_TO] = {.name = "connect-to",
                            .type = OPTION_ADDRESS,
                            .flags = OPTION_FLAG_ONLY,
@@ -308,7 +330,10 @@ static void plan_settings(struct load *load)
     struct plan *plan = load->plan;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
-    plan->connections = (unsigned)options_i64(options, OPTION_CONNECTIONS);
+    plan->http = options_bool(options, OPTION_HTTP2) ? HTTP_CHOICE_2 : HTTP_CHOICE_1;
+    plan->lanes = (unsigned)options_i64(options, plan->http == HTTP_CHOICE_2 ? OPTION_STREAMS
+                                                                             : OPTION_PIPELINE);
+    plan->connections = (unsigned)options_i64(options, OPTION_CONNECTIONS) * plan->lanes;
     plan->threads = (unsigned)options_i64(options, OPTION_THREADS);
     if (plan->threads == 0)
         plan->threads = processors < 1                  ? 1

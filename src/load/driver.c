@@ -525,9 +525,8 @@ static void *zeroed(size_t count, size_t size)
 
 static const struct protocol *protocol_of(const struct plan *plan, const struct origin *origin)
 {
-    (void)plan;
     (void)origin;
-    return &protocol_http1;
+    return plan->http == HTTP_CHOICE_2 ? &protocol_http2 : &protocol_http1;
 }
 
 static enum err open_tls(struct driver *driver, struct why *why)

@@ -286,6 +286,7 @@ static enum err run(struct engine *engine, struct why *why)
     }
     wait_for_opening(engine);
     engine->start_ns = clock_monotonic_ns() + START_DELAY_NS;
+    engine->outcome->started_ns = engine->start_ns;
     engine->outcome->started_ms = clock_now_ms() + START_DELAY_NS / CLOCK_NS_PER_MS;
     for (unsigned i = 0; i < engine->drivers_count; i++)
         driver_go(&engine->drivers[i], engine->start_ns);

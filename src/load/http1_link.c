@@ -217,7 +217,6 @@ static void hung_up(struct link *link)
 
 const struct protocol protocol_http1 = {
     .name = "HTTP/1.1",
-    .alpn = NULL,
     .send = send_request,
     .receive = receive,
     .hung_up = hung_up,

@@ -238,7 +238,7 @@ static enum read_result read_once(struct link *link)
 }
 
 /* to_the_end: the peer has closed or failed, and no other edge will tell. */
-static void read_all(struct link *link, bool to_the_end)
+static void read_ready(struct link *link, bool to_the_end)
 {
     for (int i = 0; i < READS_PER_EVENT; i++) {
         switch (read_once(link)) {
@@ -263,6 +263,15 @@ static void read_all(struct link *link, bool to_the_end)
         link->read_deferred = true;
         loop_defer(link->driver->loop, &link->read_on);
     }
+}
+
+static void read_all(struct link *link, bool to_the_end)
+{
+    uint32_t epoch = link->epoch;
+
+    read_ready(link, to_the_end);
+    if (link->epoch == epoch && link->protocol->settle != NULL)
+        link->protocol->settle(link);
 }
 
 static void read_on(struct loop_task *task)
@@ -386,6 +395,8 @@ static void ready(struct loop_watch *watch, uint32_t events)
     struct link *link = CONTAINER_OF(watch, struct link, watch);
     uint32_t epoch = link->epoch;
 
+    if (link->state < LINK_READY)
+        link->driver->now_ns = clock_monotonic_ns();
     switch (link->state) {
     case LINK_CONNECTING:
         if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))

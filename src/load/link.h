@@ -32,6 +32,9 @@ struct protocol {
     void (*send)(struct link *link, struct user *user);
     /* Bytes have come; takes all of them. */
     void (*receive)(struct link *link, struct str bytes, int64_t now_ns);
+    /* All that had come was received: the moment to send what that led to in one piece. Optional.
+     */
+    void (*settle)(struct link *link);
     /* The peer has closed: fails or finishes the users under way, then the link is closed. */
     void (*hung_up)(struct link *link);
     /* The user no longer waits. NULL: the connection is of no use any more and is closed. */
@@ -108,3 +111,4 @@ struct user *user_list_take(struct user_list *list); /* The first, or NULL. */
 bool user_list_remove(struct user_list *list, struct user *user);
 
 extern const struct protocol protocol_http1;
+extern const struct protocol protocol_http2;

@@ -173,6 +173,8 @@ void outcome_write_json(const struct outcome *outcome, const struct judgement *j
     add_plan(&json, outcome->plan);
     json_key(&json, "started");
     json_add_str(&json, (struct str){text, clock_text(text, outcome->started_ms)});
+    json_key(&json, "start_monotonic_ns");
+    json_add_i64(&json, outcome->started_ns);
     add_double(&json, "duration_s", outcome->duration_s);
     json_key(&json, "interrupted");
     json_add_bool(&json, outcome->interrupted);

@@ -51,6 +51,9 @@ struct step {
     struct str target;                 /* Path and query. */
     const struct http_header *headers; /* Beside Host and Content-Length. */
     size_t headers_count;
+    const struct http_header *fields; /* The same for HTTP/2: names in lower case, without those
+                                         that belong to a connection. */
+    size_t fields_count;
     struct str body;
     struct str wire; /* The request as HTTP/1 wants it, when nothing in it changes; else NONE. */
     bool head_asked; /* HEAD: the answer has no body. */

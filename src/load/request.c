@@ -81,11 +81,41 @@ static bool changes(const struct step *step)
     return changes;
 }
 
+/* HTTP/2 has lower-case names, and no fields about the connection (RFC 9113 section 8.2). */
+static enum err prepare_fields(struct plan *plan, struct step *step, struct why *why)
+{
+    static const struct str dropped[] = {{"connection", 10},        {"host", 4},
+                                         {"keep-alive", 10},        {"proxy-connection", 16},
+                                         {"transfer-encoding", 17}, {"upgrade", 7}};
+    struct http_header *fields =
+        ARENA_ARRAY(plan->arena, step->headers_count + 1, struct http_header);
+
+    if (fields == NULL)
+        return arena_spent(plan->arena, "the headers", why);
+    for (size_t i = 0; i < step->headers_count; i++) {
+        struct str name = arena_str(plan->arena, step->headers[i].name);
+        bool kept = true;
+        if (name.data == NULL)
+            return arena_spent(plan->arena, "the headers", why);
+        for (size_t j = 0; j < ARRAY_COUNT(dropped); j++)
+            kept = kept && !str_eq_nocase(name, dropped[j]);
+        for (size_t j = 0; j < name.size; j++) {
+            if (name.data[j] >= 'A' && name.data[j] <= 'Z')
+                ((char *)name.data)[j] |= 0x20; /* The copy is ours. */
+        }
+        if (kept)
+            fields[step->fields_count++] = (struct http_header){name, step->headers[i].value};
+    }
+    step->fields = fields;
+    return ERR_NONE;
+}
+
 enum err request_prepare(struct plan *plan, struct step *step, struct why *why)
 {
     struct buf wire CLEANUP(buf_done) = {0};
 
     TRY(check_step(step, why));
+    TRY(prepare_fields(plan, step, why));
     step->head_asked = str_eq(step->method, STR("HEAD"));
     if (changes(step))
         return ERR_NONE;

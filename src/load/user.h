@@ -31,7 +31,11 @@ struct user {
     const struct scenario *scenario;
     const struct step *step; /* Under way or next. */
     struct session *session; /* Variables and cookies; NULL where the plan has none. */
-    void *exchange;          /* The protocol's own, while WAITING. */
+    /* HTTP/2, while WAITING. */
+    int32_t stream;
+    uint16_t status;
+    size_t body_sent;
+    uint64_t body_received;
     struct loop_timer timeout;
     struct loop_timer wake;
     int64_t intended_ns;   /* When the request was meant to start. */
