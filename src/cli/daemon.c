@@ -319,6 +319,37 @@ static void make_url(struct daemon *daemon, struct str address, uint16_t port)
                    daemon->tls == NULL ? "http" : "https", STR_ARG(host), port);
 }
 
+/* One of OpenTelemetry's ports. That somebody else has it is an error only where it was asked for. */
+static enum err listen_otlp_port(struct daemon *daemon, size_t setting, struct why *why)
+{
+    const struct options *options = daemon->config->options;
+    struct why port_why = WHY_INIT;
+    uint16_t port;
+
+    enum err err = server_listen(daemon->server, options_text(options, setting), daemon->tls,
+                                 &port, &port_why);
+    if (err == ERR_NONE) {
+        log_line(LOG_DEBUG, "daemon", "%s: listening on port %u", setting_rows[setting].name, port);
+        return ERR_NONE;
+    }
+    why_prefix(&port_why, "%s", setting_rows[setting].name);
+    if (options_origin(options, setting)->source == OPTION_FROM_DEFAULT && err == ERR_EXISTS) {
+        log_line(LOG_INFO, "daemon", "%s; OpenTelemetry is taken on the main port", port_why.text);
+        return ERR_NONE;
+    }
+    if (why != NULL)
+        *why = port_why;
+    return err;
+}
+
+static enum err listen_otlp(struct daemon *daemon, struct why *why)
+{
+    if (!options_bool(daemon->config->options, SETTING_OTLP_ENABLED))
+        return ERR_NONE;
+    TRY(listen_otlp_port(daemon, SETTING_OTLP_GRPC, why));
+    return listen_otlp_port(daemon, SETTING_OTLP_HTTP, why);
+}
+
 static enum err start_listening(struct daemon *daemon, struct why *why)
 {
     struct str address = options_text(daemon->config->options, SETTING_LISTEN);
@@ -330,7 +361,7 @@ static enum err start_listening(struct daemon *daemon, struct why *why)
     if (err != ERR_NONE)
         return err;
     make_url(daemon, address, port);
-    return ERR_NONE;
+    return listen_otlp(daemon, why);
 }
 
 /* ---- Signals. ---- */

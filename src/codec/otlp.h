@@ -2,13 +2,13 @@
 /* otlp - OpenTelemetry's protocol: the messages of ExportTraceService, ExportLogsService and
  * ExportMetricsService, in protobuf or JSON, from and to the model.
  *
- * Reading copies no text: rows point into `message`, which must live as long as the batch does (give
- * the bytes to the batch: batch->payload). JSON is first turned into protobuf (codec/otlp_json.h),
- * so both say the same by the same code.
+ * Reading copies no text: rows point into `message`, which must live as long as the batch does
+ * (give the bytes to the batch: batch->payload). JSON is first turned into protobuf
+ * (codec/otlp_json.h), so both say the same by the same code.
  *
  * A message that is broken as a whole is ERR_INVALID. A span, log record or data point that cannot
- * be kept is left out, counted in batch->rejected_count with its reason (batch_reject), and the rest
- * is read. Text is not checked to be UTF-8 here: whoever writes JSON replaces what is none.
+ * be kept is left out, counted in batch->rejected_count with its reason (batch_reject), and the
+ * rest is read. Text is not checked to be UTF-8 here: whoever writes JSON replaces what is none.
  *
  * Pure; any thread. */
 #pragma once
@@ -16,12 +16,7 @@
 #include "base/err.h"
 #include "model/batch.h"
 
-enum otlp_signal {
-    OTLP_TRACES,
-    OTLP_METRICS,
-    OTLP_LOGS,
-    OTLP_SIGNAL_COUNT
-};
+enum otlp_signal { OTLP_TRACES, OTLP_METRICS, OTLP_LOGS, OTLP_SIGNAL_COUNT };
 
 /* Bounds of one message. What is nested deeper is a broken message; what is more is cut off and
  * counted in dropped_count. */

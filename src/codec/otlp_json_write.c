@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Protobuf lets the fields of a message come in any order and a list in several pieces; JSON wants a
- * list in one place. So the message is walked once for every field that its table knows. */
+/* Protobuf lets the fields of a message come in any order and a list in several pieces; JSON wants
+ * a list in one place. So the message is walked once for every field that its table knows. */
 #include "codec/otlp_json.h"
 
 #include "base/json.h"
@@ -176,8 +176,8 @@ static bool find_last(struct str bytes, const struct otlp_field *row,
     bool found = false;
 
     while (protobuf_next(&message, &field)) {
-        bool fits = field.wire == wire_of(row->type) ||
-                    (row->repeated && field.wire == PROTOBUF_BYTES);
+        bool fits =
+            field.wire == wire_of(row->type) || (row->repeated && field.wire == PROTOBUF_BYTES);
         if (field.number != row->number || !fits)
             continue;
         *ret_field = field;

@@ -42,8 +42,7 @@ static const struct {
      {{"gen_ai.usage.cache_creation.input_tokens", 40},
       {"gen_ai.usage.cache_creation_input_tokens", 40}}},
     {offsetof(struct llm_call, reasoning_tokens),
-     {{"gen_ai.usage.reasoning.output_tokens", 36},
-      {"gen_ai.usage.output_tokens.reasoning", 36}}},
+     {{"gen_ai.usage.reasoning.output_tokens", 36}, {"gen_ai.usage.output_tokens.reasoning", 36}}},
 };
 
 static const struct value *find(const struct span *span, const struct str names[NAMES_MAX])
@@ -112,8 +111,8 @@ static void read_rest(const struct span *span, struct llm_call *llm)
     llm->streamed = stream != NULL && stream->kind == VALUE_BOOL && stream->boolean;
 }
 
-enum err otlp_llm_read(const struct span *span, struct arena *arena, const struct llm_call **ret_llm,
-                       struct why *why)
+enum err otlp_llm_read(const struct span *span, struct arena *arena,
+                       const struct llm_call **ret_llm, struct why *why)
 {
     *ret_llm = NULL;
     if (!is_llm(span))

@@ -33,8 +33,7 @@ CHECKED enum err otlp_read_value(struct otlp_reader *reader, struct str bytes, s
                                  struct value *ret_value);
 CHECKED enum err otlp_read_resource(struct otlp_reader *reader, struct str bytes,
                                     struct resource *resource);
-CHECKED enum err otlp_read_scope(struct otlp_reader *reader, struct str bytes,
-                                 struct scope *scope);
+CHECKED enum err otlp_read_scope(struct otlp_reader *reader, struct str bytes, struct scope *scope);
 
 /* True when bytes is an id of that size and not all zero; copies it. */
 bool otlp_read_id(struct str bytes, size_t size, uint8_t *ret_id);
@@ -46,7 +45,8 @@ static inline int64_t otlp_time(uint64_t value)
 }
 
 /* ---- Writing. A message within a message needs its size first: room for it is left and filled in
- * when the content is there, as a varint of OTLP_SIZE_BYTES with leading zeros, which is legal. ---- */
+ * when the content is there, as a varint of OTLP_SIZE_BYTES with leading zeros, which is legal.
+ * ---- */
 
 #define OTLP_SIZE_BYTES 4
 #define OTLP_SIZE_MAX   ((size_t)1 << (7 * OTLP_SIZE_BYTES))

@@ -590,6 +590,8 @@ void exchange_respond(struct exchange *exchange, const struct http_response *res
 
     answer.headers = headers.list;
     answer.headers_count = headers.count;
+    answer.trailers = response->trailers;
+    answer.trailers_count = response->trailers_count;
     answer.has_length = status_has_body(answer.status);
     answer.content_length = answer.body.size;
     answer.without_body = !answer.has_length || exchange_method(exchange) == HTTP_HEAD;
@@ -633,6 +635,11 @@ void exchange_respond_error(struct exchange *exchange, enum err err, const struc
 
 void exchange_refuse(struct exchange *exchange, int status, const struct why *why)
 {
+    struct http_server *server = exchange->server;
+
+    if (server->handler->refused != NULL &&
+        server->handler->refused(server->self, exchange, status, why))
+        return;
     respond_plainly(exchange, status, why);
 }
 

@@ -80,6 +80,10 @@ struct http_response {
     struct buf *body;       /* Moved: empty afterwards. */
     struct str static_body; /* Or borrowed: lives as long as the server. */
     bool as_is;             /* Never compress. */
+    /* Fields behind the body, at most HTTP_RESPONSE_HEADERS_MAX; sent over HTTP/2 only, and only by
+     * exchange_respond with a body. */
+    const struct http_header *trailers;
+    size_t trailers_count;
 };
 
 /* Answers and gives the exchange back. Text over a kilobyte is compressed when the peer takes

@@ -45,6 +45,7 @@ struct http2_stream {
     struct str borrowed; /* The body, or */
     struct buf body;     /* the body, moved or streamed in, */
     size_t sent;         /* of which so much has been taken. */
+    struct buf trailers; /* Behind it: name, NUL, value, NUL, and so on. */
     uint64_t received_at_check;
     int64_t started_ns;
     uint64_t discarded;
@@ -99,6 +100,7 @@ static void stream_free(struct http2_stream *stream)
         exchange_detach(stream->exchange);
     }
     buf_done(&stream->body);
+    buf_done(&stream->trailers);
     free(stream);
 }
 
@@ -110,6 +112,41 @@ static struct str stream_left(const struct http2_stream *stream)
 }
 
 /* ---- Answering. ---- */
+
+static nghttp2_nv field_of(struct str name, struct str value)
+{
+    return (nghttp2_nv){
+        .name = (uint8_t *)(uintptr_t)name.data,
+        .namelen = name.size,
+        .value = (uint8_t *)(uintptr_t)(value.data == NULL ? "" : value.data),
+        .valuelen = value.size,
+    };
+}
+
+static void keep_trailers(struct http2_stream *stream, const struct answer *answer)
+{
+    MUST(answer->trailers_count <= HTTP_RESPONSE_HEADERS_MAX);
+    for (size_t i = 0; i < answer->trailers_count; i++) {
+        buf_str(&stream->trailers, answer->trailers[i].name);
+        buf_byte(&stream->trailers, 0);
+        buf_str(&stream->trailers, answer->trailers[i].value);
+        buf_byte(&stream->trailers, 0);
+    }
+}
+
+static void submit_trailers(struct http2_stream *stream)
+{
+    struct str rest = buf_view(&stream->trailers);
+    nghttp2_nv fields[HTTP_RESPONSE_HEADERS_MAX];
+    size_t count = 0;
+
+    while (rest.size > 0 && count < ARRAY_COUNT(fields)) {
+        struct str name = str_split(&rest, '\0');
+        fields[count++] = field_of(name, str_split(&rest, '\0'));
+    }
+    /* Copies the fields. Fails only for a stream that is gone, and then nobody waits. */
+    (void)nghttp2_submit_trailer(stream->connection->http2->session, stream->id, fields, count);
+}
 
 static ssize_t read_body(nghttp2_session *session, int32_t stream_id, uint8_t *data, size_t size,
                          uint32_t *flags, nghttp2_data_source *source, void *self)
@@ -133,19 +170,14 @@ static ssize_t read_body(nghttp2_session *session, int32_t stream_id, uint8_t *d
         buf_clear(&stream->body);
         stream->sent = 0;
     }
-    if (stream->ended && size == left.size)
+    if (stream->ended && size == left.size) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (stream->trailers.size > 0) {
+            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+            submit_trailers(stream);
+        }
+    }
     return (ssize_t)size;
-}
-
-static nghttp2_nv field_of(struct str name, struct str value)
-{
-    return (nghttp2_nv){
-        .name = (uint8_t *)(uintptr_t)name.data,
-        .namelen = name.size,
-        .value = (uint8_t *)(uintptr_t)(value.data == NULL ? "" : value.data),
-        .valuelen = value.size,
-    };
 }
 
 /* RFC 9113 section 8.2.2: fields of the connection have no meaning here. */
@@ -217,6 +249,8 @@ static void http2_answer(struct exchange *exchange, const struct answer *answer)
         *answer->moved = (struct buf){0};
     }
     stream->ended = true;
+    if (has_body)
+        keep_trailers(stream, answer);
     submit(exchange, answer, has_body);
     part(exchange);
 }

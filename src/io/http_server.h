@@ -105,6 +105,9 @@ struct http_handler {
     /* Gives form to an error of the server's own (400, 413 …): appends to body and returns the
      * content type. Without it the sentence is sent as plain text. */
     struct str (*error_body)(void *self, int status, const struct why *why, struct buf *body);
+    /* The server itself refuses the request (413, a body that cannot be decoded …). May answer in
+     * its own way and return true; false leaves it to the server. */
+    bool (*refused)(void *self, struct exchange *exchange, int status, const struct why *why);
 };
 
 struct http_server_options {

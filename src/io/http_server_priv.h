@@ -76,6 +76,8 @@ struct answer {
     int status;
     const struct http_header *headers; /* Checked, complete but for Date and framing. */
     size_t headers_count;
+    const struct http_header *trailers; /* HTTP/2 sends them behind a body. */
+    size_t trailers_count;
     struct str body;
     struct buf *moved;       /* When body lies in it: may be taken. */
     uint64_t content_length; /* Announced; of the body that HEAD leaves out. */

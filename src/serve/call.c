@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "io/workers.h"
+#include "serve/otlp.h"
 #include "serve/tenant_view.h"
 #include "store/store_read.h"
 
@@ -145,6 +146,10 @@ void call_fail(struct call *call, enum err err, const struct why *why)
 {
     struct answer *answer = &call->answer;
 
+    if (call->form == FORM_OTLP || call->form == FORM_GRPC) {
+        otlp_fail(call, err, why);
+        return;
+    }
     buf_clear(&answer->body);
     answer->static_body = STR_NONE;
     answer->etag = STR_NONE;

@@ -27,6 +27,7 @@ enum ingest_answer {
     INGEST_EMPTY,  /* 204; a JSON account with 200 when some rows were turned away. */
     INGEST_REMOTE, /* 204; 400 when some rows were turned away, as remote-write senders expect. */
     INGEST_COUNTS, /* 200 with a JSON account. */
+    INGEST_OTLP,   /* An export response: serve/otlp.h. */
 };
 
 /* What a call needs to be worked on. */

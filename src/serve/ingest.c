@@ -10,6 +10,7 @@
 #include "codec/json_tree.h"
 #include "hub/hub.h"
 #include "model/batch.h"
+#include "serve/otlp.h"
 #include "serve/push_pool.h"
 #include "sources/push.h"
 
@@ -55,6 +56,10 @@ static void answer_kept(struct call *call)
 
 static void finish(struct call *call)
 {
+    if (call->ingest_answer == INGEST_OTLP) {
+        otlp_finish(call);
+        return;
+    }
     if (call->err == ERR_NONE) {
         atomic_fetch_add_explicit(&call->server->counters.pushed_rows, call->accepted_count,
                                   memory_order_relaxed);

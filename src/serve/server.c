@@ -12,6 +12,7 @@
 #include "serve/health_watch.h"
 #include "serve/live.h"
 #include "serve/openapi.h"
+#include "serve/otlp.h"
 #include "serve/push_pool.h"
 #include "serve/server_priv.h"
 
@@ -182,11 +183,26 @@ static struct str on_error(void *self, int status, const struct why *why, struct
     return MEDIA_JSON;
 }
 
+/* What the server refuses by itself of OpenTelemetry's calls is told in their form too. */
+static bool on_refused(void *self, struct exchange *exchange, int status, const struct why *why)
+{
+    struct call *call = exchange_data(exchange);
+
+    (void)self;
+    (void)status;
+    if (call == NULL || (call->form != FORM_OTLP && call->form != FORM_GRPC))
+        return false;
+    MUST_BE(call, CALL_MAGIC);
+    otlp_fail(call, why->err, why);
+    return true;
+}
+
 static const struct http_handler handler = {
     .head = on_head,
     .request = on_request,
     .done = on_done,
     .error_body = on_error,
+    .refused = on_refused,
 };
 
 static void copy_stats(struct loop_timer *timer)

@@ -207,8 +207,7 @@ static enum err fill(struct rows *rows, uint32_t row, struct event *event, struc
     event->flags = (uint32_t)rows->flags[row];
     TRY(packed_text_at(packed, rows->severity_texts[row], &event->severity_text, why));
     TRY(packed_text_at(packed, rows->names[row], &event->name, why));
-    if (rows->resource_of[row] >= rows->resources_count ||
-        rows->scope_of[row] > rows->scopes_count)
+    if (rows->resource_of[row] >= rows->resources_count || rows->scope_of[row] > rows->scopes_count)
         return packed_corrupt("a resource or scope is missing", why);
     event->resource = &rows->resources[rows->resource_of[row]];
     if (rows->scope_of[row] > 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* event_block - log records as the bytes of one row, pending or sealed. Pure; see span_block.h, whose
- * sister it is. Layout: at the top of event_block.c. */
+/* event_block - log records as the bytes of one row, pending or sealed. Pure; see span_block.h,
+ * whose sister it is. Layout: at the top of event_block.c. */
 #pragma once
 #include "model/event.h"
 #include "store/packed.h"

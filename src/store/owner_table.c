@@ -114,8 +114,7 @@ static enum err read_scope(const struct packed *packed, struct varint_reader *re
 
 /* Each takes three bytes at least, which bounds how many there can be. */
 enum err owner_read_resources(struct packed *packed, unsigned column,
-                              const struct resource **ret_items, size_t *ret_count,
-                              struct why *why)
+                              const struct resource **ret_items, size_t *ret_count, struct why *why)
 {
     struct str bytes;
     size_t count = 0;

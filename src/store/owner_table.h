@@ -12,7 +12,7 @@ struct owner_table {
     struct owner_entry {
         uint64_t hash;
         size_t start, size; /* In bytes. */
-    } *entries;
+    } * entries;
     size_t count, capacity;
     struct buf bytes; /* One behind the other: what the block's column holds. */
     struct {

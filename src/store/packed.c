@@ -542,8 +542,8 @@ static void write_column(struct packed_writer *writer, size_t number, const stru
     if (compress && column->size >= COMPRESS_BYTES_MIN) {
         size_t bound = ZSTD_compressBound(column->size);
         char *place = buf_reserve(bodies, bound);
-        stored = ZSTD_compressCCtx(writer->zstd, place, bound, column->data, column->size,
-                                   ZSTD_LEVEL);
+        stored =
+            ZSTD_compressCCtx(writer->zstd, place, bound, column->data, column->size, ZSTD_LEVEL);
         MUST(!ZSTD_isError(stored)); /* The bound was kept. */
         if (stored >= column->size)
             stored = 0;
@@ -568,8 +568,7 @@ void packed_finish(struct packed_writer *writer, uint32_t rows, bool compress, s
         count += writer->columns[i].size > 0;
     }
     for (size_t i = 0; i < writer->keys_count; i++) {
-        write_column(writer, PACKED_COLUMNS + i, &writer->keys[i].values, compress, &head,
-                     &bodies);
+        write_column(writer, PACKED_COLUMNS + i, &writer->keys[i].values, compress, &head, &bodies);
         count += writer->keys[i].values.size > 0;
     }
     buf_byte(out, VERSION);

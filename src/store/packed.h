@@ -5,8 +5,8 @@
  * again. So each text is kept once, the list of an item's attribute keys (its shape) once, and the
  * values of one key stand together in a column of their own.
  *
- * A writer fills columns row by row and is used again after packed_clear. It borrows all texts until
- * packed_finish. Pure; one thread at a time. Layout of the bytes: at the top of packed.c. */
+ * A writer fills columns row by row and is used again after packed_clear. It borrows all texts
+ * until packed_finish. Pure; one thread at a time. Layout of the bytes: at the top of packed.c. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
@@ -66,19 +66,19 @@ struct packed {
         size_t size;      /* Unpacked. */
         bool compressed;
         bool ready; /* bytes are unpacked. */
-    } *parts;
+    } * parts;
     size_t parts_count;
     struct str *texts; /* NULL until packed_read_texts. */
     size_t texts_count;
     struct packed_key {
         uint32_t text;
         uint8_t kind; /* enum value_kind */
-    } *keys;
+    } * keys;
     size_t keys_count;
     struct packed_shape {
         const uint32_t *keys;
         size_t count;
-    } *shapes;
+    } * shapes;
     size_t shapes_count;
 };
 

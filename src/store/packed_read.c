@@ -252,8 +252,8 @@ static double get_double(struct varint_reader *reader)
 }
 
 /* What stands behind the kind. */
-static enum err get_content(const struct packed *packed, struct varint_reader *reader,
-                            size_t depth, struct value *value, struct why *why)
+static enum err get_content(const struct packed *packed, struct varint_reader *reader, size_t depth,
+                            struct value *value, struct why *why)
 {
     switch (value->kind) {
     case VALUE_TEXT:

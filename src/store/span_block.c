@@ -10,10 +10,9 @@
  *     DURATIONS   numbers: zigzag, in ns; may be negative
  *     NAMES MESSAGES STATES    numbers of texts
  *     KINDS       numbers: kind | status << 3
- *     FLAGS DROPPED_EVENTS DROPPED_LINKS EVENTS LINKS (counts) RESOURCE_OF SCOPE_OF SHAPE_OF   numbers
- *     EVENT_DATA  | zigzag of time - start | name, text | attributes |
- *     LINK_DATA   | trace id | span id | state, text | flags | attributes |
- *     RESOURCES SCOPES    see store/owner_table
+ *     FLAGS DROPPED_EVENTS DROPPED_LINKS EVENTS LINKS (counts) RESOURCE_OF SCOPE_OF SHAPE_OF
+ * numbers EVENT_DATA  | zigzag of time - start | name, text | attributes | LINK_DATA   | trace id |
+ * span id | state, text | flags | attributes | RESOURCES SCOPES    see store/owner_table
  *
  * A column of nothing but zeros is left out. */
 #include "store/span_block.h"
@@ -131,8 +130,8 @@ static void put_trace(struct span_packer *packer, const struct span *span)
 
     for (; packer->trace_slots[at] != 0; at = (at + 1) & (ID_SLOTS - 1)) {
         uint32_t index = packer->trace_slots[at] - 1;
-        if (memcmp(traces->data + (size_t)index * TRACE_ID_BYTES, span->trace_id,
-                   TRACE_ID_BYTES) != 0)
+        if (memcmp(traces->data + (size_t)index * TRACE_ID_BYTES, span->trace_id, TRACE_ID_BYTES) !=
+            0)
             continue;
         put(packer, TRACE_OF, index == packer->trace_before ? 0 : UINT64_C(2) + index);
         packer->trace_before = index;
@@ -308,8 +307,8 @@ void span_block_terms(const struct span_packer *packer, const struct span *const
     terms_clear(traces);
     terms_clear(pairs);
     for (size_t i = 0; i < packer->traces_count; i++)
-        terms_add(traces, term_hash_id((const uint8_t *)ids->data + i * TRACE_ID_BYTES,
-                                       TRACE_ID_BYTES));
+        terms_add(traces,
+                  term_hash_id((const uint8_t *)ids->data + i * TRACE_ID_BYTES, TRACE_ID_BYTES));
     packed_terms(packer->writer, pairs);
     for (size_t i = 0; i < count; i++) {
         if (spans[i]->resource != resource)

@@ -17,8 +17,8 @@ struct event_list {
     size_t count;
 };
 
-/* A span passes when everything that is set holds of it. Texts compare whole; an attribute is looked
- * for in the span and in its resource, and compared as text: 5, true, "GET". */
+/* A span passes when everything that is set holds of it. Texts compare whole; an attribute is
+ * looked for in the span and in its resource, and compared as text: 5, true, "GET". */
 struct trace_pair {
     struct str key;
     struct str value;
@@ -39,11 +39,11 @@ struct trace_query {
     size_t limit; /* Spans at most, the newest. */
 };
 
-#define TRACE_QUERY_ANY                                                  \
-    (struct trace_query)                                                 \
-    {                                                                    \
-        .from_ms = INT64_MIN, .to_ms = INT64_MAX,                        \
-        .duration_min_ns = INT64_MIN, .duration_max_ns = INT64_MAX, .limit = 100 \
+#define TRACE_QUERY_ANY                                                         \
+    (struct trace_query)                                                        \
+    {                                                                           \
+        .from_ms = INT64_MIN, .to_ms = INT64_MAX, .duration_min_ns = INT64_MIN, \
+        .duration_max_ns = INT64_MAX, .limit = 100                              \
     }
 
 struct trace_view_ops {

@@ -3,8 +3,8 @@
  * whose summary does not rule them out. A question about a trace asks the summaries for its id; a
  * search asks them for time, durations and errors, and the terms for its key=value pairs.
  *
- * The snapshot of a file holds a span either as pending or in a block, so nothing is seen twice that
- * was sent once. What was sent twice is dropped by its span id. */
+ * The snapshot of a file holds a span either as pending or in a block, so nothing is seen twice
+ * that was sent once. What was sent twice is dropped by its span id. */
 #include "store/trace_view.h"
 
 #include "base/clock.h"
@@ -96,8 +96,7 @@ static enum err copy_pairs(struct arena *arena, const struct attribute **items, 
     return ERR_NONE;
 }
 
-static enum err copy_attributes(struct arena *arena, struct attributes *attributes,
-                                struct why *why)
+static enum err copy_attributes(struct arena *arena, struct attributes *attributes, struct why *why)
 {
     return copy_pairs(arena, &attributes->items, attributes->count, why);
 }
@@ -331,8 +330,7 @@ static enum err take_events(struct look *look, struct str body, struct arena *sc
     for (size_t i = 0; i < count; i++) {
         TRY(copy_event(look->arena, &owners, &events[i], why));
         if (look->events_count == look->events_capacity)
-            grow((void **)&look->found_events, &look->events_capacity,
-                 sizeof(*look->found_events));
+            grow((void **)&look->found_events, &look->events_capacity, sizeof(*look->found_events));
         look->found_events[look->events_count++] = events[i];
     }
     return ERR_NONE;
@@ -456,8 +454,7 @@ static enum err passes_terms(const struct look *look, struct day_reader *reader,
     if (query->name.data != NULL)
         passes = passes && terms_may_have(row.body, term_hash(TERM_NAME, query->name));
     for (size_t i = 0; passes && i < query->pairs_count; i++)
-        passes =
-            terms_may_have(row.body, term_hash(query->pairs[i].key, query->pairs[i].value));
+        passes = terms_may_have(row.body, term_hash(query->pairs[i].key, query->pairs[i].value));
     *ret_passes = passes;
     return ERR_NONE;
 }
@@ -526,8 +523,8 @@ static enum err read_file(struct look *look, struct view_file *file, struct aren
     TRY(view_file_ready(file, why));
     if (file->gone)
         return ERR_NONE;
-    TRY(day_reader_find_pending(file->reader, look->events ? KIND_EVENT : KIND_SPAN, from_ms,
-                                to_ms, why));
+    TRY(day_reader_find_pending(file->reader, look->events ? KIND_EVENT : KIND_SPAN, from_ms, to_ms,
+                                why));
     TRY(take_rows(look, file->reader, scratch, why));
     if (!look->events)
         return read_blocks(look, file->reader, scratch, why);

@@ -82,8 +82,8 @@ static enum err put_spans(struct tenant *tenant, struct day *day, const struct t
         buf_clear(&body);
         done += span_block_encode(span_packer(tenant), stage->spans + done,
                                   stage->spans_count - done, false, &body, &info);
-        TRY(day_put_pending(day, KIND_SPAN, trace_ms(info.min_ns), trace_ms(info.max_ns),
-                            info.rows, buf_view(&body), why));
+        TRY(day_put_pending(day, KIND_SPAN, trace_ms(info.min_ns), trace_ms(info.max_ns), info.rows,
+                            buf_view(&body), why));
         day->pending_items += info.rows;
         day->pending_bytes += body.size;
     }
@@ -198,8 +198,8 @@ static enum err gather_pending(struct gathering *gathering, struct day *day, enu
     sqlite3_stmt *find;
     bool row = false;
 
-    TRY(db_prepare(&day->db, "SELECT crc, body, id FROM pending WHERE kind = ?1 ORDER BY id",
-                   &find, why));
+    TRY(db_prepare(&day->db, "SELECT crc, body, id FROM pending WHERE kind = ?1 ORDER BY id", &find,
+                   why));
     (void)sqlite3_bind_int64(find, 1, kind); /* A number always binds. */
     *ret_last_id = 0;
     enum err err = db_step(&day->db, find, &row, why);
@@ -315,8 +315,8 @@ static enum err seal_spans(struct tenant *tenant, struct day *day, struct gather
                   &number, why));
     for (size_t done = 0; done < gathering->count;) {
         buf_clear(&body);
-        size_t taken = span_block_encode(span_packer(tenant), spans + done,
-                                         gathering->count - done, true, &body, &info);
+        size_t taken = span_block_encode(span_packer(tenant), spans + done, gathering->count - done,
+                                         true, &body, &info);
         struct block_info row = {
             .min_ms = trace_ms(info.min_ns),
             .max_ms = trace_ms(info.max_ns),

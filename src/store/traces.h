@@ -17,8 +17,8 @@
 struct tenant;
 
 enum {
-    TRACES_SEAL_ITEMS = 32768,          /* Pending spans and events of a day, */
-    TRACES_SEAL_BYTES = 16 << 20,       /* or their bytes: then they are sealed. */
+    TRACES_SEAL_ITEMS = 32768,           /* Pending spans and events of a day, */
+    TRACES_SEAL_BYTES = 16 << 20,        /* or their bytes: then they are sealed. */
     TRACES_FUTURE_MS_MAX = 24 * 3600000, /* A span that starts later has a clock that is wrong. */
 };
 
@@ -50,8 +50,8 @@ static inline bool trace_stage_is_empty(const struct trace_stage *stage)
 }
 
 /* Within a transaction of the day: writes the stage's items as pending rows. */
-CHECKED enum err traces_put(struct tenant *tenant, struct day *day,
-                            const struct trace_stage *stage, struct why *why);
+CHECKED enum err traces_put(struct tenant *tenant, struct day *day, const struct trace_stage *stage,
+                            struct why *why);
 /* In a transaction of its own: what is pending becomes blocks. */
 CHECKED enum err traces_seal(struct tenant *tenant, struct day *day, struct why *why);
 

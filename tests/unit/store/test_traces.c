@@ -46,8 +46,8 @@ static void fill_span(struct batch *batch, struct resource *resources, size_t tr
     struct attribute *items = ARENA_ARRAY(arena, 12, struct attribute);
     for (size_t i = 0; i < 8; i++) {
         items[i].key = text_of(arena, "http.attribute.%zu", i);
-        items[i].value =
-            (struct value){.kind = VALUE_TEXT, .text = text_of(arena, "value %zu", (trace * i) % 17)};
+        items[i].value = (struct value){.kind = VALUE_TEXT,
+                                        .text = text_of(arena, "value %zu", (trace * i) % 17)};
     }
     items[8] = (struct attribute){STR("http.status_code"), {VALUE_INTEGER, .integer = 200}};
     items[9] = (struct attribute){STR("user.id"),
@@ -77,8 +77,8 @@ static struct batch *shop(int64_t base_ns)
 
     for (size_t i = 0; i < 3; i++) {
         struct attribute *items = ARENA_ARRAY(batch->arena, 1, struct attribute);
-        items[0] = (struct attribute){STR("service.name"),
-                                      {VALUE_TEXT, .text = str_of(services[i])}};
+        items[0] =
+            (struct attribute){STR("service.name"), {VALUE_TEXT, .text = str_of(services[i])}};
         resources[i].attributes = (struct attributes){items, 1, 0};
         resources[i].service_name = str_of(services[i]);
         resources[i].schema_url = STR("https://schema");
@@ -224,8 +224,8 @@ static void expect_trace(struct store *store, const struct batch *batch, size_t 
     struct why why = WHY_INIT;
 
     ASSERT(store_view(store, "default", NULL, &view, &why) == ERR_NONE);
-    EXPECT(view->ops->traces->trace(view, batch->spans.items[trace].trace_id, arena, &list,
-                                    &why) == ERR_NONE);
+    EXPECT(view->ops->traces->trace(view, batch->spans.items[trace].trace_id, arena, &list, &why) ==
+           ERR_NONE);
     EXPECT(list.count == SPANS);
     for (size_t i = 0; i < list.count; i++)
         EXPECT(same_span(&list.items[i], find(batch, &list.items[i])));
