@@ -33,7 +33,7 @@ static bool bytes(struct protobuf *message, struct str *ret_bytes)
     return true;
 }
 
-bool protobuf_next(struct protobuf *message, struct protobuf_field *ret_field)
+bool protobuf_next_any(struct protobuf *message, struct protobuf_field *ret_field)
 {
     uint64_t key;
     bool ok;

@@ -55,8 +55,27 @@ static inline bool protobuf_varint(struct protobuf *message, uint64_t *ret_value
     return false;
 }
 
-/* False at the end of the message, and when it is broken. */
-bool protobuf_next(struct protobuf *message, struct protobuf_field *ret_field);
+/* protobuf_next() for a field of any kind and size. */
+bool protobuf_next_any(struct protobuf *message, struct protobuf_field *ret_field);
+
+/* False at the end of the message, and when it is broken. Most fields are short bytes with a small
+ * number, two bytes before what they hold: those cost no call. */
+static inline bool protobuf_next(struct protobuf *message, struct protobuf_field *ret_field)
+{
+    const uint8_t *at = message->at;
+    size_t left = (size_t)(message->end - at);
+
+    /* A broken message is left to the other, whatever it stopped at. */
+    if (left < 2 || message->broken || (at[0] & 0x87) != PROTOBUF_BYTES || at[0] < 8 ||
+        at[1] >= 0x80 || at[1] > left - 2)
+        return protobuf_next_any(message, ret_field);
+    ret_field->number = at[0] >> 3;
+    ret_field->wire = PROTOBUF_BYTES;
+    ret_field->value = 0;
+    ret_field->bytes = (struct str){(const char *)at + 2, at[1]};
+    message->at = at + 2 + at[1];
+    return true;
+}
 
 /* The double whose bits a FIXED64 holds. */
 static inline double protobuf_double(uint64_t bits)

@@ -107,6 +107,32 @@ static enum err find_labels(struct decoder *decoder, struct str series, struct s
     return ERR_NONE;
 }
 
+/* What every sender writes for a sample that is not zero: the value, then the time of six bytes,
+ * which it takes from 1971 to 2109. */
+enum { SAMPLE_SIZE = 16, SAMPLE_VALUE_KEY = 0x09, SAMPLE_TIME_KEY = 0x10, SAMPLE_TIME_AT = 10 };
+
+static bool is_usual_sample(struct str bytes)
+{
+    const uint8_t *at = (const uint8_t *)bytes.data;
+
+    return bytes.size == SAMPLE_SIZE && at[0] == SAMPLE_VALUE_KEY && at[9] == SAMPLE_TIME_KEY &&
+           (at[10] & at[11] & at[12] & at[13] & at[14] & 0x80) != 0 && at[15] < 0x80;
+}
+
+static enum err read_usual_sample(struct decoder *decoder, const uint8_t *at,
+                                  const struct labels *labels)
+{
+    uint64_t bits = 0;
+    int64_t time_ms = 0;
+
+    for (int i = 0; i < 8; i++)
+        bits |= (uint64_t)at[1 + i] << (8 * i);
+    for (int i = 0; i < SAMPLE_SIZE - SAMPLE_TIME_AT; i++)
+        time_ms |= (int64_t)(at[SAMPLE_TIME_AT + i] & 0x7f) << (7 * i);
+    decoder->counts.samples++;
+    return batch_sample(decoder->out, labels, time_ms, protobuf_double(bits), decoder->why);
+}
+
 static enum err read_sample(struct decoder *decoder, struct str bytes, const struct labels *labels)
 {
     struct protobuf message = protobuf_of(bytes);
@@ -114,6 +140,8 @@ static enum err read_sample(struct decoder *decoder, struct str bytes, const str
     double value = 0;
     int64_t time_ms = 0;
 
+    if (is_usual_sample(bytes))
+        return read_usual_sample(decoder, (const uint8_t *)bytes.data, labels);
     while (protobuf_next(&message, &field)) {
         if (field.number == 1 && field.wire == PROTOBUF_FIXED64)
             value = protobuf_double(field.value);
@@ -126,24 +154,59 @@ static enum err read_sample(struct decoder *decoder, struct str bytes, const str
     return batch_sample(decoder->out, labels, time_ms, value, decoder->why);
 }
 
-static enum err read_series(struct decoder *decoder, struct str series)
+/* What is no label; whether there were labels all the same. */
+static enum err read_rows(struct decoder *decoder, struct str rows, const struct labels *labels,
+                          bool *ret_labelled)
 {
-    struct protobuf message = protobuf_of(series);
+    struct protobuf message = protobuf_of(rows);
     struct protobuf_field field;
-    struct str raw;
 
-    TRY(find_labels(decoder, series, &raw));
-    const struct labels *labels = label_memo_get(decoder->memo, raw);
-    if (labels == NULL)
-        TRY(read_labels(decoder, raw, &labels));
-    /* Usually the labels stand first: step over them at once. */
-    if (raw.data == series.data)
-        message.at += raw.size;
+    *ret_labelled = false;
     while (protobuf_next(&message, &field)) {
         if (field.number == SERIES_SAMPLES && field.wire == PROTOBUF_BYTES)
             TRY(read_sample(decoder, field.bytes, labels));
+        *ret_labelled |= field.number == SERIES_LABELS;
         decoder->counts.exemplars_ignored += field.number == 3;
         decoder->counts.histograms_ignored += field.number == 4;
+    }
+    return message.broken ? broken(decoder, "it") : ERR_NONE;
+}
+
+/* The series that came here last time, found by its first bytes. Not so where more labels come
+ * behind: then what was read of it is taken back. */
+static enum err read_followed(struct decoder *decoder, struct str series, bool *ret_read)
+{
+    struct remote_write_counts counts = decoder->counts;
+    size_t rows = decoder->out->samples.count;
+    bool labelled;
+    size_t size;
+
+    *ret_read = false;
+    const struct labels *labels = label_memo_follow(decoder->memo, series, &size);
+    if (labels == NULL)
+        return ERR_NONE;
+    struct str rest = {series.data + size, series.size - size};
+    TRY(read_rows(decoder, rest, labels, &labelled));
+    if (labelled) {
+        decoder->counts = counts;
+        decoder->out->samples.count = rows;
+    }
+    *ret_read = !labelled;
+    return ERR_NONE;
+}
+
+static enum err read_series(struct decoder *decoder, struct str series)
+{
+    struct str raw;
+    bool done;
+
+    TRY(read_followed(decoder, series, &done));
+    if (!done) {
+        TRY(find_labels(decoder, series, &raw));
+        const struct labels *labels = label_memo_get(decoder->memo, raw);
+        if (labels == NULL)
+            TRY(read_labels(decoder, raw, &labels));
+        TRY(read_rows(decoder, series, labels, &done));
     }
     decoder->counts.series++;
     return ERR_NONE;

@@ -323,9 +323,25 @@ static void remember(struct label_memo *memo, struct memo_row *row)
     memo->last = row;
 }
 
+static struct memo_row *expected(const struct label_memo *memo)
+{
+    return memo->last == NULL ? memo->first : memo->last->next;
+}
+
+const struct labels *label_memo_follow(struct label_memo *memo, struct str text, size_t *ret_size)
+{
+    struct memo_row *row = expected(memo);
+
+    if (row == NULL || !str_starts(text, row->raw))
+        return NULL;
+    memo->last = row;
+    *ret_size = row->raw.size;
+    return row->labels;
+}
+
 const struct labels *label_memo_get(struct label_memo *memo, struct str raw)
 {
-    struct memo_row *row = memo->last == NULL ? memo->first : memo->last->next;
+    struct memo_row *row = expected(memo);
 
     if (row != NULL && str_eq(row->raw, raw)) {
         memo->last = row;

@@ -82,5 +82,8 @@ struct label_pool *label_memo_begin(struct label_memo *memo);
 
 /* The set for raw at the next position, or NULL: then parse raw and call label_memo_put. */
 const struct labels *label_memo_get(struct label_memo *memo, struct str raw);
+/* The same without knowing where raw ends: when text begins with the spelling that came here last
+ * time, its set and its size; else NULL, and nothing has moved. */
+const struct labels *label_memo_follow(struct label_memo *memo, struct str text, size_t *ret_size);
 CHECKED enum err label_memo_put(struct label_memo *memo, struct str raw, struct label *pairs,
                                 size_t count, const struct labels **ret_labels, struct why *why);

@@ -119,6 +119,67 @@ TEST(labels_may_stand_between_samples)
     done(&reading);
 }
 
+/* The message that series makes, read as one that follows on what was read before. */
+static void read_one(struct reading *reading, const struct buf *series)
+{
+    struct buf request CLEANUP(buf_done) = {0};
+
+    put_bytes(&request, 1, buf_view(series));
+    batch_clear(reading->batch);
+    ASSERT(remote_write_decode(buf_view(&request), reading->memo, reading->batch, &reading->counts,
+                               &reading->why) == ERR_NONE);
+}
+
+TEST(a_series_that_begins_like_the_one_before_is_still_its_own)
+{
+    struct reading reading = reading_new();
+    struct buf series CLEANUP(buf_done) = {0};
+
+    put_label(&series, "__name__", "x");
+    put_sample(&series, 1, 1700000000123);
+    read_one(&reading, &series);
+    read_one(&reading, &series);
+    ASSERT(reading.batch->samples.count == 1);
+    EXPECT(reading.batch->samples.items[0].labels->count == 1);
+    EXPECT(reading.batch->samples.items[0].time_ms == 1700000000123);
+
+    put_label(&series, "late", "yes");
+    put_sample(&series, 2, -5);
+    read_one(&reading, &series);
+    ASSERT(reading.batch->samples.count == 2);
+    EXPECT(reading.counts.samples == 2 && reading.counts.series == 1);
+    for (int i = 0; i < 2; i++)
+        EXPECT(str_eq(labels_get(reading.batch->samples.items[i].labels, STR("late")), STR("yes")));
+    EXPECT(reading.batch->samples.items[1].time_ms == -5);
+    done(&reading);
+}
+
+TEST(times_and_values_of_every_size_come_back)
+{
+    static const int64_t times[] = {0,
+                                    1,
+                                    INT64_C(1) << 34,
+                                    INT64_C(1) << 35,
+                                    1700000000123,
+                                    (INT64_C(1) << 42) - 1,
+                                    INT64_C(1) << 42,
+                                    INT64_MAX,
+                                    INT64_MIN};
+    struct reading reading = reading_new();
+    struct buf series CLEANUP(buf_done) = {0};
+
+    put_label(&series, "__name__", "x");
+    for (size_t i = 0; i < ARRAY_COUNT(times); i++)
+        put_sample(&series, (double)i - 1.25, times[i]);
+    read_one(&reading, &series);
+    ASSERT(reading.batch->samples.count == ARRAY_COUNT(times));
+    for (size_t i = 0; i < ARRAY_COUNT(times); i++) {
+        EXPECT(reading.batch->samples.items[i].time_ms == times[i]);
+        EXPECT(reading.batch->samples.items[i].value == (double)i - 1.25);
+    }
+    done(&reading);
+}
+
 TEST(a_series_without_a_name_is_refused)
 {
     struct reading reading = reading_new();

@@ -79,6 +79,29 @@ TEST(a_memo_knows_a_message_by_position_and_by_content)
     label_memo_free(memo);
 }
 
+TEST(a_memo_follows_a_message_by_how_each_text_begins)
+{
+    struct label_memo *memo = label_memo_new(1 << 20);
+    const char *raw[] = {"a{}", "b{}"};
+    const struct labels *labels[2];
+    size_t size = 0;
+
+    label_memo_begin(memo);
+    for (int i = 0; i < 2; i++) {
+        struct label pairs[] = {{LABEL_NAME, str_of(raw[i])}};
+        EXPECT(label_memo_follow(memo, str_of(raw[i]), &size) == NULL);
+        EXPECT(label_memo_put(memo, str_of(raw[i]), pairs, 1, &labels[i], NULL) == ERR_NONE);
+    }
+    label_memo_begin(memo);
+    EXPECT(label_memo_follow(memo, STR("b{} 1"), &size) == NULL);
+    EXPECT(label_memo_follow(memo, STR("a{"), &size) == NULL);
+    EXPECT(label_memo_follow(memo, STR("a{} 1"), &size) == labels[0]);
+    EXPECT(size == 3);
+    EXPECT(label_memo_follow(memo, STR("b{}"), &size) == labels[1]);
+    EXPECT(label_memo_follow(memo, STR("b{}"), &size) == NULL);
+    label_memo_free(memo);
+}
+
 TEST(a_memo_that_has_spent_its_budget_starts_afresh)
 {
     struct label_memo *memo = label_memo_new(4000);
