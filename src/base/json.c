@@ -174,3 +174,39 @@ void json_add_raw(struct json *json, struct str value)
 {
     buf_str(next(json), value);
 }
+
+void json_put_str(struct json *json, const char *key, struct str text)
+{
+    json_key(json, key);
+    json_add_str(json, text);
+}
+
+void json_put_text(struct json *json, const char *key, const char *text)
+{
+    json_key(json, key);
+    json_add_text(json, text);
+}
+
+void json_put_double(struct json *json, const char *key, double value)
+{
+    json_key(json, key);
+    json_add_double(json, value);
+}
+
+void json_put_i64(struct json *json, const char *key, int64_t value)
+{
+    json_key(json, key);
+    json_add_i64(json, value);
+}
+
+void json_put_u64(struct json *json, const char *key, uint64_t value)
+{
+    json_key(json, key);
+    json_add_u64(json, value);
+}
+
+void json_put_bool(struct json *json, const char *key, bool value)
+{
+    json_key(json, key);
+    json_add_bool(json, value);
+}

@@ -16,8 +16,7 @@ void json_bool(struct buf *out, bool value);
 
 /* A writer that knows when a comma is due:
  *     struct json json = json_begin(&buf);
- *     json_open(&json, '{'); json_key(&json, "name"); json_add_str(&json, name); json_close(&json,
- * '}');
+ *     json_open(&json, '{'); json_put_str(&json, "name", name); json_close(&json, '}');
  */
 struct json {
     struct buf *out;
@@ -41,3 +40,11 @@ void json_add_u64(struct json *json, uint64_t value);
 void json_add_bool(struct json *json, bool value);
 void json_add_null(struct json *json);
 void json_add_raw(struct json *json, struct str value); /* Already JSON. */
+
+/* A key and its value. */
+void json_put_str(struct json *json, const char *key, struct str text);
+void json_put_text(struct json *json, const char *key, const char *text);
+void json_put_double(struct json *json, const char *key, double value);
+void json_put_i64(struct json *json, const char *key, int64_t value);
+void json_put_u64(struct json *json, const char *key, uint64_t value);
+void json_put_bool(struct json *json, const char *key, bool value);

@@ -28,20 +28,15 @@ static void write_json(const struct config *config, struct buf *out)
     struct why why = WHY_INIT;
 
     json_open(&json, '{');
-    json_key(&json, "ok");
-    json_add_bool(&json, config_check(config, &why) == ERR_NONE);
-    json_key(&json, "file");
-    json_add_text(&json, config->path);
+    json_put_bool(&json, "ok", config_check(config, &why) == ERR_NONE);
+    json_put_text(&json, "file", config->path);
     json_key(&json, "problems");
     json_open(&json, '[');
     for (size_t i = 0; i < config->problems_count; i++) {
         json_open(&json, '{');
-        json_key(&json, "severity");
-        json_add_text(&json, config->problems[i].warning ? "warning" : "error");
-        json_key(&json, "message");
-        json_add_text(&json, config->problems[i].why.text);
-        json_key(&json, "hint");
-        json_add_text(&json, config->problems[i].why.hint);
+        json_put_text(&json, "severity", config->problems[i].warning ? "warning" : "error");
+        json_put_text(&json, "message", config->problems[i].why.text);
+        json_put_text(&json, "hint", config->problems[i].why.hint);
         json_close(&json, '}');
     }
     json_close(&json, ']');
@@ -49,14 +44,13 @@ static void write_json(const struct config *config, struct buf *out)
     json_open(&json, '[');
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         json_open(&json, '{');
-        json_key(&json, "name");
-        json_add_text(&json, setting_rows[i].name);
+        json_put_text(&json, "name", setting_rows[i].name);
         json_key(&json, "value");
         buf_clear(&text);
         options_write(config->options, i, &text);
         json_add_text(&json, options_is_set(config->options, i) ? buf_cstr(&text) : NULL);
-        json_key(&json, "source");
-        json_add_text(&json, option_source_name(options_origin(config->options, i)->source));
+        json_put_text(&json, "source",
+                      option_source_name(options_origin(config->options, i)->source));
         json_key(&json, "origin");
         buf_clear(&text);
         config_write_origin(config, i, &text);
@@ -64,10 +58,8 @@ static void write_json(const struct config *config, struct buf *out)
         json_close(&json, '}');
     }
     json_close(&json, ']');
-    json_key(&json, "collectors");
-    json_add_u64(&json, config->collectors_count);
-    json_key(&json, "scrape");
-    json_add_u64(&json, config->targets_count);
+    json_put_u64(&json, "collectors", config->collectors_count);
+    json_put_u64(&json, "scrape", config->targets_count);
     json_close(&json, '}');
     buf_byte(out, '\n');
 }

@@ -135,8 +135,7 @@ static bool is_known(const struct db_job *job, const struct count *count)
 
 static void add_findings(struct json *json, const struct db_job *job)
 {
-    json_key(json, "findings_count");
-    json_add_u64(json, job->findings_count);
+    json_put_u64(json, "findings_count", job->findings_count);
     json_key(json, "findings");
     json_open(json, '[');
     for (struct str rest = buf_view(&job->findings); rest.size > 0;)
@@ -149,10 +148,8 @@ static void write_json(const struct db_job *job, const char *action, struct buf 
     struct json json = json_begin(out);
 
     json_open(&json, '{');
-    json_key(&json, "action");
-    json_add_text(&json, action);
-    json_key(&json, "folder");
-    json_add_text(&json, job->folder);
+    json_put_text(&json, "action", action);
+    json_put_text(&json, "folder", job->folder);
     for (size_t i = 0; i < ARRAY_COUNT(counts); i++) {
         json_key(&json, counts[i].name);
         if (is_known(job, &counts[i]))

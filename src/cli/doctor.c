@@ -126,17 +126,12 @@ static void add_json(struct json *json, const char *name, const char *use,
                      const struct doctor_answer *answer)
 {
     json_open(json, '{');
-    json_key(json, "name");
-    json_add_text(json, name);
-    json_key(json, "state");
-    json_add_text(json, states[answer->state].name);
-    json_key(json, "found");
-    json_add_text(json, answer->text);
+    json_put_text(json, "name", name);
+    json_put_text(json, "state", states[answer->state].name);
+    json_put_text(json, "found", answer->text);
     if (use != NULL) {
-        json_key(json, "needed_for");
-        json_add_text(json, use);
-        json_key(json, "advice");
-        json_add_text(json, answer->advice);
+        json_put_text(json, "needed_for", use);
+        json_put_text(json, "advice", answer->advice);
     }
     json_close(json, '}');
 }
@@ -186,8 +181,7 @@ static void tell_json(const struct doctor_answer *answers, const struct sources 
     json_open(&json, '[');
     tell_sources(sources, NULL, &json, out);
     json_close(&json, ']');
-    json_key(&json, "ok");
-    json_add_bool(&json, counts->of[DOCTOR_MISSING] + counts->of[DOCTOR_LIMITED] == 0);
+    json_put_bool(&json, "ok", counts->of[DOCTOR_MISSING] + counts->of[DOCTOR_LIMITED] == 0);
     json_close(&json, '}');
     buf_byte(out, '\n');
 }

@@ -23,8 +23,7 @@ static void write_table(struct json *json, const struct table *table)
                 json_add_double(json, cell->number);
         }
         if (row->status != STATUS_NONE) {
-            json_key(json, "status");
-            json_add_text(json, status_names[row->status]);
+            json_put_text(json, "status", status_names[row->status]);
         }
         json_close(json, '}');
     }
@@ -45,11 +44,9 @@ static void write_chart(struct json *json, const struct chart *chart)
     json_open(json, '[');
     for (const struct line *line = chart->lines; line != NULL; line = line->next) {
         json_open(json, '{');
-        json_key(json, "name");
-        json_add_str(json, line->name);
+        json_put_str(json, "name", line->name);
         if (chart->kind == CHART_BAR) {
-            json_key(json, "value");
-            json_add_double(json, line->count > 0 ? line->y[0] : 0);
+            json_put_double(json, "value", line->count > 0 ? line->y[0] : 0);
         } else {
             write_numbers(json, chart->x_is_time ? "time_ms" : "x", line->x, line->count);
             write_numbers(json, "y", line->y, line->count);
@@ -73,10 +70,8 @@ static void write_notes(struct json *json, const struct section *section)
         }
         open = true;
         json_open(json, '{');
-        json_key(json, "status");
-        json_add_text(json, status_names[block->status]);
-        json_key(json, "text");
-        json_add_str(json, block->text);
+        json_put_text(json, "status", status_names[block->status]);
+        json_put_str(json, "text", block->text);
         json_close(json, '}');
     }
     if (open)
@@ -104,12 +99,10 @@ void document_write_json(const struct writer *writer)
     char time[CLOCK_TEXT_SIZE];
 
     json_open(&json, '{');
-    json_key(&json, "title");
-    json_add_str(&json, writer->document->title);
+    json_put_str(&json, "title", writer->document->title);
     if (writer->document->time_ms != 0) {
         (void)clock_text(time, writer->document->time_ms); /* The size is not needed. */
-        json_key(&json, "generated");
-        json_add_text(&json, time);
+        json_put_text(&json, "generated", time);
     }
     json_key(&json, "sections");
     json_open(&json, '{');
@@ -117,8 +110,7 @@ void document_write_json(const struct writer *writer)
          section = section->next) {
         json_key_str(&json, section->key);
         json_open(&json, '{');
-        json_key(&json, "title");
-        json_add_str(&json, section->title);
+        json_put_str(&json, "title", section->title);
         for (const struct block *block = section->blocks; block != NULL; block = block->next)
             write_block(&json, block);
         write_notes(&json, section);

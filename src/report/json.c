@@ -24,8 +24,7 @@ static void write_labels(struct json *json, const struct labels *labels)
 static void write_series(struct json *json, const struct report_series *series)
 {
     json_open(json, '{');
-    json_key(json, "name");
-    json_add_str(json, series->name);
+    json_put_str(json, "name", series->name);
     json_key(json, "labels");
     write_labels(json, series->labels);
     json_key(json, "points");
@@ -46,12 +45,9 @@ static enum err json_write(const struct report_data *data, struct arena *arena, 
     struct json json = json_begin(out);
 
     json_open(&json, '{');
-    json_key(&json, "start_ms");
-    json_add_i64(&json, data->start_ms);
-    json_key(&json, "end_ms");
-    json_add_i64(&json, data->end_ms);
-    json_key(&json, "step_ms");
-    json_add_i64(&json, data->step_ms);
+    json_put_i64(&json, "start_ms", data->start_ms);
+    json_put_i64(&json, "end_ms", data->end_ms);
+    json_put_i64(&json, "step_ms", data->step_ms);
     json_key(&json, "series");
     json_open(&json, '[');
     for (size_t i = 0; i < data->count; i++)

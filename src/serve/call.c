@@ -115,26 +115,21 @@ int call_error_body(enum route_form form, bool is_evaluation, enum err err, cons
     if (form == FORM_PROMETHEUS) {
         struct prometheus_error error = prometheus_error(is_evaluation, err);
         status = error.status;
-        json_key(&json, "status");
-        json_add_text(&json, "error");
-        json_key(&json, "errorType");
-        json_add_text(&json, error.type);
+        json_put_text(&json, "status", "error");
+        json_put_text(&json, "errorType", error.type);
         json_key(&json, "error");
     } else {
         json_key(&json, "error");
         json_open(&json, '{');
-        json_key(&json, "code");
-        json_add_text(&json, err_code(err));
+        json_put_text(&json, "code", err_code(err));
         json_key(&json, "message");
     }
     json_add_text(&json, text);
     if (why != NULL && why->hint[0] != '\0') {
-        json_key(&json, "hint");
-        json_add_text(&json, why->hint);
+        json_put_text(&json, "hint", why->hint);
     }
     if (why != NULL && why->position >= 0) {
-        json_key(&json, "position");
-        json_add_i64(&json, why->position);
+        json_put_i64(&json, "position", why->position);
     }
     if (form != FORM_PROMETHEUS)
         json_close(&json, '}');

@@ -7,12 +7,6 @@
 #include "base/json.h"
 #include "store/store.h"
 
-static void write_number(struct json *json, const char *key, uint64_t value)
-{
-    json_key(json, key);
-    json_add_u64(json, value);
-}
-
 static void cleaned(struct loop_task *task)
 {
     struct call *call = CONTAINER_OF(task, struct call, task);
@@ -37,10 +31,10 @@ void cleanup_tick(struct server *server, int64_t now_ms)
     struct json json = json_begin(&call->answer.body);
     call->answer.content_type = MEDIA_JSON;
     json_open(&json, '{');
-    write_number(&json, "removed_files_count", after.days_removed - before.days_removed);
-    write_number(&json, "removed_bytes",
+    json_put_u64(&json, "removed_files_count", after.days_removed - before.days_removed);
+    json_put_u64(&json, "removed_bytes",
                  before.disk_bytes > after.disk_bytes ? before.disk_bytes - after.disk_bytes : 0);
-    write_number(&json, "remaining_bytes", after.disk_bytes);
+    json_put_u64(&json, "remaining_bytes", after.disk_bytes);
     json_key(&json, "oldest_ms");
     if (after.oldest_ms == INT64_MAX)
         json_add_null(&json);

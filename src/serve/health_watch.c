@@ -43,22 +43,14 @@ struct health_watch {
 static void write_finding(struct json *json, const struct finding *finding)
 {
     json_open(json, '{');
-    json_key(json, "id");
-    json_add_str(json, finding->id);
-    json_key(json, "severity");
-    json_add_text(json, severity_name(finding->severity));
-    json_key(json, "claim");
-    json_add_str(json, finding->claim);
-    json_key(json, "evidence");
-    json_add_str(json, finding->evidence);
-    json_key(json, "next_step");
-    json_add_str(json, finding->next_step);
-    json_key(json, "expr");
-    json_add_str(json, finding->expr);
-    json_key(json, "confidence");
-    json_add_double(json, finding->confidence);
-    json_key(json, "since_ms");
-    json_add_i64(json, finding->since_ms);
+    json_put_str(json, "id", finding->id);
+    json_put_text(json, "severity", severity_name(finding->severity));
+    json_put_str(json, "claim", finding->claim);
+    json_put_str(json, "evidence", finding->evidence);
+    json_put_str(json, "next_step", finding->next_step);
+    json_put_str(json, "expr", finding->expr);
+    json_put_double(json, "confidence", finding->confidence);
+    json_put_i64(json, "since_ms", finding->since_ms);
     json_close(json, '}');
 }
 
@@ -73,19 +65,15 @@ static void write_look(struct health_watch *watch, int64_t now_ms)
     }
     buf_clear(&watch->body);
     json_open(&json, '{');
-    json_key(&json, "status");
-    json_add_text(&json, status);
-    json_key(&json, "checked_at_ms");
-    json_add_i64(&json, now_ms);
-    json_key(&json, "status_since_ms");
-    json_add_i64(&json, watch->status_since_ms);
+    json_put_text(&json, "status", status);
+    json_put_i64(&json, "checked_at_ms", now_ms);
+    json_put_i64(&json, "status_since_ms", watch->status_since_ms);
     json_key(&json, "findings");
     json_open(&json, '[');
     for (size_t i = 0; i < watch->list.count; i++)
         write_finding(&json, &watch->list.items[i]);
     json_close(&json, ']');
-    json_key(&json, "dropped_count");
-    json_add_u64(&json, watch->list.dropped_count);
+    json_put_u64(&json, "dropped_count", watch->list.dropped_count);
     json_close(&json, '}');
 }
 

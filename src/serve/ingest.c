@@ -24,16 +24,12 @@ static void write_account(struct call *call)
 
     call->answer.content_type = MEDIA_JSON;
     json_open(&json, '{');
-    json_key(&json, "accepted_count");
-    json_add_u64(&json, call->accepted_count);
-    json_key(&json, "rejected_count");
-    json_add_u64(&json, call->rejected_count);
+    json_put_u64(&json, "accepted_count", call->accepted_count);
+    json_put_u64(&json, "rejected_count", call->rejected_count);
     if (call->rejected_count > 0) {
-        json_key(&json, "message");
-        json_add_text(&json, call->why.text);
+        json_put_text(&json, "message", call->why.text);
         if (call->why.hint[0] != '\0') {
-            json_key(&json, "hint");
-            json_add_text(&json, call->why.hint);
+            json_put_text(&json, "hint", call->why.hint);
         }
     }
     json_close(&json, '}');

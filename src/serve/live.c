@@ -44,22 +44,17 @@ static void write_error(struct buf *out, struct str id, enum err err, const stru
 
     json_open(&json, '{');
     if (id.size > 0) {
-        json_key(&json, "id");
-        json_add_str(&json, id);
+        json_put_str(&json, "id", id);
     }
     json_key(&json, "error");
     json_open(&json, '{');
-    json_key(&json, "code");
-    json_add_text(&json, err_code(err));
-    json_key(&json, "message");
-    json_add_text(&json, why->text);
+    json_put_text(&json, "code", err_code(err));
+    json_put_text(&json, "message", why->text);
     if (why->hint[0] != '\0') {
-        json_key(&json, "hint");
-        json_add_text(&json, why->hint);
+        json_put_text(&json, "hint", why->hint);
     }
     if (why->position >= 0) {
-        json_key(&json, "position");
-        json_add_i64(&json, why->position);
+        json_put_i64(&json, "position", why->position);
     }
     json_close(&json, '}');
     json_close(&json, '}');
@@ -191,8 +186,7 @@ static void write_series(struct json *json, const struct promql_series *series)
         json_add_str(json, label.value);
     }
     json_close(json, '}');
-    json_key(json, "value");
-    json_add_str(json, (struct str){text, str_from_double(text, series->values[0])});
+    json_put_str(json, "value", (struct str){text, str_from_double(text, series->values[0])});
     json_close(json, '}');
 }
 
@@ -203,10 +197,8 @@ static void write_points(struct subscription *subscription, const struct promql_
     struct promql_series scalar = {.values = &result->scalar, .count = 1};
 
     json_open(&json, '{');
-    json_key(&json, "id");
-    json_add_str(&json, id_of(subscription));
-    json_key(&json, "time_ms");
-    json_add_i64(&json, time_ms);
+    json_put_str(&json, "id", id_of(subscription));
+    json_put_i64(&json, "time_ms", time_ms);
     json_key(&json, "result");
     json_open(&json, '[');
     if (result->type == PROMQL_SCALAR)
@@ -215,8 +207,7 @@ static void write_points(struct subscription *subscription, const struct promql_
         write_series(&json, &result->series[i]);
     json_close(&json, ']');
     if (result->series_count > LIVE_SERIES_MAX) {
-        json_key(&json, "cut_count");
-        json_add_u64(&json, result->series_count - LIVE_SERIES_MAX);
+        json_put_u64(&json, "cut_count", result->series_count - LIVE_SERIES_MAX);
     }
     json_close(&json, '}');
 }

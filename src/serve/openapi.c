@@ -49,12 +49,6 @@ static void add_quoted(struct json *json, const char *text)
     buf_done(&plain);
 }
 
-static void add_text(struct json *json, const char *key, const char *text)
-{
-    json_key(json, key);
-    json_add_text(json, text);
-}
-
 static const char *type_schema(const char *name)
 {
     for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
@@ -86,11 +80,10 @@ static bool belongs(const struct route *route, const char *handler)
 static void add_parameter(struct json *json, const struct route_parameter *parameter)
 {
     json_open(json, '{');
-    add_text(json, "name", parameter->name);
-    add_text(json, "in", parameter->in);
-    json_key(json, "required");
-    json_add_bool(json, parameter->required);
-    add_text(json, "description", parameter->description);
+    json_put_text(json, "name", parameter->name);
+    json_put_text(json, "in", parameter->in);
+    json_put_bool(json, "required", parameter->required);
+    json_put_text(json, "description", parameter->description);
     json_key(json, "schema");
     add_quoted(json, type_schema(parameter->type));
     json_close(json, '}');
@@ -125,7 +118,7 @@ static void add_form(struct json *json, const struct route *route)
     json_open(json, '{');
     json_key(json, "schema");
     json_open(json, '{');
-    add_text(json, "type", "object");
+    json_put_text(json, "type", "object");
     json_key(json, "properties");
     json_open(json, '{');
     for (size_t i = 0; i < route_parameters_count; i++) {
@@ -157,9 +150,8 @@ static void add_body(struct json *json, const struct route *route)
     json_key(json, "requestBody");
     json_open(json, '{');
     if (first != NULL)
-        add_text(json, "description", first->description);
-    json_key(json, "required");
-    json_add_bool(json, true);
+        json_put_text(json, "description", first->description);
+    json_put_bool(json, "required", true);
     json_key(json, "content");
     json_open(json, '{');
     if (takes_form(route))
@@ -180,7 +172,7 @@ static void add_error(struct json *json, const struct route *route)
 {
     json_key(json, "default");
     json_open(json, '{');
-    add_text(json, "description", "An error: what is wrong, and the next step.");
+    json_put_text(json, "description", "An error: what is wrong, and the next step.");
     json_key(json, "content");
     json_open(json, '{');
     json_key(json, "application/json");
@@ -205,7 +197,7 @@ static void add_answer(struct json *json, size_t first)
     (void)snprintf(status, sizeof(status), "%d", answer->status);
     json_key(json, status);
     json_open(json, '{');
-    add_text(json, "description", answer->description);
+    json_put_text(json, "description", answer->description);
     if (answer->media_type[0] != '\0') {
         json_key(json, "content");
         json_open(json, '{');
@@ -245,9 +237,9 @@ static void add_operation(struct json *json, const struct route *route)
     (void)snprintf(id, sizeof(id), "%s_%s_%zu", method, route->name, (size_t)(route - routes));
     json_key(json, method);
     json_open(json, '{');
-    add_text(json, "operationId", id);
-    add_text(json, "summary", route->summary);
-    add_text(json, "x-role", role_name(route->role));
+    json_put_text(json, "operationId", id);
+    json_put_text(json, "summary", route->summary);
+    json_put_text(json, "x-role", role_name(route->role));
     if (route->role == ROLE_PUBLIC) {
         json_key(json, "security");
         add_quoted(json, "[]");
@@ -323,14 +315,15 @@ void openapi_write(struct buf *out)
     struct json json = json_begin(out);
 
     json_open(&json, '{');
-    add_text(&json, "openapi", "3.1.0");
+    json_put_text(&json, "openapi", "3.1.0");
     json_key(&json, "info");
     json_open(&json, '{');
-    add_text(&json, "title", "sonde");
-    add_text(&json, "version", SONDE_VERSION);
-    add_text(&json, "description",
-             "What sonde keeps about programs and machines, and how it judges it. Metric questions "
-             "are Prometheus' own API; errors say what is wrong and what to do next.");
+    json_put_text(&json, "title", "sonde");
+    json_put_text(&json, "version", SONDE_VERSION);
+    json_put_text(
+        &json, "description",
+        "What sonde keeps about programs and machines, and how it judges it. Metric questions "
+        "are Prometheus' own API; errors say what is wrong and what to do next.");
     json_key(&json, "license");
     add_quoted(&json, "{'name':'Apache-2.0','identifier':'Apache-2.0'}");
     json_close(&json, '}');

@@ -18,18 +18,6 @@
 #define ANALYTICS_STEPS 1000
 #define STEP_MS_MIN     1000
 
-static void add_time(struct json *json, const char *key, int64_t time_ms)
-{
-    json_key(json, key);
-    json_add_i64(json, time_ms);
-}
-
-static void add_number(struct json *json, const char *key, double value)
-{
-    json_key(json, key);
-    json_add_double(json, value);
-}
-
 /* "metrics":{"cpu_percent":12.5,…} at that moment. */
 static enum err add_figures(struct call *call, struct json *json, int64_t time_ms, struct why *why)
 {
@@ -38,7 +26,7 @@ static enum err add_figures(struct call *call, struct json *json, int64_t time_m
     for (size_t i = 0; i < figures_count; i++) {
         double value;
         TRY(figure_value(call, &figures[i], time_ms, &value, why));
-        add_number(json, figures[i].name, value);
+        json_put_double(json, figures[i].name, value);
     }
     json_close(json, '}');
     return ERR_NONE;
@@ -50,7 +38,7 @@ static struct json begin(struct call *call, int64_t time_ms)
 
     call->answer.content_type = MEDIA_JSON;
     json_open(&json, '{');
-    add_time(&json, "time_ms", time_ms);
+    json_put_i64(&json, "time_ms", time_ms);
     return json;
 }
 
@@ -93,9 +81,9 @@ static enum err read_range(struct call *call, int64_t steps, struct figure_range
 
 static void add_range(struct json *json, const struct figure_range *range)
 {
-    add_time(json, "start_ms", range->start_ms);
-    add_time(json, "end_ms", range->end_ms);
-    add_time(json, "step_ms", range->step_ms);
+    json_put_i64(json, "start_ms", range->start_ms);
+    json_put_i64(json, "end_ms", range->end_ms);
+    json_put_i64(json, "step_ms", range->step_ms);
 }
 
 static void add_points(struct json *json, const struct promql_result *result)
@@ -146,14 +134,13 @@ static enum err add_summary(struct call *call, struct json *json,
     }
     qsort(values, count, sizeof(*values), compare_doubles);
     json_open(json, '{');
-    json_key(json, "count");
-    json_add_u64(json, count);
-    add_number(json, "average", count == 0 ? NAN : sum / (double)count);
-    add_number(json, "minimum", count == 0 ? NAN : values[0]);
-    add_number(json, "maximum", count == 0 ? NAN : values[count - 1]);
-    add_number(json, "p50", count == 0 ? NAN : quantile(values, count, 0.5));
-    add_number(json, "p95", count == 0 ? NAN : quantile(values, count, 0.95));
-    add_number(json, "p99", count == 0 ? NAN : quantile(values, count, 0.99));
+    json_put_u64(json, "count", count);
+    json_put_double(json, "average", count == 0 ? NAN : sum / (double)count);
+    json_put_double(json, "minimum", count == 0 ? NAN : values[0]);
+    json_put_double(json, "maximum", count == 0 ? NAN : values[count - 1]);
+    json_put_double(json, "p50", count == 0 ? NAN : quantile(values, count, 0.5));
+    json_put_double(json, "p95", count == 0 ? NAN : quantile(values, count, 0.95));
+    json_put_double(json, "p99", count == 0 ? NAN : quantile(values, count, 0.99));
     json_close(json, '}');
     return ERR_NONE;
 }
@@ -296,8 +283,7 @@ static enum err work_service(struct call *call, struct why *why)
     struct json json = begin(call, range.start_ms);
     bool is_known = false;
 
-    json_key(&json, "name");
-    json_add_str(&json, group);
+    json_put_str(&json, "name", group);
     json_key(&json, "metrics");
     json_open(&json, '{');
     for (size_t i = 0; i < ARRAY_COUNT(group_figures); i++) {
@@ -306,8 +292,8 @@ static enum err work_service(struct call *call, struct why *why)
         TRY(group_expr(call, group_figures[i].expr, group, &text, why));
         TRY(figure_ask_text(call, text, &range, &result, why));
         is_known |= result.series_count > 0;
-        add_number(&json, group_figures[i].name,
-                   result.series_count > 0 ? result.series[0].values[0] : NAN);
+        json_put_double(&json, group_figures[i].name,
+                        result.series_count > 0 ? result.series[0].values[0] : NAN);
     }
     json_close(&json, '}');
     json_close(&json, '}');
@@ -337,9 +323,8 @@ static enum err add_busiest(struct call *call, struct json *json, int64_t time_m
     json_open(json, '[');
     for (size_t i = 0; i < result.series_count; i++) {
         json_open(json, '{');
-        json_key(json, "name");
-        json_add_str(json, labels_get(result.series[i].labels, STR("groupname")));
-        add_number(json, "cpu_percent", result.series[i].values[0]);
+        json_put_str(json, "name", labels_get(result.series[i].labels, STR("groupname")));
+        json_put_double(json, "cpu_percent", result.series[i].values[0]);
         json_close(json, '}');
     }
     json_close(json, ']');
