@@ -2,10 +2,10 @@
 /* sonde top - the machine and its processes, live. It looks at the machine itself and needs no
  * daemon: the same sources, asked by hand once a period. */
 #include "base/clock.h"
-#include "base/json.h"
 #include "cli/command.h"
 #include "cli/screen.h"
 #include "cli/top_view.h"
+#include "sources/process_json.h"
 #include "sources/sources.h"
 
 #include <ctype.h>
@@ -140,47 +140,16 @@ static enum err look(struct top *top, struct why *why)
 
 /* ---- Once. ---- */
 
-static void add_number(struct json *json, const char *key, double value)
-{
-    json_key(json, key);
-    json_add_double(json, value); /* NaN becomes null: not permitted or unknown. */
-}
-
-static void add_text(struct json *json, const char *key, struct str value)
-{
-    json_key(json, key);
-    json_add_str(json, value);
-}
-
 static void add_row(struct json *json, const struct process_row *row, bool group)
 {
-    const char state[2] = {row->state, '\0'};
-
     json_open(json, '{');
     if (group) {
-        add_text(json, "group", row->group);
-        add_number(json, "processes", (double)row->pid);
+        json_put_str(json, "group", row->group);
+        json_put_i64(json, "processes", row->pid);
+        process_json_usage(json, row);
     } else {
-        add_number(json, "pid", (double)row->pid);
-        add_number(json, "ppid", (double)row->ppid);
-        add_text(json, "name", row->name);
-        add_text(json, "cmdline", row->command);
-        add_text(json, "user", row->user);
-        add_text(json, "state", str_of(state));
-        add_text(json, "group", row->group);
+        process_json_fields(json, row);
     }
-    add_number(json, "cpu_percent", row->cpu_percent);
-    add_number(json, "rss_bytes", row->rss_bytes);
-    add_number(json, "vms_bytes", row->vms_bytes);
-    add_number(json, "pss_bytes", row->pss_bytes);
-    add_number(json, "swap_bytes", row->swap_bytes);
-    add_number(json, "threads", row->threads);
-    add_number(json, "fds", row->fds);
-    add_number(json, "voluntary_ctxt_switches_per_s", row->voluntary_per_s);
-    add_number(json, "nonvoluntary_ctxt_switches_per_s", row->nonvoluntary_per_s);
-    add_number(json, "read_bytes_per_s", row->read_per_s);
-    add_number(json, "written_bytes_per_s", row->written_per_s);
-    add_number(json, "start_time_s", row->start_time_s);
     json_close(json, '}');
 }
 
@@ -189,18 +158,15 @@ static void write_json(const struct top *top, struct buf *out)
     struct json json = json_begin(out);
 
     json_open(&json, '{');
-    json_key(&json, "time_ms");
-    json_add_i64(&json, top->rows.time_ms);
-    json_key(&json, "cpus");
-    json_add_u64(&json, top_host_cpus(top->host));
+    json_put_i64(&json, "time_ms", top->rows.time_ms);
+    json_put_u64(&json, "cpus", top_host_cpus(top->host));
     json_key(&json, "host");
     json_open(&json, '{');
     for (size_t i = 0; i < TOP_FIGURE_COUNT; i++)
-        add_number(&json, top_figure_name((enum top_figure)i),
-                   top_host_figure(top->host, (enum top_figure)i));
+        json_put_double(&json, top_figure_name((enum top_figure)i),
+                        top_host_figure(top->host, (enum top_figure)i));
     json_close(&json, '}');
-    json_key(&json, "processes_count");
-    json_add_u64(&json, top->rows.total);
+    json_put_u64(&json, "processes_count", top->rows.total);
     json_key(&json, top->state.groups ? "groups" : "processes");
     json_open(&json, '[');
     for (size_t i = 0; i < top->rows.count; i++)
