@@ -98,12 +98,9 @@ enum exit_code command_fail(const struct invocation *invocation, const struct wh
     json_open(&json, '{');
     json_key(&json, "error");
     json_open(&json, '{');
-    json_key(&json, "code");
-    json_add_text(&json, err_code(why->err));
-    json_key(&json, "message");
-    json_add_text(&json, why->text);
-    json_key(&json, "hint");
-    json_add_text(&json, why->hint);
+    json_put_text(&json, "code", err_code(why->err));
+    json_put_text(&json, "message", why->text);
+    json_put_text(&json, "hint", why->hint);
     json_close(&json, '}');
     json_close(&json, '}');
     buf_byte(&out, '\n');
@@ -282,4 +279,16 @@ enum exit_code command_main(int argc, char **argv)
     if (command == NULL)
         return unknown_command(argv[1]);
     return run_command(command, (const char **)argv + 2, (size_t)argc - 2);
+}
+
+enum exit_code command_print_action(const struct invocation *invocation,
+                                    void (*const writers[])(struct buf *out))
+{
+    ptrdiff_t action = command_action_of(invocation);
+    struct buf out CLEANUP(buf_done) = {0};
+
+    if (action < 0)
+        return EXIT_USAGE;
+    writers[action](&out);
+    return command_print(invocation, &out, EXIT_GOOD);
 }

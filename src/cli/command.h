@@ -77,3 +77,8 @@ enum exit_code command_usage(const struct invocation *invocation, const char *fo
 /* Writes out to standard output; EXIT_REFUSED when that fails (a full disk behind a redirect). */
 enum exit_code command_print(const struct invocation *invocation, struct buf *out,
                              enum exit_code code);
+
+/* For commands whose actions each make one text: prints what the writer of the named action makes.
+ * One writer an action, in their order. */
+enum exit_code command_print_action(const struct invocation *invocation,
+                                    void (*const writers[])(struct buf *out));

@@ -284,13 +284,8 @@ static const struct command_action actions[] = {
 static enum exit_code run(struct invocation *invocation)
 {
     static void (*const writers[])(struct buf * out) = {write_page, write_configuration};
-    ptrdiff_t action = command_action_of(invocation);
-    struct buf out CLEANUP(buf_done) = {0};
 
-    if (action < 0)
-        return EXIT_USAGE;
-    writers[action](&out);
-    return command_print(invocation, &out, EXIT_GOOD);
+    return command_print_action(invocation, writers);
 }
 
 const struct command command_manual = {
