@@ -15,7 +15,6 @@
 #include <stdio.h>
 
 enum {
-    READS_PER_EVENT = 8,         /* Then others get their turn. */
     BODY_READ_BYTES = 64 * 1024, /* Of a long body at a time, straight into place. */
     HEAD_LINE_BYTES = 512,       /* Status line, Date, length: fits. */
     RATE_WINDOW_S = 5,

@@ -24,8 +24,7 @@
 enum {
     STREAM_WINDOW_BYTES = 1 << 20,
     CONNECTION_WINDOW_BYTES = 2 << 20,
-    SEND_BYTES = 256 * 1024, /* With more in the queue, nghttp2 is not asked for more. */
-    READS_PER_EVENT = 8,
+    SEND_BYTES = 256 * 1024,     /* With more in the queue, nghttp2 is not asked for more. */
     DISCARD_BYTES_MAX = 1 << 20, /* Of a body whose request was answered early. */
     CHECK_S = 5,                 /* How often slow streams are looked for. */
     FIELDS_SENT_MAX = HTTP_RESPONSE_HEADERS_MAX + 10,
@@ -588,13 +587,14 @@ static void go_on(struct connection *connection)
 }
 
 /* Feeds the input to nghttp2. */
-static void feed(struct connection *connection)
+/* False: the session is broken, nothing more is read. */
+static bool feed(struct connection *connection)
 {
     struct str input = connection_input(connection);
     struct http2 *http2 = connection->http2;
 
     if (input.size == 0)
-        return;
+        return !http2->broken;
     connection->processing = true;
     ssize_t used =
         nghttp2_session_mem_recv(http2->session, (const uint8_t *)input.data, input.size);
@@ -611,6 +611,7 @@ static void feed(struct connection *connection)
                                                                     ? NGHTTP2_ENHANCE_YOUR_CALM
                                                                     : NGHTTP2_PROTOCOL_ERROR);
     }
+    return !http2->broken;
 }
 
 bool http2_start(struct connection *connection)
@@ -634,7 +635,7 @@ bool http2_start(struct connection *connection)
         nghttp2_session_set_local_window_size(http2->session, NGHTTP2_FLAG_NONE, 0,
                                               CONNECTION_WINDOW_BYTES) != 0)
         must_memory(sizeof(settings));
-    feed(connection);
+    (void)feed(connection); /* go_on sees whether it broke. */
     go_on(connection);
     return !connection->closed;
 }
@@ -643,18 +644,8 @@ bool http2_start(struct connection *connection)
 
 static void http2_readable(struct connection *connection)
 {
-    for (int reads = 0; reads < READS_PER_EVENT; reads++) {
-        if (connection->closed || connection->closing || connection->eof ||
-            connection->http2->broken || !connection_ensure_chunk(connection))
-            break;
-        size_t wanted = CHUNK_BYTES - connection->in_end;
-        size_t got = connection_read(connection);
-        if (got == 0)
-            break;
-        feed(connection);
-        if (got < wanted && connection->tls == NULL)
-            break;
-    }
+    if (!connection->http2->broken)
+        connection_read_turn(connection, feed);
     go_on(connection);
 }
 

@@ -212,6 +212,21 @@ size_t connection_read(struct connection *connection)
     return got;
 }
 
+void connection_read_turn(struct connection *connection,
+                          bool (*feed)(struct connection *connection))
+{
+    for (int reads = 0; reads < READS_PER_EVENT; reads++) {
+        if (connection->closed || connection->closing || connection->eof ||
+            !connection_ensure_chunk(connection))
+            return;
+        size_t wanted = CHUNK_BYTES - connection->in_end;
+        size_t got = connection_read(connection);
+        /* A short read of a plain socket has emptied it; TLS may hold more. */
+        if (got == 0 || !feed(connection) || (got < wanted && connection->tls == NULL))
+            return;
+    }
+}
+
 /* ---- Output. ---- */
 
 static void append_block(struct connection *connection, struct block *block)

@@ -28,6 +28,7 @@ struct http2_stream;
 
 enum {
     CHUNK_BYTES = 32 * 1024,     /* An input buffer: the longest header fits twice. */
+    READS_PER_EVENT = 8,         /* Then others get their turn. */
     BLOCK_BYTES = 16 * 1024,     /* An output block. */
     COPY_BYTES_MAX = 8 * 1024,   /* Bodies up to here are copied behind their header. */
     DRAIN_LOW_BYTES = 64 * 1024, /* exchange_on_drained fires below. */
@@ -237,6 +238,10 @@ void connection_close(struct connection *connection);
 size_t connection_read(struct connection *connection);
 /* Reads into room of the caller's, for bodies; as connection_read. */
 size_t connection_read_into(struct connection *connection, char *data, size_t size);
+/* For protocols that consume all that was read at once: reads and feeds until nothing is left, feed
+ * says false, or it is others' turn. */
+void connection_read_turn(struct connection *connection,
+                          bool (*feed)(struct connection *connection));
 bool connection_ensure_chunk(struct connection *connection);   /* False: no room to read into. */
 bool connection_has_room(const struct connection *connection); /* Could it be read into? */
 void connection_release_chunk(struct connection *connection);

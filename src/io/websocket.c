@@ -15,7 +15,6 @@
 #include <wslay/wslay.h>
 
 enum {
-    READS_PER_EVENT = 8,
     SHA1_BYTES = 20,
     KEY_BYTES = 24,    /* 16 bytes in base64. */
     ACCEPT_BYTES = 28, /* 20 bytes in base64. */
@@ -303,36 +302,26 @@ static void go_on(struct connection *connection)
         connection->out_bytes > connection->server->limits.websocket_queue_bytes_max;
 }
 
-static void feed(struct connection *connection)
+/* False: after a close frame, or one that breaks the rules, nothing more is read. */
+static bool feed(struct connection *connection)
 {
     struct websocket *websocket = connection->websocket;
 
     if (connection_input(connection).size == 0)
-        return;
+        return !websocket->broken;
     websocket->heard_ns = loop_now_ns(connection->server->loop);
     websocket->pinged_ns = 0;
     int result = wslay_event_recv(websocket->context);
     if (result == WSLAY_ERR_NOMEM)
         must_memory(CHUNK_BYTES);
-    /* After a close frame, or one that breaks the rules, nothing more is read. */
     connection->in_start = connection->in_end = 0;
     websocket->broken = result != 0;
+    return !websocket->broken;
 }
 
 static void websocket_readable(struct connection *connection)
 {
-    for (int reads = 0; reads < READS_PER_EVENT; reads++) {
-        if (connection->closed || connection->closing || connection->eof ||
-            !connection_ensure_chunk(connection))
-            break;
-        size_t wanted = CHUNK_BYTES - connection->in_end;
-        size_t got = connection_read(connection);
-        if (got == 0)
-            break;
-        feed(connection);
-        if (got < wanted && connection->tls == NULL)
-            break;
-    }
+    connection_read_turn(connection, feed);
     go_on(connection);
 }
 
@@ -344,7 +333,7 @@ static void websocket_flushed(struct connection *connection)
     /* Frames may have come in the same segment as the handshake. */
     if (connection->chunk != NULL || connection->parked.size > 0) {
         (void)connection_ensure_chunk(connection); /* There is room: all was read by now. */
-        feed(connection);
+        (void)feed(connection);                    /* go_on sees whether it broke. */
     }
     go_on(connection);
     if (connection->tls != NULL && !connection->closed && !connection->closing)
