@@ -80,28 +80,12 @@ static enum err write_result(struct call *call, struct promql_result *result, ui
     return ERR_NONE;
 }
 
-static enum err work_query(struct call *call, struct why *why)
+/* One moment, now unless another is named. */
+static enum err instant_params(struct call *call, struct promql_query *query, struct why *why)
 {
-    CLEANUP(promql_freep) struct promql_expression *expression = NULL;
-    struct promql_result result;
-    int64_t timeout_ms;
-    uint64_t limit;
-
-    TRY(params_timeout(call, &timeout_ms, why));
-    struct promql_query query = query_of(call, timeout_ms);
-    TRY(params_time(call, "time", clock_now_ms(), &query.start_ms, why));
-    TRY(params_duration(call, "lookback_delta", 0, &query.lookback_ms, why));
-    TRY(params_count(call, "limit", 0, NAMES_MOST, &limit, why));
-    TRY(parse(call, &expression, why));
-    query.end_ms = query.start_ms;
-    call->is_evaluation = true;
-    TRY(promql_eval_instant(expression, &query, &result, why));
-    return write_result(call, &result, limit, why);
-}
-
-void route_query(struct call *call)
-{
-    call_work(call, CALL_NEEDS_VIEW, work_query);
+    TRY(params_time(call, "time", clock_now_ms(), &query->start_ms, why));
+    query->end_ms = query->start_ms;
+    return ERR_NONE;
 }
 
 /* Start, end and step, with Prometheus' refusals. */
@@ -129,7 +113,14 @@ static enum err range_params(struct call *call, struct promql_query *query, stru
     return ERR_NONE;
 }
 
-static enum err work_query_range(struct call *call, struct why *why)
+/* The two kinds of question differ in their times and in who answers. */
+static enum err evaluate(struct call *call,
+                         enum err (*read_times)(struct call *call, struct promql_query *query,
+                                                struct why *why),
+                         enum err (*eval)(const struct promql_expression *expression,
+                                          const struct promql_query *query,
+                                          struct promql_result *ret_result, struct why *why),
+                         struct why *why)
 {
     CLEANUP(promql_freep) struct promql_expression *expression = NULL;
     struct promql_result result;
@@ -138,13 +129,28 @@ static enum err work_query_range(struct call *call, struct why *why)
 
     TRY(params_timeout(call, &timeout_ms, why));
     struct promql_query query = query_of(call, timeout_ms);
-    TRY(range_params(call, &query, why));
+    TRY(read_times(call, &query, why));
     TRY(params_duration(call, "lookback_delta", 0, &query.lookback_ms, why));
     TRY(params_count(call, "limit", 0, NAMES_MOST, &limit, why));
     TRY(parse(call, &expression, why));
     call->is_evaluation = true;
-    TRY(promql_eval_range(expression, &query, &result, why));
+    TRY(eval(expression, &query, &result, why));
     return write_result(call, &result, limit, why);
+}
+
+static enum err work_query(struct call *call, struct why *why)
+{
+    return evaluate(call, instant_params, promql_eval_instant, why);
+}
+
+static enum err work_query_range(struct call *call, struct why *why)
+{
+    return evaluate(call, range_params, promql_eval_range, why);
+}
+
+void route_query(struct call *call)
+{
+    call_work(call, CALL_NEEDS_VIEW, work_query);
 }
 
 void route_query_range(struct call *call)
@@ -358,12 +364,9 @@ static int compare_infos(const void *a, const void *b)
 static void write_info(struct json *json, const struct metric_info *info)
 {
     json_open(json, '{');
-    json_key(json, "type");
-    json_add_text(json, metric_kind_name(info->kind));
-    json_key(json, "help");
-    json_add_str(json, info->help);
-    json_key(json, "unit");
-    json_add_str(json, info->unit);
+    json_put_text(json, "type", metric_kind_name(info->kind));
+    json_put_str(json, "help", info->help);
+    json_put_str(json, "unit", info->unit);
     json_close(json, '}');
 }
 

@@ -11,6 +11,15 @@
 /* Prometheus accepts any double; what would not fit our milliseconds is refused. */
 #define SECONDS_MAX 9.0e12
 
+/* Seconds since 1970 or of a span, as milliseconds. */
+static bool read_seconds(double seconds, int64_t *ret_ms)
+{
+    if (!isfinite(seconds) || fabs(seconds) >= SECONDS_MAX)
+        return false;
+    *ret_ms = (int64_t)llround(seconds * 1e3);
+    return true;
+}
+
 enum err params_time(struct call *call, const char *name, int64_t default_ms, int64_t *ret_ms,
                      struct why *why)
 {
@@ -20,14 +29,9 @@ enum err params_time(struct call *call, const char *name, int64_t default_ms, in
     *ret_ms = default_ms;
     if (text.size == 0)
         return ERR_NONE;
-    if (str_to_double(text, &seconds)) {
-        if (isfinite(seconds) && fabs(seconds) < SECONDS_MAX) {
-            *ret_ms = (int64_t)llround(seconds * 1e3);
-            return ERR_NONE;
-        }
-    } else if (clock_parse(text.data, text.size, ret_ms)) {
+    if (str_to_double(text, &seconds) ? read_seconds(seconds, ret_ms)
+                                      : clock_parse(text.data, text.size, ret_ms))
         return ERR_NONE;
-    }
     (void)fail(why, ERR_INVALID,
                "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid timestamp", name,
                STR_ARG(text));
@@ -44,14 +48,9 @@ enum err params_duration(struct call *call, const char *name, int64_t default_ms
     *ret_ms = default_ms;
     if (text.size == 0)
         return ERR_NONE;
-    if (str_to_double(text, &seconds)) {
-        if (isfinite(seconds) && fabs(seconds) < SECONDS_MAX) {
-            *ret_ms = (int64_t)llround(seconds * 1e3);
-            return ERR_NONE;
-        }
-    } else if (str_to_duration_ms(text, ret_ms)) {
+    if (str_to_double(text, &seconds) ? read_seconds(seconds, ret_ms)
+                                      : str_to_duration_ms(text, ret_ms))
         return ERR_NONE;
-    }
     (void)fail(why, ERR_INVALID,
                "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid duration", name,
                STR_ARG(text));
