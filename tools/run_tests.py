@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Builds with sanitizers and runs every test: unit, contract, fuzz corpus, layers, format, web,
-scenario. Two at a time. Prints what fails, and last 'N passed, N failed, N skipped'.
+"""Builds with sanitizers and runs every test: unit, contract, fuzz corpus, layers, symbols, format,
+web, scenario. Two at a time. Prints what fails, and last 'N passed, N failed, N skipped'.
 
 usage: run_tests.py [WORD...]   only tests whose name holds one of the words
 """
@@ -51,6 +51,7 @@ def collect(words):
     asan = build("asan", "address,undefined", "1")
     tests = meson_tests(asan)
     tests.append(("layers", [sys.executable, "tools/check_layers.py"], {}))
+    tests.append(("symbols", [sys.executable, "tools/check_symbols.py", str(asan)], {}))
     tests.append(("format", [sys.executable, "tools/check_format.py"], {}))
     if shutil.which("node") and list((ROOT / "web/test").glob("*.js")):
         files = sorted(str(path) for path in (ROOT / "web/test").glob("*.test.js"))
