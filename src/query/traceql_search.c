@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a query to what the store's index can narrow, and from its candidates to whole traces.
+ *
+ *     query ─► conditions that every match must meet ─► store search ─► ids, newest first
+ *           ─► whole trace ─► traceql_match ─► answer
+ *
+ * The conditions are a superset of the query: what the index cannot say is left to the match. Of a
+ * && the side that says more is asked, of a || both sides, one after the other. */
+#include "base/map.h"
+#include "query/traceql_priv.h"
+#include "store/trace_read.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+    TRACES_DEFAULT = 20,
+    SPANS_DEFAULT = 3,
+    PLANS_MAX = 16, /* Sides of || that are asked apart; more: everything is looked at. */
+};
+
+struct plans {
+    struct trace_query items[PLANS_MAX];
+    size_t count;
+    bool is_full;
+};
+
+/* ---- Conditions of one selector. ---- */
+
+static bool is_field(const struct tql_node *node, enum tql_intrinsic intrinsic)
+{
+    return node->kind == TQL_FIELD && node->field.scope == TQL_INTRINSIC &&
+           node->field.intrinsic == intrinsic;
+}
+
+static void narrow_duration(const struct tql_node *node, struct trace_query *plan)
+{
+    double bound = node->right->literal.number;
+
+    if (node->right->literal.type != TQL_NUMBER || !(fabs(bound) < 9e18))
+        return;
+    int64_t low = (int64_t)floor(bound);
+    int64_t high = (int64_t)ceil(bound);
+    bool from_below =
+        node->op == TQL_GREATER || node->op == TQL_GREATER_EQUAL || node->op == TQL_EQUAL;
+    bool from_above = node->op == TQL_LESS || node->op == TQL_LESS_EQUAL || node->op == TQL_EQUAL;
+    if (from_below && low > plan->duration_min_ns)
+        plan->duration_min_ns = low;
+    if (from_above && high < plan->duration_max_ns)
+        plan->duration_max_ns = high;
+}
+
+static void narrow_attribute(const struct tql_node *node, struct trace_query *plan)
+{
+    const struct tql_field *field = &node->left->field;
+    const struct tql_value *value = &node->right->literal;
+
+    /* Only texts: the index compares as text, and 5 may also be written 5.0. */
+    if (value->type != TQL_TEXT || plan->pairs_count == TRACE_PAIRS_MAX)
+        return;
+    if (field->scope != TQL_SPAN && str_eq(field->name, STR("service.name"))) {
+        if (field->scope == TQL_RESOURCE)
+            plan->service = value->text;
+        return;
+    }
+    plan->pairs[plan->pairs_count++] = (struct trace_pair){field->name, value->text};
+}
+
+static void narrow(const struct tql_node *node, struct trace_query *plan)
+{
+    if (node == NULL || node->kind != TQL_OPERATION)
+        return;
+    if (node->op == TQL_AND) {
+        narrow(node->left, plan);
+        narrow(node->right, plan);
+        return;
+    }
+    if (node->right == NULL || node->left->kind != TQL_FIELD || node->right->kind != TQL_LITERAL)
+        return;
+    if (is_field(node->left, TQL_DURATION)) {
+        narrow_duration(node, plan);
+        return;
+    }
+    if (node->op != TQL_EQUAL)
+        return;
+    if (is_field(node->left, TQL_NAME) && node->right->literal.type == TQL_TEXT)
+        plan->name = node->right->literal.text;
+    else if (is_field(node->left, TQL_SPAN_STATUS) && node->right->literal.type == TQL_STATUS &&
+             node->right->literal.number == SPAN_STATUS_ERROR)
+        plan->only_errors = true;
+    else if (node->left->field.scope != TQL_INTRINSIC)
+        narrow_attribute(node, plan);
+}
+
+/* ---- Conditions of span sets. ---- */
+
+static size_t weight(const struct trace_query *plan)
+{
+    return 4 * plan->pairs_count + (plan->name.data != NULL ? 4 : 0) +
+           (plan->service.data != NULL ? 2 : 0) + (plan->only_errors ? 3 : 0) +
+           (plan->duration_min_ns != INT64_MIN ? 2 : 0) +
+           (plan->duration_max_ns != INT64_MAX ? 1 : 0);
+}
+
+/* Of several plans the least that the weakest of them says. */
+static size_t weight_of_all(const struct plans *plans)
+{
+    size_t least = SIZE_MAX;
+
+    for (size_t i = 0; i < plans->count; i++) {
+        size_t own = weight(&plans->items[i]);
+        least = own < least ? own : least;
+    }
+    return plans->is_full ? 0 : least;
+}
+
+static void plan_set(const struct tql_set *set, struct plans *plans)
+{
+    if (set->is_filter) {
+        if (plans->count == PLANS_MAX) {
+            plans->is_full = true;
+            return;
+        }
+        plans->items[plans->count] = TRACE_QUERY_ANY;
+        narrow(set->filter, &plans->items[plans->count++]);
+        return;
+    }
+    if (set->op == TQL_OR) {
+        plan_set(set->left, plans);
+        plan_set(set->right, plans);
+        return;
+    }
+    /* Both sides must be somewhere in the trace: the one that says more finds fewer. */
+    struct plans left = {.count = 0};
+    struct plans right = {.count = 0};
+    plan_set(set->left, &left);
+    plan_set(set->right, &right);
+    const struct plans *better = weight_of_all(&left) > weight_of_all(&right) ? &left : &right;
+    for (size_t i = 0; i < better->count; i++) {
+        if (plans->count < PLANS_MAX)
+            plans->items[plans->count++] = better->items[i];
+        else
+            plans->is_full = true;
+    }
+    plans->is_full |= better->is_full;
+}
+
+/* ---- Searching. ---- */
+
+struct search {
+    const struct traceql *query;
+    struct store_view *view;
+    const struct traceql_request *request;
+    struct arena *arena;
+    size_t traces_max;
+    size_t spans_max;
+    struct map seen; /* Trace ids, to a place in the arena. */
+    struct traceql_answer *answer;
+};
+
+static enum err look_at(struct search *search, const uint8_t *trace_id, struct why *why)
+{
+    struct span_list spans;
+    bool matches;
+
+    TRY(search->view->ops->traces->trace(search->view, trace_id, search->arena, &spans, why));
+    search->answer->inspected_spans += spans.count;
+    struct traceql_trace *place = &search->answer->traces[search->answer->count];
+    TRY(traceql_match(search->query, spans.items, spans.count, search->spans_max, search->arena,
+                      place, &matches, why));
+    search->answer->count += matches;
+    return ERR_NONE;
+}
+
+static enum err look_at_candidates(struct search *search, const struct span_list *candidates,
+                                   struct why *why)
+{
+    for (size_t i = 0; i < candidates->count; i++) {
+        if (search->answer->count == search->traces_max) {
+            search->answer->is_cut = true;
+            return ERR_NONE;
+        }
+        struct str id = {(const char *)candidates->items[i].trace_id, TRACE_ID_BYTES};
+        if (map_get(&search->seen, id) != NULL)
+            continue;
+        (void)map_put(&search->seen, id, &candidates->items[i]); /* Was absent. */
+        if (search->view->cancel != NULL && *search->view->cancel)
+            return fail(why, ERR_CANCELLED, "the search was cancelled");
+        TRY(look_at(search, candidates->items[i].trace_id, why));
+    }
+    return ERR_NONE;
+}
+
+/* Asks for more candidates as long as the answer is not full and the index has more. */
+static enum err run_plan(struct search *search, struct trace_query *plan, struct why *why)
+{
+    plan->from_ms = search->request->from_ms;
+    plan->to_ms = search->request->to_ms;
+    for (plan->limit = search->traces_max * 16;; plan->limit *= 8) {
+        struct span_list candidates;
+        if (plan->limit > TRACEQL_CANDIDATES_MAX)
+            plan->limit = TRACEQL_CANDIDATES_MAX;
+        TRY(search->view->ops->traces->search(search->view, plan, search->arena, &candidates, why));
+        TRY(look_at_candidates(search, &candidates, why));
+        if (search->answer->count == search->traces_max || candidates.count < plan->limit)
+            return ERR_NONE;
+        if (plan->limit == TRACEQL_CANDIDATES_MAX) {
+            search->answer->is_cut = true;
+            return ERR_NONE;
+        }
+    }
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    int64_t left = ((const struct traceql_trace *)a)->start_ns;
+    int64_t right = ((const struct traceql_trace *)b)->start_ns;
+
+    return (left < right) - (left > right);
+}
+
+static enum err run_plans(struct search *search, struct plans *plans, struct why *why)
+{
+    if (plans->is_full) {
+        plans->items[0] = TRACE_QUERY_ANY;
+        plans->count = 1;
+    }
+    for (size_t i = 0; i < plans->count; i++)
+        TRY(run_plan(search, &plans->items[i], why));
+    return ERR_NONE;
+}
+
+enum err traceql_search(const struct traceql *query, struct store_view *view,
+                        const struct traceql_request *request, struct arena *arena,
+                        struct traceql_answer *ret_answer, struct why *why)
+{
+    struct traceql_answer answer = {0};
+    struct search search = {
+        .query = query,
+        .view = view,
+        .request = request,
+        .arena = arena,
+        .traces_max = request->traces_max == 0 ? TRACES_DEFAULT : request->traces_max,
+        .spans_max = request->spans_max == 0 ? SPANS_DEFAULT : request->spans_max,
+        .answer = &answer,
+    };
+    struct plans plans = {.count = 0};
+
+    if (view->ops->traces == NULL)
+        return fail(why, ERR_UNSUPPORTED, "no traces are kept here");
+    answer.traces = ARENA_ARRAY(arena, search.traces_max, struct traceql_trace);
+    if (answer.traces == NULL)
+        return arena_spent(arena, "a trace search", why);
+    plan_set(query->set, &plans);
+    enum err err = run_plans(&search, &plans, why);
+    map_done(&search.seen);
+    TRY(err);
+    qsort(answer.traces, answer.count, sizeof(*answer.traces), newest_first);
+    *ret_answer = answer;
+    return ERR_NONE;
+}
