@@ -171,6 +171,30 @@ static void count_arguments(const char *letters, size_t *ret_min, size_t *ret_ma
     }
 }
 
+/* "write round(vector, number optional)". */
+static void hint_signature(struct why *why, const struct function_row *function)
+{
+    char text[128];
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (const char *letter = function->arguments; *letter != '\0'; letter++) {
+        const char *word = *letter == 'v'   ? "vector"
+                           : *letter == 'm' ? "range vector"
+                           : *letter == 's' ? "number"
+                           : *letter == 't' ? "text"
+                           : *letter == '?' ? " (optional)"
+                                            : " …";
+        bool is_sign = *letter == '?' || *letter == '*';
+        int size = snprintf(text + used, sizeof(text) - used, "%s%s",
+                            used == 0 || is_sign ? "" : ", ", word);
+        if (size < 0 || (size_t)size >= sizeof(text) - used)
+            break;
+        used += (size_t)size;
+    }
+    hint(why, "write %s(%s)", function->name, text);
+}
+
 enum err check_call(struct parser *parser, const struct node *node)
 {
     const struct function_row *function = node->call.function;
@@ -182,9 +206,11 @@ enum err check_call(struct parser *parser, const struct node *node)
     count_arguments(function->arguments, &min, &max);
     if (count < min || count > max) {
         const char *bound = min == max ? "" : count < min ? "at least " : "at most ";
-        return promql_fail(parser->text, node->start, parser->why,
-                           "expected %s%zu argument(s) in call to \"%s\", got %zu", bound,
-                           count < min ? min : max, function->name, count);
+        enum err err = promql_fail(parser->text, node->start, parser->why,
+                                   "expected %s%zu argument(s) in call to \"%s\", got %zu", bound,
+                                   count < min ? min : max, function->name, count);
+        hint_signature(parser->why, function);
+        return err;
     }
     for (size_t i = 0; i < count; i++) {
         char context[96];

@@ -56,6 +56,8 @@ struct tokens {
 CHECKED enum err promql_lex(struct str text, struct arena *arena, struct tokens *ret_tokens,
                             struct why *why);
 
+/* Gives a complaint that has no next step yet one that fits its words; why may be NULL. */
+void promql_hint(struct why *why);
 /* ERR_INVALID with "line:column: parse error: " before the sentence. */
 enum err promql_fail(struct str text, int32_t position, struct why *why, const char *format, ...)
     PRINTF_LIKE(4, 5);

@@ -559,6 +559,7 @@ enum err promql_parse(struct str text, struct promql_expression **ret_expression
 
     enum err err = parse_all(&parser, expression);
     if (err != ERR_NONE) {
+        promql_hint(why);
         (void)promql_free(expression); /* NULL. */
         return err;
     }
