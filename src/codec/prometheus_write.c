@@ -2,7 +2,11 @@
 /* Both formats look alike; they differ in what a counter is called. In OpenMetrics the metric is
  * "http_requests" and its sample "http_requests_total"; in Prometheus' text both are
  * "http_requests_total". A counter without that ending is no counter to OpenMetrics: it is told as
- * unknown there. OpenMetrics says seconds where Prometheus says milliseconds. */
+ * unknown there. OpenMetrics says seconds where Prometheus says milliseconds.
+ *
+ * Names may be any text since Prometheus 3, but not every reader knows it: whatever is no letter,
+ * digit or '_' (or ':' in a metric's name) is written as '_'. Samples are sorted by the names as
+ * written, so that two which become one there still stand under one TYPE line. */
 #include "codec/prometheus_write.h"
 
 #include "base/map.h"
@@ -25,10 +29,63 @@ enum prometheus_format prometheus_negotiate(struct str accept)
                                                                           : PROMETHEUS_TEXT;
 }
 
-static void write_help(struct buf *out, struct str help, bool quotes)
+/* --- names ----------------------------------------------------------------------------------- */
+
+static bool is_plain(char c, bool first, bool is_metric)
 {
-    for (size_t i = 0; i < help.size; i++) {
-        char c = help.data[i];
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+           (c == ':' && is_metric) || (c >= '0' && c <= '9' && !first);
+}
+
+/* The name as it is written, a byte at a time; '\0' at its end. */
+struct plain_name {
+    struct str name;
+    size_t at;
+    bool is_metric;
+};
+
+static char plain_next(struct plain_name *plain)
+{
+    if (plain->at >= plain->name.size)
+        return '\0';
+    char c = plain->name.data[plain->at++];
+    if (is_plain(c, plain->at == 1, plain->is_metric))
+        return c;
+    /* One '_' for all bytes of a character. */
+    while (plain->at < plain->name.size && (plain->name.data[plain->at] & 0xc0) == 0x80)
+        plain->at++;
+    return '_';
+}
+
+static void write_name(struct buf *out, struct str name, bool is_metric)
+{
+    struct plain_name plain = {name, 0, is_metric};
+
+    for (char c = plain_next(&plain); c != '\0'; c = plain_next(&plain))
+        buf_byte(out, (uint8_t)c);
+}
+
+static int compare_names(struct str left, struct str right)
+{
+    struct plain_name a = {left, 0, true};
+    struct plain_name b = {right, 0, true};
+
+    if (str_eq(left, right))
+        return 0;
+    for (;;) {
+        char one = plain_next(&a);
+        char two = plain_next(&b);
+        if (one != two || one == '\0')
+            return (one > two) - (one < two);
+    }
+}
+
+/* --- lines ----------------------------------------------------------------------------------- */
+
+static void write_escaped(struct buf *out, struct str text, bool quotes)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
         if (c == '\n') {
             buf_text(out, "\\n");
             continue;
@@ -58,20 +115,49 @@ void prometheus_write_info(struct buf *out, enum prometheus_format format,
     if (open && info->kind == METRIC_COUNTER && str_ends(name, TOTAL))
         name.size -= TOTAL.size;
     if (info->help.size > 0) {
-        buf_printf(out, "# HELP %.*s ", STR_ARG(name));
-        write_help(out, info->help, open);
+        buf_text(out, "# HELP ");
+        write_name(out, name, true);
+        buf_byte(out, ' ');
+        write_escaped(out, info->help, open);
         buf_byte(out, '\n');
     }
-    buf_printf(out, "# TYPE %.*s %s\n", STR_ARG(name), kind_name(format, info));
+    buf_text(out, "# TYPE ");
+    write_name(out, name, true);
+    buf_printf(out, " %s\n", kind_name(format, info));
     /* OpenMetrics wants the name to end with the unit. */
-    if (open && info->unit.size > 0 && str_ends(name, info->unit))
-        buf_printf(out, "# UNIT %.*s %.*s\n", STR_ARG(name), STR_ARG(info->unit));
+    if (open && info->unit.size > 0 && str_ends(name, info->unit)) {
+        buf_text(out, "# UNIT ");
+        write_name(out, name, true);
+        buf_byte(out, ' ');
+        write_name(out, info->unit, true);
+        buf_byte(out, '\n');
+    }
+}
+
+static void write_labels(struct buf *out, const struct labels *labels)
+{
+    struct label label;
+    char before = '{';
+
+    write_name(out, labels_get(labels, LABEL_NAME), true);
+    for (size_t at = 0; labels_next(labels, &at, &label);) {
+        if (str_eq(label.name, LABEL_NAME))
+            continue;
+        buf_byte(out, (uint8_t)before);
+        before = ',';
+        write_name(out, label.name, false);
+        buf_text(out, "=\"");
+        write_escaped(out, label.value, true);
+        buf_byte(out, '"');
+    }
+    if (before == ',')
+        buf_byte(out, '}');
 }
 
 void prometheus_write_sample(struct buf *out, enum prometheus_format format,
                              const struct labels *labels, double value, int64_t time_ms)
 {
-    labels_write(out, labels);
+    write_labels(out, labels);
     buf_byte(out, ' ');
     out->size += str_from_double(buf_reserve(out, STR_DOUBLE_SIZE), value);
     if (time_ms >= 0 && format == PROMETHEUS_OPENMETRICS)
@@ -91,7 +177,7 @@ static int compare_samples(const void *left, const void *right)
 {
     const struct sample *a = left;
     const struct sample *b = right;
-    int order = str_compare(labels_get(a->labels, LABEL_NAME), labels_get(b->labels, LABEL_NAME));
+    int order = compare_names(labels_get(a->labels, LABEL_NAME), labels_get(b->labels, LABEL_NAME));
 
     if (order == 0)
         order = labels_compare(a->labels, b->labels);
@@ -133,7 +219,7 @@ static int compare_keyed(const void *left, const void *right)
 {
     const struct keyed *a = left;
     const struct keyed *b = right;
-    int order = str_compare(a->family, b->family);
+    int order = compare_names(a->family, b->family);
 
     return order != 0 ? order : compare_samples(&a->sample, &b->sample);
 }
@@ -159,7 +245,7 @@ void prometheus_write(struct buf *out, enum prometheus_format format,
     }
     qsort(keyed, count, sizeof(*keyed), compare_keyed);
     for (size_t i = 0; i < count; i++) {
-        if (family.data == NULL || !str_eq(family, keyed[i].family)) {
+        if (family.data == NULL || compare_names(family, keyed[i].family) != 0) {
             struct metric_info untyped = {.name = keyed[i].family};
             family = keyed[i].family;
             prometheus_write_info(out, format, keyed[i].info == NULL ? &untyped : keyed[i].info);
