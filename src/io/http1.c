@@ -408,6 +408,10 @@ enum err http1_parse(struct http1 *parser, const char *data, size_t size, bool *
     while (!*ret_done) {
         const char *newline = memchr(data + parser->scanned, '\n', limit - parser->scanned);
         if (newline == NULL) {
+            /* TLS, where a newline may never come. */
+            if (!parser->first_line_done && size > 0 && data[0] == 0x16)
+                return refuse_bad(parser, why, 0,
+                                  "this port speaks plain HTTP, not TLS: write http://");
             parser->scanned = (uint32_t)limit;
             return limit < parser->limits.head_bytes_max ? ERR_NONE : refuse_size(parser, why);
         }
