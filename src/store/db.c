@@ -24,6 +24,7 @@ enum err db_fail(struct db *db, int code, struct why *why)
         return fail(why, ERR_FULL, "%s: no space left on the disk", db->path);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+    case SQLITE_ERROR: /* Our statements are right: a table or a column is gone. */
         return fail(why, ERR_CORRUPT, "%s: %s", db->path, text);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -113,13 +114,16 @@ static enum err start(struct db *db, enum db_mode mode, const char *schema, int 
     (void)sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS); /* Fails only on a bad handle. */
     (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL); /* The same. */
     TRY(db_run(db, "PRAGMA cache_size=-256; PRAGMA temp_store=MEMORY;", why));
+    TRY(db_number(db, "PRAGMA user_version", &found, why));
+    /* Only for a new file: said again, auto_vacuum is written again, and a full disk could not be
+     * opened. */
+    if (found == 0 && mode == DB_WRITE)
+        TRY(db_run(db, "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;", why));
     if (mode == DB_WRITE)
         TRY(db_run(db,
-                   "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;"
                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                    "PRAGMA journal_size_limit=1048576;",
                    why));
-    TRY(db_number(db, "PRAGMA user_version", &found, why));
     if (found == 0 && mode == DB_WRITE) {
         (void)snprintf(sql, sizeof(sql), /* Fits. */
                        "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT", APPLICATION_ID,

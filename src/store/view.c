@@ -106,7 +106,8 @@ static enum err fetch_from(struct fetch *fetch, struct view_file *file, uint32_t
     day_reader_find(file->reader, KIND_METRIC, group, part->from_ms, part->to_ms);
     while (found) {
         enum err err = day_reader_next(file->reader, &row, &found, why);
-        if (err == ERR_NONE && found)
+        found = found && err == ERR_NONE; /* A file that fails would fail for ever. */
+        if (found)
             err = fetch_add(fetch, &row, part->step_ms, why);
         if (err == ERR_CORRUPT) {
             atomic_store(&file->day->damaged, true); /* The writer looks after it. */
