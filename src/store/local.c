@@ -28,6 +28,7 @@ enum {
     FOLDER_BYTES_MAX = 3584, /* Leaves room for the names inside. */
     SPACE_CHECK_MS = 1000,
     STATS_MS = 1000,
+    AGAIN_BYTES = 1 << 20, /* Free beside what is asked for, before a full disk is one no more. */
     RETENTION_MS = 60000,
 };
 
@@ -278,7 +279,8 @@ static enum err check_space(struct local *local, int64_t now_ms, struct why *why
     if (now_ms - local->space_checked_ms >= SPACE_CHECK_MS || now_ms < local->space_checked_ms) {
         local->space_checked_ms = now_ms;
         TRY(file_system_space(local->options->path, &free_bytes, &total_bytes, why));
-        bool full = free_bytes < local->options->free_bytes_min;
+        /* Some room more than it takes to stop, or it would go on and stop with every batch. */
+        bool full = free_bytes < local->options->free_bytes_min + (local->full ? AGAIN_BYTES : 0);
         if (full != local->full)
             notice(local, full ? "the disk is nearly full: nothing is accepted, reads go on"
                                : "the disk has room again: accepting");

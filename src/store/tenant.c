@@ -217,19 +217,28 @@ static enum err find_stage(struct intake *intake, int32_t number, struct why *wh
     return ERR_NONE;
 }
 
-static enum err too_old(struct tenant *tenant, const struct track *track, int64_t time_ms,
+/* The metric, as far as a sentence has room for it. */
+static struct str shown_name(const struct labels *labels)
+{
+    struct str name = labels_get(labels, LABEL_NAME);
+
+    if (name.size > NAME_SHOWN)
+        name.size = NAME_SHOWN;
+    return name.size == 0 ? STR("?") : name;
+}
+
+static enum err too_old(struct tenant *tenant, const struct labels *labels, int64_t time_ms,
                         struct why *why)
 {
     char shown[CLOCK_TEXT_SIZE];
-    struct str name =
-        track->metric == INDEX_NONE ? STR("?") : index_pair_value(&tenant->index, track->metric);
+    struct str name = shown_name(labels);
 
     tenant->stats.rejected_old++;
-    if (name.size > NAME_SHOWN)
-        name.size = NAME_SHOWN;
-    size_t size = time_ms > 0 ? clock_text(shown, time_ms) : 0;
-    (void)fail(why, ERR_INVALID, "a sample of '%.*s' at %.*s is too old", STR_ARG(name), (int)size,
-               shown);
+    struct str when = STR("a time before 1970");
+    if (time_ms > 0)
+        when = (struct str){shown, clock_text(shown, time_ms)};
+    (void)fail(why, ERR_INVALID, "a sample of '%.*s' at %.*s is too old", STR_ARG(name),
+               STR_ARG(when));
     hint(why,
          "samples may come %lld s after newer ones of their series (out_of_order), and "
          "within retention",
@@ -243,21 +252,25 @@ static bool same_bits(double a, double b)
 }
 
 /* A row that is not newer than its series: late, or there already (*ret_known). */
-static enum err check_late(struct intake *intake, const struct track *track, int64_t time_ms,
-                           double value, bool *ret_known, struct why *why)
+static enum err check_late(struct intake *intake, const struct labels *labels,
+                           const struct track *track, int64_t time_ms, double value,
+                           bool *ret_known, struct why *why)
 {
     struct tenant *tenant = intake->tenant;
     struct head_row row;
 
     *ret_known = false;
     if (time_ms < track->tail_ms - tenant->options->out_of_order_ms)
-        return too_old(tenant, track, time_ms, why);
+        return too_old(tenant, labels, time_ms, why);
     if (!head_find(&tenant->head, track->id, day_of(time_ms), time_ms, &row))
         return ERR_NONE;
     if (!same_bits(row.value, value)) {
         tenant->stats.rejected_duplicate++;
-        return fail(why, ERR_EXISTS, "a series has another value already at %lld ms",
-                    (long long)time_ms);
+        struct str name = shown_name(labels);
+        (void)fail(why, ERR_EXISTS, "a series of '%.*s' has another value at %lld ms already",
+                   STR_ARG(name), (long long)time_ms); /* Returned below. */
+        hint(why, "the first one is kept; send a series from one place only");
+        return ERR_EXISTS;
     }
     *ret_known = true;
     return ERR_NONE;
@@ -272,6 +285,9 @@ static enum err admit(struct intake *intake, const struct labels *labels, int64_
     uint32_t number = (uint32_t)slot - 1;
     bool known = false;
 
+    /* Before a series is made for it. */
+    if (__builtin_expect(time_ms < intake->oldest_ms, 0))
+        return too_old(tenant, labels, time_ms, why);
     if (__builtin_expect(slot >> 32 != tenant->generation, 0)) {
         enum err err = resolve(tenant, labels, intake->neighbour, &number, why);
         tenant->stats.rejected_series_limit += err == ERR_LIMIT;
@@ -279,9 +295,7 @@ static enum err admit(struct intake *intake, const struct labels *labels, int64_
     }
     struct track *track = index_track(&tenant->index, number);
     if (__builtin_expect(time_ms <= track->tail_ms, 0))
-        TRY(check_late(intake, track, time_ms, value, &known, why));
-    if (__builtin_expect(time_ms < intake->oldest_ms, 0))
-        return too_old(tenant, track, time_ms, why);
+        TRY(check_late(intake, labels, track, time_ms, value, &known, why));
     if (__builtin_expect(
             time_ms - intake->stage_ms < 0 || time_ms - intake->stage_ms >= CLOCK_MS_PER_DAY, 0))
         TRY(find_stage(intake, day_of(time_ms), why));
