@@ -194,7 +194,7 @@ static void add_point(struct engine *engine, int64_t now_ns)
         .p95_ms = milliseconds(histogram_at(&tally->latency, 0.95)),
         .p99_ms = milliseconds(histogram_at(&tally->latency, 0.99)),
         .max_ms = tally->latency.count == 0 ? NAN : milliseconds((double)tally->latency.max_ns),
-        .level = pattern_level(&engine->plan->pattern, since_ns),
+        .level = pattern_level(&engine->plan->pattern, since_ns - (now_ns - engine->point_ns) / 2),
         .users = outcome->links.users_active,
         .backlog = outcome->links.backlog,
     };

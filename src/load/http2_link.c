@@ -212,13 +212,48 @@ static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t er
     return 0;
 }
 
+/* Streams after the last one that the peer will look at are sent again on the next connection. */
+static void take_back(struct link *link, int32_t last)
+{
+    struct user_list underway = link->underway;
+    struct user *user;
+
+    link->underway = (struct user_list){0};
+    while ((user = user_list_take(&underway)) != NULL) {
+        bool unseen = user->stream > last && user->status == 0;
+        if (unseen)
+            nghttp2_session_set_stream_user_data(http2_of(link)->session, user->stream, NULL);
+        user_list_append(unseen ? &link->waiting : &link->underway, user);
+    }
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *self)
 {
     struct link *link = self;
 
     (void)session;
-    if (frame->hd.type == NGHTTP2_GOAWAY)
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
         http2_of(link)->draining = true;
+        take_back(link, frame->goaway.last_stream_id);
+    }
+    return 0;
+}
+
+/* A request that was submitted just before the peer said GOAWAY never left. */
+static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int reason, void *self)
+{
+    struct link *link = self;
+    struct user *user = link->underway.first;
+
+    (void)session;
+    (void)reason;
+    while (user != NULL && user->stream != frame->hd.stream_id)
+        user = user->next;
+    if (user == NULL || frame->hd.type != NGHTTP2_HEADERS)
+        return 0;
+    http2_of(link)->draining = true;
+    (void)user_list_remove(&link->underway, user);
+    user_list_append(&link->waiting, user);
     return 0;
 }
 
@@ -235,6 +270,7 @@ static void open_session(struct link *link, struct http2 *http2)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_not_sent);
     nghttp2_option_set_no_closed_streams(option, 1);
     if (nghttp2_session_client_new2(&http2->session, callbacks, link, option) != 0)
         must_memory(sizeof(*http2));
@@ -292,12 +328,10 @@ static void settle(struct link *link)
     flush(link);
 }
 
+/* Those under way fail as closed; those who wait go on with the next connection. */
 static void hung_up(struct link *link)
 {
-    if (link->underway.first == NULL)
-        link_close(link);
-    else
-        link_fail(link, FAULT_CLOSED);
+    link_close(link);
 }
 
 static void closed(struct link *link)

@@ -34,7 +34,7 @@ struct outcome {
     struct outcome_point *points;
     size_t points_count;
 
-    int64_t started_ns;  /* The same by the monotonic clock, for those who compare logs. */
+    int64_t started_ns; /* The same by the monotonic clock, for those who compare logs. */
     int64_t started_ms; /* Since 1970: when the clock of the run started. */
     double duration_s;  /* Measured: from the end of the warm-up to the end of the pattern, or to
                            the last answer where a number of requests ended the run. */
