@@ -130,7 +130,7 @@ static const struct store_view_ops view_ops = {.traces = &trace_ops};
 /* "1,2" for the traces found, oldest first; an error is "!" and its sentence. */
 static const char *found_by(const char *text)
 {
-    static char result[256];
+    static char result[WHY_TEXT_SIZE + 8];
     struct arena *arena CLEANUP(arena_freep) = arena_new(16 << 20);
     struct traceql *query CLEANUP(traceql_freep) = NULL;
     struct store_view view = {.ops = &view_ops};
