@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sonde bench - did it get slower? Measured, compared, held against history. */
+#include "cli/bench.h"
+#include "cli/grid.h"
+#include "stats/array.h"
+#include "stats/changepoint.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const struct option_row rows[BENCH_OPTIONS_COUNT] = {
+    [BENCH_VS] = {.name = "vs",
+                  .type = OPTION_TEXT,
+                  .value_name = "CMD2",
+                  .flags = OPTION_FLAG_ONLY,
+                  .help = "run: a second command, after the change; runs take turns."},
+    [BENCH_RUNS] = {.name = "runs",
+                    .type = OPTION_INTEGER,
+                    .preset = "10",
+                    .range = "1..100000",
+                    .flags = OPTION_FLAG_ONLY,
+                    .help = "run: how often each command is measured."},
+    [BENCH_WARMUP] = {.name = "warmup",
+                      .type = OPTION_INTEGER,
+                      .preset = "1",
+                      .range = "0..1000",
+                      .flags = OPTION_FLAG_ONLY,
+                      .help = "run: how often each command is run unmeasured first."},
+    [BENCH_TIMEOUT] = {.name = "timeout",
+                       .type = OPTION_DURATION,
+                       .preset = "10m",
+                       .flags = OPTION_FLAG_ONLY,
+                       .help = "run: the longest that one run may take."},
+    [BENCH_PIN] = {.name = "pin",
+                   .type = OPTION_INTEGER,
+                   .range = "0..1023",
+                   .value_name = "CPU",
+                   .flags = OPTION_FLAG_ONLY,
+                   .help = "run: keeps the command on this processor."},
+    [BENCH_SHELL] = {.name = "shell",
+                     .type = OPTION_BOOL,
+                     .preset = "false",
+                     .flags = OPTION_FLAG_ONLY,
+                     .help = "run: hands the commands to sh -c, whose start is then part of them."},
+    [BENCH_SAVE] = {.name = "save",
+                    .type = OPTION_PATH,
+                    .value_name = "FILE",
+                    .flags = OPTION_FLAG_ONLY,
+                    .help = "run: keeps the measurements as JSON for compare and gate."},
+    [BENCH_COMMIT] = {.name = "commit",
+                      .type = OPTION_TEXT,
+                      .flags = OPTION_FLAG_ONLY,
+                      .help = "run, gate: the commit that was measured; a CI's own is known."},
+    [BENCH_ALPHA] = {.name = "alpha",
+                     .type = OPTION_RATIO,
+                     .preset = "5%",
+                     .flags = OPTION_FLAG_ONLY,
+                     .help = "The share of comparisons without a difference that may be called "
+                             "changed, over all metrics together."},
+    [BENCH_MIN_CHANGE] = {.name = "min-change",
+                          .type = OPTION_RATIO,
+                          .preset = "2%",
+                          .flags = OPTION_FLAG_ONLY,
+                          .help = "A smaller change does not matter."},
+    [BENCH_THRESHOLD] = {.name = "threshold",
+                         .type = OPTION_RATIO,
+                         .flags = OPTION_FLAG_ONLY,
+                         .help = "From here on a change is a warning, from twice that critical. "
+                                 "Without it: CPU 20 %, memory 15 %, time 25 %, error rate 5 %, "
+                                 "else 10 %."},
+    [BENCH_COLUMN] = {.name = "column",
+                      .type = OPTION_TEXT,
+                      .value_name = "NAME",
+                      .flags = OPTION_FLAG_ONLY,
+                      .help = "changepoints: the column of the file. Without it: 'value', or the "
+                              "only one, or the second."},
+    [BENCH_HISTORY] = {.name = "history",
+                       .type = OPTION_PATH,
+                       .preset = ".sonde-bench.jsonl",
+                       .value_name = "FILE",
+                       .flags = OPTION_FLAG_ONLY,
+                       .help = "gate: the file of earlier results, a line each."},
+    [BENCH_BASELINE] = {.name = "baseline",
+                        .type = OPTION_INTEGER,
+                        .preset = "5",
+                        .range = "1..100",
+                        .flags = OPTION_FLAG_ONLY,
+                        .help = "gate: how many of the newest results are what is compared with."},
+    [BENCH_FAIL_ON] = {.name = "fail-on",
+                       .type = OPTION_CHOICE,
+                       .preset = "info",
+                       .range = "info|warning|critical",
+                       .flags = OPTION_FLAG_ONLY,
+                       .help = "gate: the least severe degradation that fails it."},
+    [BENCH_RECORD] = {.name = "record",
+                      .type = OPTION_BOOL,
+                      .preset = "true",
+                      .flags = OPTION_FLAG_ONLY,
+                      .help = "gate: appends a result that passed to the history."},
+    [BENCH_FORMAT] = {.name = "format",
+                      .type = OPTION_CHOICE,
+                      .preset = "auto",
+                      .range = "auto|text|github|gitlab",
+                      .flags = OPTION_FLAG_ONLY,
+                      .help = "gate: how to annotate; auto asks the CI's environment."},
+    [BENCH_REPORT] = {.name = "report",
+                      .type = OPTION_PATH,
+                      .value_name = "FILE",
+                      .flags = OPTION_FLAG_ONLY,
+                      .help = "gate: writes GitLab's code quality report there."},
+};
+
+static const struct command_action actions[] = {
+    {"run", "[--vs CMD2] [--runs N] -- CMD [ARGUMENT ...]",
+     "Measures a command, or two that take turns."},
+    {"compare", "BEFORE [AFTER]", "Compares two saved results, or the two in one file."},
+    {"changepoints", "FILE.csv", "Finds where a history changed."},
+    {"gate", "RESULT", "Holds a result against the history; fails when something got worse."},
+};
+
+struct bench_judging bench_judging_of(const struct invocation *invocation)
+{
+    const struct options *options = invocation->options;
+
+    return (struct bench_judging){
+        .alpha = options_double(options, BENCH_ALPHA),
+        .min_change = options_double(options, BENCH_MIN_CHANGE),
+        .threshold =
+            options_is_set(options, BENCH_THRESHOLD) ? options_double(options, BENCH_THRESHOLD) : 0,
+    };
+}
+
+/* ---- compare ---- */
+
+static enum exit_code tell_comparison(const struct invocation *invocation,
+                                      const struct bench_result *before,
+                                      const struct bench_result *after)
+{
+    struct bench_judging judging = bench_judging_of(invocation);
+    struct bench_comparison comparison CLEANUP(bench_comparison_done) = {0};
+    struct buf out CLEANUP(buf_done) = {0};
+    struct json json = json_begin(&out);
+
+    bench_compare(before, after, &judging, &comparison);
+    if (comparison.count == 0) {
+        struct why why = WHY_INIT;
+        (void)fail(&why, ERR_INVALID, "the two results have no metric in common");
+        return command_fail(invocation, &why);
+    }
+    if (invocation->json) {
+        bench_comparison_write_json(&comparison, &json);
+        buf_byte(&out, '\n');
+    } else {
+        bench_comparison_write_table(&comparison, &invocation->terminal, &out);
+    }
+    return command_print(invocation, &out,
+                         bench_comparison_count(&comparison, VERDICT_DEGRADED) > 0 ? EXIT_FINDING
+                                                                                   : EXIT_GOOD);
+}
+
+static enum exit_code compare(struct invocation *invocation)
+{
+    struct bench_results before CLEANUP(bench_results_done) = {0};
+    struct bench_results after CLEANUP(bench_results_done) = {0};
+    struct why why = WHY_INIT;
+
+    if (invocation->arguments_count < 2 || invocation->arguments_count > 3)
+        return command_usage(invocation, "sonde bench compare takes two files, or one of two "
+                                         "results");
+    if (bench_results_read(invocation->arguments[1], &before, &why) != ERR_NONE)
+        return command_fail(invocation, &why);
+    if (invocation->arguments_count == 3) {
+        if (bench_results_read(invocation->arguments[2], &after, &why) != ERR_NONE)
+            return command_fail(invocation, &why);
+        return tell_comparison(invocation, &before.results[0], &after.results[0]);
+    }
+    if (before.count < 2)
+        return command_usage(invocation, "%s holds one result; name a second file",
+                             invocation->arguments[1]);
+    return tell_comparison(invocation, &before.results[0], &before.results[1]);
+}
+
+/* ---- changepoints ---- */
+
+static const struct bench_metric *choose_column(const struct bench_result *result,
+                                                struct str wanted)
+{
+    for (size_t i = 0; i < result->metrics_count; i++) {
+        struct str name = str_of(result->metrics[i].name);
+        if (wanted.size > 0 ? str_eq(name, wanted) : str_eq_nocase(name, STR("value")))
+            return &result->metrics[i];
+    }
+    if (wanted.size > 0)
+        return NULL;
+    return &result->metrics[result->metrics_count > 1 ? 1 : 0];
+}
+
+struct history {
+    const struct bench_result *result;
+    const struct bench_metric *metric;
+    double *values; /* What is there, */
+    size_t *places; /* and which row it was. */
+    size_t count;
+};
+
+static void history_done(struct history *history)
+{
+    array_free(history->values);
+    free(history->places);
+}
+
+static void history_init(struct history *history, const struct bench_result *result,
+                         const struct bench_metric *metric)
+{
+    *history = (struct history){result, metric, array_new(metric->count),
+                                calloc(metric->count + 1, sizeof(size_t)), 0};
+    if (history->places == NULL)
+        must_memory((metric->count + 1) * sizeof(size_t));
+    for (size_t i = 0; i < metric->count; i++) {
+        if (!isfinite(metric->values[i]))
+            continue;
+        history->places[history->count] = i;
+        history->values[history->count++] = metric->values[i];
+    }
+}
+
+static const char *label_at(const struct history *history, size_t row)
+{
+    return row < history->result->labels_count ? history->result->labels[row] : "";
+}
+
+static void write_changes_json(const struct history *history, const struct changepoint *changes,
+                               size_t count, struct json *json)
+{
+    json_open(json, '{');
+    json_key(json, "column");
+    json_add_text(json, history->metric->name);
+    json_key(json, "n");
+    json_add_u64(json, history->metric->count);
+    json_key(json, "indices");
+    json_open(json, '[');
+    for (size_t i = 0; i < count; i++)
+        json_add_u64(json, history->places[changes[i].index]);
+    json_close(json, ']');
+    json_key(json, "changes");
+    json_open(json, '[');
+    for (size_t i = 0; i < count; i++) {
+        size_t index = changes[i].index;
+        json_open(json, '{');
+        json_key(json, "index");
+        json_add_u64(json, history->places[index]);
+        json_key(json, "before");
+        json_add_double(json, changes[i].before);
+        json_key(json, "after");
+        json_add_double(json, changes[i].after);
+        json_key(json, "change");
+        json_add_double(json, changes[i].after / changes[i].before - 1);
+        json_key(json, "p");
+        json_add_double(json, changes[i].p);
+        if (history->result->labels_count > 0) {
+            json_key(json, "last_good");
+            json_add_text(json, label_at(history, history->places[index - 1]));
+            json_key(json, "first_changed");
+            json_add_text(json, label_at(history, history->places[index]));
+        }
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_close(json, '}');
+    buf_byte(json->out, '\n');
+}
+
+static void write_changes_text(const struct history *history, const struct changepoint *changes,
+                               size_t count, const struct terminal *terminal, struct buf *out)
+{
+    static const struct grid_column columns[] = {
+        {.title = "Row", .right = true},   {.title = "Before", .right = true},
+        {.title = "After", .right = true}, {.title = "Change", .right = true},
+        {.title = "p", .right = true},     {.title = "Between", .shrink = true}};
+    struct grid *grid = grid_new(columns, ARRAY_COUNT(columns));
+
+    for (size_t i = 0; i < count; i++) {
+        size_t index = changes[i].index;
+        const char *from = label_at(history, history->places[index - 1]);
+        const char *to = label_at(history, history->places[index]);
+        grid_cellf(grid, "%zu", history->places[index]);
+        grid_cellf(grid, "%.5g", changes[i].before);
+        grid_cellf(grid, "%.5g", changes[i].after);
+        grid_cellf(grid, "%+.1f%%", 100 * (changes[i].after / changes[i].before - 1));
+        grid_cellf(grid, "%.2g", changes[i].p);
+        grid_cellf(grid, from[0] == '\0' && to[0] == '\0' ? "%s%s" : "%s..%s", from, to);
+    }
+    if (count > 0)
+        grid_write(grid, terminal, out);
+    else
+        buf_printf(out, "No change in the %zu values of %s.\n", history->count,
+                   history->metric->name);
+    grid_free(grid);
+}
+
+static enum exit_code changepoints(struct invocation *invocation)
+{
+    struct bench_results results CLEANUP(bench_results_done) = {0};
+    struct changepoint_options options = CHANGEPOINT_OPTIONS_DEFAULT;
+    struct changepoint *changes CLEANUP(changepoint_freep) = NULL;
+    struct history history CLEANUP(history_done) = {0};
+    struct buf out CLEANUP(buf_done) = {0};
+    struct json json = json_begin(&out);
+    struct why why = WHY_INIT;
+
+    if (invocation->arguments_count != 2)
+        return command_usage(invocation, "sonde bench changepoints takes one file");
+    if (bench_results_read(invocation->arguments[1], &results, &why) != ERR_NONE)
+        return command_fail(invocation, &why);
+    struct str wanted = options_text(invocation->options, BENCH_COLUMN);
+    const struct bench_metric *metric =
+        results.results[0].metrics_count == 0 ? NULL : choose_column(&results.results[0], wanted);
+    if (metric == NULL)
+        return command_usage(invocation, "%s has no column '%.*s'", invocation->arguments[1],
+                             STR_ARG(wanted));
+    history_init(&history, &results.results[0], metric);
+    size_t count = changepoint_find(history.values, history.count, &options, &changes);
+    if (invocation->json)
+        write_changes_json(&history, changes, count, &json);
+    else
+        write_changes_text(&history, changes, count, &invocation->terminal, &out);
+    return command_print(invocation, &out, EXIT_GOOD);
+}
+
+/* ---- All. ---- */
+
+static enum exit_code run(struct invocation *invocation)
+{
+    static enum exit_code (*const runs[])(struct invocation *) = {bench_run, compare, changepoints,
+                                                                  bench_gate};
+    ptrdiff_t action = command_action_of(invocation);
+
+    return action < 0 ? EXIT_USAGE : runs[action](invocation);
+}
+
+const struct command command_bench = {
+    .name = "bench",
+    .summary = "Measure commands, compare results, find changes, fail a build that got slower",
+    .usage = "run|compare|changepoints|gate ...",
+    .description =
+        "run measures a command: wall, user and system time, memory, page faults, context "
+        "switches, instructions where the machine counts them, and whatever the command prints as "
+        "lines 'name=value unit'. With --vs two commands take turns, so that a slow hour hits "
+        "both.\n\n"
+        "A verdict is improved, degraded, stable or cannot tell. A change must be unlikely by "
+        "chance over all metrics together, set most runs apart, and be large enough to matter. "
+        "Stable means that the runs rule a large change out.\n\n"
+        "gate compares with the newest results in a history file, annotates for GitHub and "
+        "GitLab, and fails when something got worse. A metric that jumps about by itself is told "
+        "but fails nothing.",
+    .examples =
+        "sonde bench run --runs 20 -- ./server --selftest\tTwenty runs after one to warm up.\n"
+        "sonde bench run --vs './new' -- ./old\tOld against new, in turns.\n"
+        "sonde bench run --save result.json -- ./bench\tKeeps the measurements.\n"
+        "sonde bench compare before.json after.csv\tTwo saved results.\n"
+        "sonde bench changepoints --json history.csv\tThe rows where a history changed.\n"
+        "sonde bench gate result.json --history bench/history.jsonl\tIn continuous integration.\n",
+    .options = rows,
+    .options_count = BENCH_OPTIONS_COUNT,
+    .actions = actions,
+    .actions_count = ARRAY_COUNT(actions),
+    .arguments_max = 4096,
+    .run = run,
+};

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench - the options that the actions of `sonde bench` share, and the actions. */
+#pragma once
+#include "cli/bench_compare.h"
+#include "cli/command.h"
+
+enum bench_option {
+    BENCH_VS,
+    BENCH_RUNS,
+    BENCH_WARMUP,
+    BENCH_TIMEOUT,
+    BENCH_PIN,
+    BENCH_SHELL,
+    BENCH_SAVE,
+    BENCH_COMMIT,
+    BENCH_ALPHA,
+    BENCH_MIN_CHANGE,
+    BENCH_THRESHOLD,
+    BENCH_COLUMN,
+    BENCH_HISTORY,
+    BENCH_BASELINE,
+    BENCH_FAIL_ON,
+    BENCH_RECORD,
+    BENCH_FORMAT,
+    BENCH_REPORT,
+    BENCH_OPTIONS_COUNT
+};
+
+struct bench_judging bench_judging_of(const struct invocation *invocation);
+
+/* Each is handed what follows its name in invocation->arguments + 1. */
+enum exit_code bench_run(struct invocation *invocation);
+enum exit_code bench_gate(struct invocation *invocation);

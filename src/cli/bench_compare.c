@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/bench_compare.h"
+#include "cli/grid.h"
+#include "stats/array.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define LEVEL 0.95
+
+/* ---- Judging. ---- */
+
+static const struct bench_metric *find(const struct bench_result *result, const char *name)
+{
+    for (size_t i = 0; i < result->metrics_count; i++) {
+        if (strcmp(result->metrics[i].name, name) == 0)
+            return &result->metrics[i];
+    }
+    return NULL;
+}
+
+/* The runs that have a value. */
+struct runs {
+    double *values;
+    size_t count;
+};
+
+static struct runs runs_of(const struct bench_metric *metric)
+{
+    struct runs runs = {array_copy(metric->values, metric->count), 0};
+
+    runs.count = array_keep_numbers(runs.values, metric->count);
+    return runs;
+}
+
+static struct interval interval_of(const struct runs *runs)
+{
+    struct interval interval = {NAN, NAN};
+
+    if (!describe_median_interval(runs->values, runs->count, LEVEL, &interval))
+        return (struct interval){NAN, NAN};
+    return interval;
+}
+
+void bench_compare(const struct bench_result *before, const struct bench_result *after,
+                   const struct bench_judging *judging, struct bench_comparison *ret_comparison)
+{
+    size_t most = after->metrics_count == 0 ? 1 : after->metrics_count;
+    struct bench_row *rows = calloc(most, sizeof(*rows));
+    struct verdict_input *inputs = calloc(most, sizeof(*inputs));
+    struct verdict *verdicts = calloc(most, sizeof(*verdicts));
+    size_t count = 0;
+
+    if (rows == NULL || inputs == NULL || verdicts == NULL)
+        must_memory(most * (sizeof(*rows) + sizeof(*inputs) + sizeof(*verdicts)));
+    for (size_t i = 0; i < after->metrics_count; i++) {
+        const struct bench_metric *metric = &after->metrics[i];
+        const struct bench_metric *other = find(before, metric->name);
+        if (other == NULL)
+            continue;
+        struct runs a = runs_of(other);
+        struct runs b = runs_of(metric);
+        rows[count] = (struct bench_row){.metric = metric,
+                                         .before = describe(a.values, a.count),
+                                         .after = describe(b.values, b.count),
+                                         .before_interval = interval_of(&a),
+                                         .after_interval = interval_of(&b),
+                                         .options = {.alpha = judging->alpha,
+                                                     .min_change = judging->min_change,
+                                                     .threshold = judging->threshold > 0
+                                                                      ? judging->threshold
+                                                                      : bench_threshold(metric),
+                                                     .min_cliff = VERDICT_MIN_CLIFF,
+                                                     .higher_is_better = metric->higher_is_better}};
+        inputs[count] =
+            (struct verdict_input){a.values, a.count, b.values, b.count, rows[count].options};
+        count++;
+    }
+    verdict_judge_all(inputs, count, verdicts);
+    for (size_t i = 0; i < count; i++) {
+        rows[i].verdict = verdicts[i];
+        free((void *)inputs[i].before); /* Ours, see runs_of. */
+        free((void *)inputs[i].after);
+    }
+    free(inputs);
+    free(verdicts);
+    *ret_comparison = (struct bench_comparison){
+        rows, count, before->metrics_count + after->metrics_count - 2 * count};
+}
+
+void bench_comparison_done(struct bench_comparison *comparison)
+{
+    free(comparison->rows);
+    *comparison = (struct bench_comparison){0};
+}
+
+size_t bench_comparison_count(const struct bench_comparison *comparison, enum verdict_kind kind)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < comparison->count; i++)
+        count += comparison->rows[i].verdict.kind == kind && !comparison->rows[i].quarantined;
+    return count;
+}
+
+/* ---- Telling. ---- */
+
+/* Four digits, and a prefix for what is far from 1. */
+static void write_value(double value, const char *unit, struct buf *out)
+{
+    static const struct {
+        double from;
+        double scale;
+        const char *prefix;
+    } prefixes[] = {{1e9, 1e9, "G"}, {1e6, 1e6, "M"}, {1e4, 1e3, "k"}, {1, 1, ""}};
+    static const struct {
+        double from;
+        double scale;
+        const char *unit;
+    } seconds[] = {{1, 1, "s"}, {1e-3, 1e-3, "ms"}, {1e-6, 1e-6, "µs"}, {0, 1e-9, "ns"}};
+    double size = fabs(value);
+
+    if (strcmp(unit, "s") == 0 && size > 0 && isfinite(value)) {
+        size_t k = 0;
+        while (size < seconds[k].from)
+            k++;
+        buf_printf(out, "%.4g%s", value / seconds[k].scale, seconds[k].unit);
+        return;
+    }
+    for (size_t k = 0; k < ARRAY_COUNT(prefixes); k++) {
+        if (size >= prefixes[k].from && isfinite(value)) {
+            buf_printf(out, "%.4g%s%s", value / prefixes[k].scale, prefixes[k].prefix, unit);
+            return;
+        }
+    }
+    buf_printf(out, "%.4g%s", value, unit);
+}
+
+void bench_write_median(const struct describe *describe, const struct interval *interval,
+                        const char *unit, struct buf *out)
+{
+    double reach = fmax(describe->median - interval->low, interval->high - describe->median);
+
+    if (describe->count == 0) {
+        buf_text(out, "-");
+        return;
+    }
+    write_value(describe->median, unit, out);
+    if (isnan(interval->low) || isnan(interval->high))
+        buf_text(out, " ± ∞");
+    else if (reach == 0 || describe->median != 0)
+        buf_printf(out, " ± %.0f%%", reach == 0 ? 0 : 100 * reach / fabs(describe->median));
+}
+
+static void write_counts(const struct bench_row *row, struct buf *out)
+{
+    if (row->before.count == row->after.count)
+        buf_printf(out, "n=%zu", row->after.count);
+    else
+        buf_printf(out, "n=%zu+%zu", row->before.count, row->after.count);
+}
+
+void bench_row_write_change(const struct bench_row *row, struct buf *out)
+{
+    const struct verdict *verdict = &row->verdict;
+
+    if (verdict->reason == VERDICT_REASON_FEW) {
+        buf_printf(out, "~ (need >= %d samples, ", VERDICT_COUNT_MIN);
+        write_counts(row, out);
+        buf_byte(out, ')');
+        return;
+    }
+    if (verdict->p_adjusted <= row->options.alpha)
+        buf_printf(out, "%+.2f%%", 100 * verdict->change);
+    else
+        buf_byte(out, '~');
+    buf_printf(out, " (p=%.3f ", verdict->p_adjusted);
+    write_counts(row, out);
+    buf_byte(out, ')');
+}
+
+static int style_of(const struct bench_row *row)
+{
+    static const int styles[VERDICT_KIND_COUNT] = {[VERDICT_CANNOT_TELL] = STYLE_DIM,
+                                                   [VERDICT_STABLE] = STYLE_PLAIN,
+                                                   [VERDICT_IMPROVED] = STYLE_GOOD,
+                                                   [VERDICT_DEGRADED] = STYLE_BAD};
+
+    return row->quarantined ? STYLE_DIM : styles[row->verdict.kind];
+}
+
+static void write_verdict(const struct bench_row *row, struct buf *out)
+{
+    const struct verdict *verdict = &row->verdict;
+    bool changed = verdict->kind == VERDICT_IMPROVED || verdict->kind == VERDICT_DEGRADED;
+
+    buf_text(out, verdict_kind_name(verdict->kind));
+    if (changed)
+        buf_printf(out, " (%s)", verdict_severity_name(verdict->severity));
+    if (row->quarantined)
+        buf_text(out, ", in quarantine");
+    if (changed)
+        return;
+    buf_text(out, ": ");
+    verdict_write_reason(verdict, &row->options, out);
+}
+
+static void write_notes(const struct bench_comparison *comparison, struct buf *out)
+{
+    for (size_t i = 0; i < comparison->count; i++) {
+        const struct bench_row *row = &comparison->rows[i];
+        if (row->verdict.before_many_hills || row->verdict.after_many_hills)
+            buf_printf(out,
+                       "%s has more than one hill %s: a median hides which; look at the runs.\n",
+                       row->metric->name,
+                       !row->verdict.after_many_hills    ? "before"
+                       : !row->verdict.before_many_hills ? "after"
+                                                         : "on both sides");
+    }
+    if (comparison->missing > 0)
+        buf_printf(out, "%zu metrics are on one side only and were not compared.\n",
+                   comparison->missing);
+}
+
+void bench_comparison_write_table(const struct bench_comparison *comparison,
+                                  const struct terminal *terminal, struct buf *out)
+{
+    static const struct grid_column columns[] = {{.title = "Metric"},
+                                                 {.title = "Before", .right = true},
+                                                 {.title = "After", .right = true},
+                                                 {.title = "Change"},
+                                                 {.title = "Verdict", .shrink = true}};
+    struct grid *grid = grid_new(columns, ARRAY_COUNT(columns));
+    struct buf text CLEANUP(buf_done) = {0};
+
+    for (size_t i = 0; i < comparison->count; i++) {
+        const struct bench_row *row = &comparison->rows[i];
+        grid_cell(grid, str_of(row->metric->name));
+        buf_clear(&text);
+        bench_write_median(&row->before, &row->before_interval, row->metric->unit, &text);
+        grid_cell(grid, buf_view(&text));
+        buf_clear(&text);
+        bench_write_median(&row->after, &row->after_interval, row->metric->unit, &text);
+        grid_cell(grid, buf_view(&text));
+        buf_clear(&text);
+        bench_row_write_change(row, &text);
+        grid_cell(grid, buf_view(&text));
+        grid_style(grid, style_of(row));
+        buf_clear(&text);
+        write_verdict(row, &text);
+        grid_cell(grid, buf_view(&text));
+        grid_style(grid, style_of(row));
+    }
+    grid_write(grid, terminal, out);
+    grid_free(grid);
+    write_notes(comparison, out);
+}
+
+void bench_comparison_write_markdown(const struct bench_comparison *comparison, struct buf *out)
+{
+    buf_text(out, "| Metric | Before | After | Change | Verdict |\n|---|--:|--:|---|---|\n");
+    for (size_t i = 0; i < comparison->count; i++) {
+        const struct bench_row *row = &comparison->rows[i];
+        buf_printf(out, "| %s | ", row->metric->name);
+        bench_write_median(&row->before, &row->before_interval, row->metric->unit, out);
+        buf_text(out, " | ");
+        bench_write_median(&row->after, &row->after_interval, row->metric->unit, out);
+        buf_text(out, " | ");
+        bench_row_write_change(row, out);
+        buf_text(out, " | ");
+        write_verdict(row, out);
+        buf_text(out, " |\n");
+    }
+    buf_byte(out, '\n');
+    write_notes(comparison, out);
+}
+
+/* ---- JSON. ---- */
+
+static void write_side(struct json *json, const char *key, const struct describe *describe,
+                       const struct interval *interval)
+{
+    json_key(json, key);
+    json_open(json, '{');
+    json_key(json, "n");
+    json_add_u64(json, describe->count);
+    json_key(json, "median");
+    json_add_double(json, describe->median);
+    json_key(json, "low");
+    json_add_double(json, interval->low);
+    json_key(json, "high");
+    json_add_double(json, interval->high);
+    json_key(json, "mean");
+    json_add_double(json, describe->mean);
+    json_key(json, "deviation");
+    json_add_double(json, describe->deviation);
+    json_close(json, '}');
+}
+
+static void write_numbers(struct json *json, const struct verdict *verdict)
+{
+    const struct {
+        const char *key;
+        double value;
+    } numbers[] = {
+        {"change", verdict->change},
+        {"change_low", verdict->change_interval.low},
+        {"change_high", verdict->change_interval.high},
+        {"p", verdict->p},
+        {"p_adjusted", verdict->p_adjusted},
+        {"p_min", verdict->p_min},
+        {"cliffs_delta", verdict->cliff},
+        {"noise", verdict->noise},
+        {"inflation", verdict->inflation},
+        {"more_runs_needed", verdict->more_runs},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
+        json_key(json, numbers[i].key);
+        json_add_double(json, numbers[i].value);
+    }
+    json_key(json, "method");
+    json_add_text(json, compare_method_name(verdict->method));
+    json_key(json, "multimodal");
+    json_add_bool(json, verdict->before_many_hills || verdict->after_many_hills);
+}
+
+static void write_row(const struct bench_row *row, struct json *json)
+{
+    const struct verdict *verdict = &row->verdict;
+    struct buf text CLEANUP(buf_done) = {0};
+    bool changed = verdict->kind == VERDICT_IMPROVED || verdict->kind == VERDICT_DEGRADED;
+
+    json_open(json, '{');
+    json_key(json, "metric");
+    json_add_text(json, row->metric->name);
+    json_key(json, "unit");
+    json_add_text(json, row->metric->unit);
+    json_key(json, "better");
+    json_add_text(json, row->metric->higher_is_better ? "higher" : "lower");
+    json_key(json, "verdict");
+    json_add_text(json, verdict_kind_name(verdict->kind));
+    json_key(json, "severity");
+    json_add_text(json, changed ? verdict_severity_name(verdict->severity) : NULL);
+    json_key(json, "reason");
+    verdict_write_reason(verdict, &row->options, &text);
+    json_add_text(json, buf_cstr(&text));
+    json_key(json, "text");
+    buf_clear(&text);
+    bench_row_write_change(row, &text);
+    json_add_text(json, buf_cstr(&text));
+    json_key(json, "threshold");
+    json_add_double(json, row->options.threshold);
+    json_key(json, "quarantined");
+    json_add_bool(json, row->quarantined);
+    write_side(json, "before", &row->before, &row->before_interval);
+    write_side(json, "after", &row->after, &row->after_interval);
+    write_numbers(json, verdict);
+    json_close(json, '}');
+}
+
+void bench_comparison_write_json(const struct bench_comparison *comparison, struct json *json)
+{
+    json_open(json, '{');
+    json_key(json, "verdict");
+    json_add_text(json, bench_comparison_count(comparison, VERDICT_DEGRADED) > 0   ? "degraded"
+                        : bench_comparison_count(comparison, VERDICT_IMPROVED) > 0 ? "improved"
+                        : bench_comparison_count(comparison, VERDICT_CANNOT_TELL) > 0
+                            ? "cannot tell"
+                            : "stable");
+    json_key(json, "metrics");
+    json_open(json, '[');
+    for (size_t i = 0; i < comparison->count; i++)
+        write_row(&comparison->rows[i], json);
+    json_close(json, ']');
+    json_close(json, '}');
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench_compare - two results side by side: a verdict for each metric, told as a table or as JSON.
+ * One thread. */
+#pragma once
+#include "cli/bench_result.h"
+#include "cli/terminal.h"
+
+struct bench_judging {
+    double alpha;
+    double min_change;
+    double threshold; /* 0: by the kind of metric, see bench_threshold. */
+};
+
+struct bench_row {
+    const struct bench_metric *metric; /* Of after: name, unit, direction. */
+    struct verdict verdict;
+    struct verdict_options options;
+    struct describe before, after;
+    struct interval before_interval, after_interval; /* NAN where there are too few. */
+    bool quarantined;                                /* Flaky: told, but held against nobody. */
+};
+
+struct bench_comparison {
+    struct bench_row *rows;
+    size_t count;
+    size_t missing; /* Metrics that only one side has. */
+};
+
+/* Borrows both, which must outlive the comparison. */
+void bench_compare(const struct bench_result *before, const struct bench_result *after,
+                   const struct bench_judging *judging, struct bench_comparison *ret_comparison);
+void bench_comparison_done(struct bench_comparison *comparison);
+
+/* Rows of that verdict that are not in quarantine. */
+size_t bench_comparison_count(const struct bench_comparison *comparison, enum verdict_kind kind);
+
+void bench_comparison_write_table(const struct bench_comparison *comparison,
+                                  const struct terminal *terminal, struct buf *out);
+void bench_comparison_write_markdown(const struct bench_comparison *comparison, struct buf *out);
+void bench_comparison_write_json(const struct bench_comparison *comparison, struct json *json);
+
+/* "-17.20% (p=0.000 n=10)", "~ (p=0.42 n=10+12)", "~ (need >= 4 samples)". */
+void bench_row_write_change(const struct bench_row *row, struct buf *out);
+/* "1.234s ± 2%". */
+void bench_write_median(const struct describe *describe, const struct interval *interval,
+                        const char *unit, struct buf *out);

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sonde bench gate. The history is a file of lines, oldest first, made to be kept in the
+ * repository:
+ *     {"time":"2026-…Z","commit":"abc","results":[{"name":…,"metrics":{…}}]}
+ * The newest results together are the baseline. Runs of one result resemble each other more than
+ * they do those of the next day; the verdict heeds that, since it looks at how neighbours resemble
+ * each other within the baseline.
+ *
+ * Only results that passed are recorded, so between any two of them nothing real happened. A metric
+ * that is called changed between them all the same, again and again, is flaky: it stays in
+ * quarantine until the newest results no longer show it. */
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "cli/bench.h"
+#include "codec/json_tree.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    HISTORY_LINES_MAX = 10000,
+    FLAKY_WINDOW = 20, /* Of the newest results. */
+    FLAKY_PAIRS_MIN = 4,
+};
+
+#define FLAKY_SHARE 0.3
+
+enum format { FORMAT_AUTO, FORMAT_TEXT, FORMAT_GITHUB, FORMAT_GITLAB };
+
+/* ---- History. ---- */
+
+/* The newest FLAKY_WINDOW or baseline results of the file, each a result. */
+static enum err read_history(const char *path, size_t keep, struct bench_results *ret_results,
+                             struct why *why)
+{
+    struct buf text CLEANUP(buf_done) = {0};
+    static_assert(HISTORY_LINES_MAX * sizeof(struct str) <= 1 << 18, "fits on a stack");
+    struct str lines[HISTORY_LINES_MAX];
+    size_t count = 0;
+    enum err err = file_read(path, BENCH_FILE_BYTES_MAX, &text, why);
+
+    if (err == ERR_NOT_FOUND)
+        return ERR_NONE; /* The first time. */
+    TRY(err);
+    struct str rest = buf_view(&text);
+    while (rest.data != NULL) {
+        struct str line = str_trim(str_split(&rest, '\n'));
+        if (line.size == 0)
+            continue;
+        if (count == HISTORY_LINES_MAX)
+            return fail(why, ERR_LIMIT, "%s: more than %d lines; keep the newest", path,
+                        HISTORY_LINES_MAX);
+        lines[count++] = line;
+    }
+    for (size_t i = count > keep ? count - keep : 0; i < count; i++) {
+        char name[512];
+        struct bench_results one CLEANUP(bench_results_done) = {0};
+        (void)snprintf(name, sizeof(name), "%s:%zu", path, i + 1); /* Cut is fine. */
+        TRY(bench_results_parse(lines[i], name, &one, why));
+        /* Moved over whole. */
+        struct bench_result *place = bench_results_add(ret_results, STR(""));
+        struct bench_result swap = *place;
+        *place = one.results[0];
+        one.results[0] = swap;
+    }
+    return ERR_NONE;
+}
+
+static enum err append_history(const char *path, const struct bench_result *result,
+                               const char *commit, struct why *why)
+{
+    struct buf out CLEANUP(buf_done) = {0};
+    struct json json = json_begin(&out);
+    char time[CLOCK_TEXT_SIZE];
+
+    clock_text(time, clock_now_ms());
+    json_open(&json, '{');
+    json_key(&json, "time");
+    json_add_text(&json, time);
+    json_key(&json, "commit");
+    json_add_text(&json, commit);
+    json_key(&json, "results");
+    json_open(&json, '[');
+    bench_result_write(result, &json);
+    json_close(&json, ']');
+    json_close(&json, '}');
+    buf_byte(&out, '\n');
+    int fd CLEANUP(file_closep) = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return fail_errno(why, errno, "cannot open %s", path);
+    if (write(fd, out.data, out.size) != (ssize_t)out.size)
+        return fail_errno(why, errno, "cannot append to %s", path);
+    return ERR_NONE;
+}
+
+/* The runs of the newest `wanted` results, one after the other. */
+static void pool(const struct bench_results *history, size_t wanted,
+                 struct bench_result *ret_baseline)
+{
+    size_t first = history->count > wanted ? history->count - wanted : 0;
+
+    for (size_t i = first; i < history->count; i++) {
+        const struct bench_result *result = &history->results[i];
+        for (size_t k = 0; k < result->metrics_count; k++) {
+            const struct bench_metric *from = &result->metrics[k];
+            struct bench_metric *to =
+                bench_result_metric(ret_baseline, str_of(from->name), str_of(from->unit));
+            for (size_t run = 0; to != NULL && run < from->count; run++) {
+                if (!isnan(from->values[run]) && !bench_metric_add(to, from->values[run]))
+                    break; /* A million runs say enough. */
+            }
+        }
+    }
+}
+
+/* ---- Quarantine. ---- */
+
+static bool changed_between(const struct bench_comparison *comparison, const char *name)
+{
+    for (size_t i = 0; i < comparison->count; i++) {
+        enum verdict_kind kind = comparison->rows[i].verdict.kind;
+        if (strcmp(comparison->rows[i].metric->name, name) == 0)
+            return kind == VERDICT_IMPROVED || kind == VERDICT_DEGRADED;
+    }
+    return false;
+}
+
+static void quarantine(const struct bench_results *history, const struct bench_judging *judging,
+                       struct bench_comparison *comparison)
+{
+    size_t pairs = history->count < 2 ? 0 : history->count - 1;
+    size_t *changes = calloc(comparison->count + 1, sizeof(*changes));
+
+    if (changes == NULL)
+        must_memory((comparison->count + 1) * sizeof(*changes));
+    for (size_t i = 0; i < pairs; i++) {
+        struct bench_comparison step CLEANUP(bench_comparison_done) = {0};
+        bench_compare(&history->results[i], &history->results[i + 1], judging, &step);
+        for (size_t k = 0; k < comparison->count; k++)
+            changes[k] += changed_between(&step, comparison->rows[k].metric->name);
+    }
+    for (size_t k = 0; k < comparison->count; k++)
+        comparison->rows[k].quarantined =
+            pairs >= FLAKY_PAIRS_MIN && (double)changes[k] >= FLAKY_SHARE * (double)pairs;
+    free(changes);
+}
+
+/* ---- Annotating. ---- */
+
+static enum format format_of(const struct invocation *invocation)
+{
+    enum format format = (enum format)options_i64(invocation->options, BENCH_FORMAT);
+
+    if (format != FORMAT_AUTO)
+        return format;
+    if (getenv("GITHUB_ACTIONS") != NULL)
+        return FORMAT_GITHUB;
+    return getenv("GITLAB_CI") != NULL ? FORMAT_GITLAB : FORMAT_TEXT;
+}
+
+static const char *commit_of(const struct invocation *invocation, const struct bench_result *result)
+{
+    const char *flag = options_cstr(invocation->options, BENCH_COMMIT);
+    const char *github = getenv("GITHUB_SHA");
+    const char *gitlab = getenv("CI_COMMIT_SHA");
+
+    if (flag != NULL)
+        return flag;
+    if (result->commit[0] != '\0')
+        return result->commit;
+    return github != NULL ? github : gitlab != NULL ? gitlab : "";
+}
+
+static void write_sentence(const struct bench_row *row, struct buf *out)
+{
+    buf_printf(out, "%s %s: ", row->metric->name, verdict_kind_name(row->verdict.kind));
+    bench_write_median(&row->before, &row->before_interval, row->metric->unit, out);
+    buf_text(out, " to ");
+    bench_write_median(&row->after, &row->after_interval, row->metric->unit, out);
+    buf_text(out, ", ");
+    bench_row_write_change(row, out);
+}
+
+/* What a workflow command may not hold as it is. */
+static void write_escaped(struct str text, struct buf *out)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        char byte = text.data[i];
+        if (byte == '%' || byte == '\r' || byte == '\n')
+            buf_printf(out, "%%%02X", (unsigned)(unsigned char)byte);
+        else
+            buf_byte(out, (uint8_t)byte);
+    }
+}
+
+static void annotate_github(const struct bench_comparison *comparison, struct buf *out)
+{
+    struct buf text CLEANUP(buf_done) = {0};
+
+    for (size_t i = 0; i < comparison->count; i++) {
+        const struct bench_row *row = &comparison->rows[i];
+        bool worse = row->verdict.kind == VERDICT_DEGRADED;
+        if (!worse && row->verdict.kind != VERDICT_IMPROVED)
+            continue;
+        const char *level = !worse || row->quarantined              ? "notice"
+                            : row->verdict.severity == VERDICT_INFO ? "warning"
+                                                                    : "error";
+        buf_clear(&text);
+        write_sentence(row, &text);
+        buf_printf(out, "::%s title=Performance::", level);
+        write_escaped(buf_view(&text), out);
+        buf_byte(out, '\n');
+    }
+}
+
+/* The table on the page of the workflow's run; nothing hangs on it. */
+static void summarize_github(const struct bench_comparison *comparison)
+{
+    const char *path = getenv("GITHUB_STEP_SUMMARY");
+    struct buf out CLEANUP(buf_done) = {0};
+
+    if (path == NULL)
+        return;
+    int fd CLEANUP(file_closep) = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    bench_comparison_write_markdown(comparison, &out);
+    if (fd >= 0 && write(fd, out.data, out.size) < 0)
+        return; /* The annotations say it, too. */
+}
+
+/* GitLab's code quality report: a list of findings. */
+static enum err write_report(const struct invocation *invocation,
+                             const struct bench_comparison *comparison, struct why *why)
+{
+    static const char *const severities[] = {"minor", "major", "critical"};
+    const char *path = options_cstr(invocation->options, BENCH_REPORT);
+    struct buf out CLEANUP(buf_done) = {0};
+    struct buf text CLEANUP(buf_done) = {0};
+    struct json json = json_begin(&out);
+
+    if (path == NULL)
+        return ERR_NONE;
+    json_open(&json, '[');
+    for (size_t i = 0; i < comparison->count; i++) {
+        const struct bench_row *row = &comparison->rows[i];
+        char fingerprint[32];
+        if (row->verdict.kind != VERDICT_DEGRADED)
+            continue;
+        (void)snprintf(fingerprint, sizeof(fingerprint), "%016llx", /* Fits. */
+                       (unsigned long long)str_hash(str_of(row->metric->name), 0));
+        buf_clear(&text);
+        write_sentence(row, &text);
+        json_open(&json, '{');
+        json_key(&json, "description");
+        json_add_str(&json, buf_view(&text));
+        json_key(&json, "check_name");
+        json_add_text(&json, "sonde-bench");
+        json_key(&json, "fingerprint");
+        json_add_text(&json, fingerprint);
+        json_key(&json, "severity");
+        json_add_text(&json, row->quarantined ? "info" : severities[row->verdict.severity]);
+        json_key(&json, "location");
+        json_add_raw(&json, STR("{\"path\":\".sonde-bench.jsonl\",\"lines\":{\"begin\":1}}"));
+        json_close(&json, '}');
+    }
+    json_close(&json, ']');
+    buf_byte(&out, '\n');
+    return file_write(path, buf_view(&out), 0644, why);
+}
+
+/* ---- The gate. ---- */
+
+struct gate {
+    const char *history_path;
+    struct bench_results history;
+    struct bench_results current;
+    struct bench_results baseline;
+    struct bench_comparison comparison;
+    size_t failures;
+    bool recorded;
+};
+
+static void gate_done(struct gate *gate)
+{
+    bench_comparison_done(&gate->comparison);
+    bench_results_done(&gate->history);
+    bench_results_done(&gate->current);
+    bench_results_done(&gate->baseline);
+}
+
+static enum err gate_judge(const struct invocation *invocation, struct gate *gate, struct why *why)
+{
+    const struct options *options = invocation->options;
+    struct bench_judging judging = bench_judging_of(invocation);
+    size_t wanted = (size_t)options_i64(options, BENCH_BASELINE);
+    enum verdict_severity least = (enum verdict_severity)options_i64(options, BENCH_FAIL_ON);
+
+    gate->history_path = options_cstr(options, BENCH_HISTORY);
+    TRY(bench_results_read(invocation->arguments[1], &gate->current, why));
+    TRY(read_history(gate->history_path, wanted > FLAKY_WINDOW ? wanted : FLAKY_WINDOW,
+                     &gate->history, why));
+    struct bench_result *result = &gate->current.results[0];
+    struct bench_result *baseline = bench_results_add(&gate->baseline, STR("baseline"));
+    pool(&gate->history, wanted, baseline);
+    bench_compare(baseline, result, &judging, &gate->comparison);
+    quarantine(&gate->history, &judging, &gate->comparison);
+    for (size_t i = 0; i < gate->comparison.count; i++) {
+        const struct bench_row *row = &gate->comparison.rows[i];
+        gate->failures += row->verdict.kind == VERDICT_DEGRADED && !row->quarantined &&
+                          row->verdict.severity >= least;
+    }
+    TRY(write_report(invocation, &gate->comparison, why));
+    if (gate->failures == 0 && options_bool(options, BENCH_RECORD)) {
+        TRY(append_history(gate->history_path, result, commit_of(invocation, result), why));
+        gate->recorded = true;
+    }
+    return ERR_NONE;
+}
+
+static void tell_text(const struct invocation *invocation, const struct gate *gate, struct buf *out)
+{
+    enum format format = format_of(invocation);
+
+    if (gate->history.count == 0) {
+        buf_printf(out, "%s holds no results yet: nothing to compare with.\n", gate->history_path);
+    } else {
+        bench_comparison_write_table(&gate->comparison, &invocation->terminal, out);
+        if (format == FORMAT_GITHUB) {
+            annotate_github(&gate->comparison, out);
+            summarize_github(&gate->comparison);
+        }
+    }
+    if (gate->failures > 0)
+        buf_printf(out, "FAILED: %zu of %zu metrics got worse.\n", gate->failures,
+                   gate->comparison.count);
+    else
+        buf_printf(out, "Passed%s.\n", gate->recorded ? ", and recorded in the history" : "");
+}
+
+static void tell_json(const struct gate *gate, struct buf *out)
+{
+    struct json json = json_begin(out);
+
+    json_open(&json, '{');
+    json_key(&json, "passed");
+    json_add_bool(&json, gate->failures == 0);
+    json_key(&json, "failures");
+    json_add_u64(&json, gate->failures);
+    json_key(&json, "history");
+    json_add_u64(&json, gate->history.count);
+    json_key(&json, "recorded");
+    json_add_bool(&json, gate->recorded);
+    json_key(&json, "comparison");
+    bench_comparison_write_json(&gate->comparison, &json);
+    json_close(&json, '}');
+    buf_byte(out, '\n');
+}
+
+enum exit_code bench_gate(struct invocation *invocation)
+{
+    struct gate gate CLEANUP(gate_done) = {0};
+    struct buf out CLEANUP(buf_done) = {0};
+    struct why why = WHY_INIT;
+
+    if (invocation->arguments_count != 2)
+        return command_usage(invocation, "sonde bench gate takes one result");
+    if (gate_judge(invocation, &gate, &why) != ERR_NONE)
+        return command_fail(invocation, &why);
+    if (invocation->json)
+        tell_json(&gate, &out);
+    else
+        tell_text(invocation, &gate, &out);
+    return command_print(invocation, &out, gate.failures > 0 ? EXIT_FINDING : EXIT_GOOD);
+}
