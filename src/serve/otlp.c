@@ -139,7 +139,7 @@ static enum err work_export(struct call *call, struct why *why)
         TRY(grpc_read_message(call->exchange, call->server->limits.body_bytes_max, &body, why));
     else
         exchange_take_body(call->exchange, &body);
-    TRY(otlp_receive(&request, &batch, why));
+    TRY(otlp_receive(call->server->otlp, &request, &batch, why));
     ingest_hand_over(call, &batch, INGEST_OTLP);
     return ERR_NONE;
 }
@@ -176,12 +176,22 @@ void route_otlp_traces(struct call *call)
     export_http(call);
 }
 
+void route_otlp_metrics(struct call *call)
+{
+    export_http(call);
+}
+
 void route_otlp_logs(struct call *call)
 {
     export_http(call);
 }
 
 void route_grpc_traces(struct call *call)
+{
+    export_grpc(call);
+}
+
+void route_grpc_metrics(struct call *call)
 {
     export_grpc(call);
 }

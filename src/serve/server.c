@@ -15,6 +15,7 @@
 #include "serve/otlp.h"
 #include "serve/push_pool.h"
 #include "serve/server_priv.h"
+#include "sources/otlp.h"
 
 #include "base/clock.h"
 #include "io/http_coding.h"
@@ -252,6 +253,7 @@ static enum err open_parts(struct server *server, const struct server_options *o
     openapi_write(&server->openapi);
     server->live = live_new(server);
     server->pushes = push_pool_new();
+    server->otlp = otlp_receiver_new();
     server->health = health_watch_new(server);
     server->http = http_server_new(&http);
     copy_stats(&server->stats_timer);
@@ -301,6 +303,7 @@ struct server *server_close(struct server *server)
     server->http = http_server_free(server->http); /* Ends live streams as well. */
     server->live = live_free(server->live);
     server->pushes = push_pool_free(server->pushes);
+    server->otlp = otlp_receiver_free(server->otlp);
     server->health = health_watch_free(server->health);
     router_done(&server->router);
     buf_done(&server->openapi);

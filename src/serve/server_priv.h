@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 struct health_watch;
+struct otlp_receiver;
 struct push_pool;
 
 #define SERVER_MAGIC UINT32_C(0x73727672)
@@ -38,6 +39,7 @@ struct server {
     struct router router;
     struct live *live;
     struct push_pool *pushes;
+    struct otlp_receiver *otlp;
     struct health_watch *health;
     struct buf openapi; /* Written once, at the start. */
     bool is_ready;

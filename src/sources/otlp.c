@@ -4,7 +4,15 @@
 #include "sources/otlp.h"
 
 #include "base/clock.h"
+#include "base/map.h"
 #include "codec/otlp_json.h"
+#include "codec/otlp_metrics.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define METRICS_BYTES ((size_t)64 << 20) /* Remembered of one tenant. */
 
 static const enum otlp_message requests[OTLP_SIGNAL_COUNT] = {
     [OTLP_TRACES] = OTLP_M_TRACES,
@@ -12,19 +20,84 @@ static const enum otlp_message requests[OTLP_SIGNAL_COUNT] = {
     [OTLP_LOGS] = OTLP_M_LOGS,
 };
 
-static enum err read_signal(const struct otlp_request *request, struct batch *batch,
-                            struct why *why)
-{
-    struct str message = buf_view(&batch->payload);
+struct tenant_metrics {
+    char tenant[BATCH_TENANT_BYTES];
+    pthread_mutex_t lock;
+    struct otlp_metrics *metrics;
+};
 
-    switch (request->signal) {
-    case OTLP_TRACES:
-        return otlp_read_traces(message, batch, why);
-    case OTLP_LOGS:
-        return otlp_read_logs(message, batch, why);
-    default:
-        return fail(why, ERR_UNSUPPORTED, "this signal is not received here");
+struct otlp_receiver {
+    pthread_mutex_t lock;
+    struct map tenants; /* Name to struct tenant_metrics. */
+};
+
+static void lock(pthread_mutex_t *mutex)
+{
+    int code = pthread_mutex_lock(mutex);
+
+    MUST(code == 0);
+}
+
+static void unlock(pthread_mutex_t *mutex)
+{
+    int code = pthread_mutex_unlock(mutex);
+
+    MUST(code == 0);
+}
+
+struct otlp_receiver *otlp_receiver_new(void)
+{
+    struct otlp_receiver *receiver = calloc(1, sizeof(*receiver));
+
+    if (receiver == NULL)
+        must_memory(sizeof(*receiver));
+    (void)pthread_mutex_init(&receiver->lock, NULL); /* Cannot fail without attributes. */
+    return receiver;
+}
+
+struct otlp_receiver *otlp_receiver_free(struct otlp_receiver *receiver)
+{
+    if (receiver == NULL)
+        return NULL;
+    MAP_EACH (&receiver->tenants, entry) {
+        struct tenant_metrics *tenant = entry->value;
+        otlp_metrics_free(tenant->metrics);
+        (void)pthread_mutex_destroy(&tenant->lock); /* Fails only while it is locked. */
+        free(tenant);
     }
+    map_done(&receiver->tenants);
+    (void)pthread_mutex_destroy(&receiver->lock);
+    free(receiver);
+    return NULL;
+}
+
+/* Tenants are as many as the store lets in; one that it refuses is remembered here all the same, at
+ * a few hundred bytes. */
+static struct tenant_metrics *find_tenant(struct otlp_receiver *receiver, const char *name)
+{
+    lock(&receiver->lock);
+    struct tenant_metrics *tenant = map_get(&receiver->tenants, str_of(name));
+    if (tenant == NULL) {
+        tenant = calloc(1, sizeof(*tenant));
+        if (tenant == NULL)
+            must_memory(sizeof(*tenant));
+        (void)snprintf(tenant->tenant, sizeof(tenant->tenant), "%s", name); /* Names fit. */
+        (void)pthread_mutex_init(&tenant->lock, NULL); /* Cannot fail without attributes. */
+        tenant->metrics = otlp_metrics_new(METRICS_BYTES);
+        (void)map_put(&receiver->tenants, str_of(tenant->tenant), tenant);
+    }
+    unlock(&receiver->lock);
+    return tenant;
+}
+
+static enum err read_metrics(struct otlp_receiver *receiver, struct batch *batch, struct why *why)
+{
+    struct tenant_metrics *tenant = find_tenant(receiver, batch->tenant);
+
+    lock(&tenant->lock);
+    enum err err = otlp_read_metrics(tenant->metrics, buf_view(&batch->payload), batch, why);
+    unlock(&tenant->lock);
+    return err;
 }
 
 static enum err take_body(const struct otlp_request *request, struct batch *batch, struct why *why)
@@ -39,13 +112,19 @@ static enum err take_body(const struct otlp_request *request, struct batch *batc
     return ERR_NONE;
 }
 
-enum err otlp_receive(const struct otlp_request *request, struct batch **ret_batch, struct why *why)
+enum err otlp_receive(struct otlp_receiver *receiver, const struct otlp_request *request,
+                      struct batch **ret_batch, struct why *why)
 {
     struct batch *batch CLEANUP(batch_freep) = batch_new(request->tenant, "otlp", OTLP_BATCH_BYTES);
 
     batch->time_ms = clock_now_ms();
     TRY(take_body(request, batch, why));
-    TRY(read_signal(request, batch, why));
+    if (request->signal == OTLP_TRACES)
+        TRY(otlp_read_traces(buf_view(&batch->payload), batch, why));
+    else if (request->signal == OTLP_LOGS)
+        TRY(otlp_read_logs(buf_view(&batch->payload), batch, why));
+    else
+        TRY(read_metrics(receiver, batch, why));
     *ret_batch = TAKE(batch);
     return ERR_NONE;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* otlp - what OpenTelemetry's SDKs and collectors send: an export request becomes a batch for
- * hub_submit. */
+ * hub_submit.
+ *
+ * The receiver remembers, for each tenant, what metrics need from one message to the next. Any
+ * thread may receive; metrics of one tenant are read one message at a time. */
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
@@ -9,6 +12,11 @@
 
 #define OTLP_BATCH_BYTES ((size_t)512 << 20) /* Memory of one request's batch. */
 
+struct otlp_receiver;
+
+struct otlp_receiver *otlp_receiver_new(void);
+struct otlp_receiver *otlp_receiver_free(struct otlp_receiver *receiver); /* Returns NULL. */
+
 struct otlp_request {
     enum otlp_signal signal;
     bool is_json; /* Else protobuf. */
@@ -16,7 +24,7 @@ struct otlp_request {
     struct buf *body; /* Moved; empty afterwards, whatever the answer. */
 };
 
-/* Any thread. ERR_INVALID: no export request; ERR_LIMIT: it needs more than OTLP_BATCH_BYTES. What
- * cannot be kept of it is counted in batch->rejected_count already. */
-CHECKED enum err otlp_receive(const struct otlp_request *request, struct batch **ret_batch,
-                              struct why *why);
+/* ERR_INVALID: no export request; ERR_LIMIT: it needs more than OTLP_BATCH_BYTES. What cannot be
+ * kept of it is counted in batch->rejected_count already. */
+CHECKED enum err otlp_receive(struct otlp_receiver *receiver, const struct otlp_request *request,
+                              struct batch **ret_batch, struct why *why);
