@@ -6,6 +6,7 @@
 
 #define DIP_P_MAX      0.01
 #define DIP_COUNT_MIN  10
+#define MORE_RUNS_MAX  10000 /* Nobody will make more. */
 #define INTERVAL_LEVEL 0.95
 
 static const char *const kind_names[VERDICT_KIND_COUNT] = {"cannot tell", "stable", "improved",
@@ -34,9 +35,16 @@ static double relative(double difference, double base)
     return base == 0 ? copysign(INFINITY, difference) : difference / fabs(base);
 }
 
+/* Values on a coarse grid have gaps that are no valleys: most must differ. */
 static bool has_many_hills(const double *values, size_t count)
 {
-    return count >= DIP_COUNT_MIN && describe_dip(values, count).p <= DIP_P_MAX;
+    if (count < DIP_COUNT_MIN)
+        return false;
+    double *sorted CLEANUP(array_freep) = array_sorted(values, count);
+    size_t distinct = 1;
+    for (size_t i = 1; i < count; i++)
+        distinct += sorted[i] != sorted[i - 1];
+    return 2 * distinct > count && describe_dip(values, count).p <= DIP_P_MAX;
 }
 
 static double scatter(const double *values, size_t count)
@@ -128,7 +136,9 @@ void verdict_judge_all(const struct verdict_input *inputs, size_t count,
 
     for (size_t i = 0; i < count; i++) {
         ret_verdicts[i] = measure(&inputs[i]);
-        p[i] = ret_verdicts[i].p;
+        /* What is the same constant on both sides is no test, and makes no other one dearer. */
+        bool constant = ret_verdicts[i].noise == 0 && ret_verdicts[i].shift == 0;
+        p[i] = constant ? NAN : ret_verdicts[i].p;
     }
     compare_adjust(p, count, adjusted);
     for (size_t i = 0; i < count; i++) {
@@ -136,7 +146,7 @@ void verdict_judge_all(const struct verdict_input *inputs, size_t count,
         bool enough = input->before_count >= VERDICT_COUNT_MIN &&
                       input->after_count >= VERDICT_COUNT_MIN &&
                       ret_verdicts[i].p_min <= input->options.alpha;
-        ret_verdicts[i].p_adjusted = adjusted[i];
+        ret_verdicts[i].p_adjusted = isnan(adjusted[i]) ? ret_verdicts[i].p : adjusted[i];
         decide(&input->options, enough, &ret_verdicts[i]);
     }
 }
@@ -168,14 +178,14 @@ void verdict_write_reason(const struct verdict *verdict, const struct verdict_op
         buf_printf(out, "need >= %d samples of each", VERDICT_COUNT_MIN);
         break;
     case VERDICT_REASON_CORRELATED:
-        buf_printf(out, "runs resemble their neighbours (they count as 1/%.1f)",
+        buf_printf(out, "runs resemble their neighbours: %.3g of them say as much as one",
                    verdict->inflation);
         break;
     case VERDICT_REASON_NOISE:
         buf_printf(out, "noise of %.3g %%", verdict->noise * 100);
         break;
     }
-    if (verdict->kind == VERDICT_CANNOT_TELL && verdict->more_runs > 0 &&
-        verdict->reason != VERDICT_REASON_FEW)
+    if (verdict->kind == VERDICT_CANNOT_TELL && verdict->reason == VERDICT_REASON_NOISE &&
+        verdict->more_runs > 0 && verdict->more_runs <= MORE_RUNS_MAX)
         buf_printf(out, "; needs %.0f more runs to see %.3g %%", verdict->more_runs, percent);
 }

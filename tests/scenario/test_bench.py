@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measuring, comparing and gating: commands in turns, saved results, a planted slow-down that fails
+the build with the right metric and size, the same program against itself that does not, and changes
+of annotated histories found where people put them."""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from sonde import BINARY, ROOT, need_binary
+
+GOOD, FINDING, USAGE, _, REFUSED = range(5)
+HISTORIES = pathlib.Path(os.environ.get("SONDE_CHANGEPOINTS") or
+                         pathlib.Path(ROOT).parent / "shared/data/changepoints")
+
+
+class Bench(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        need_binary()
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="sonde-bench-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def file(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.path(name)
+
+    def bench(self, *arguments, environment=None):
+        clean = {name: value for name, value in os.environ.items()
+                 if not name.startswith(("SONDE_", "GITHUB_", "GITLAB_", "CI_"))}
+        return subprocess.run([BINARY, "bench", *arguments], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=120, cwd=self.folder,
+                              env={**clean, "LANG": "C.UTF-8", **(environment or {})})
+
+    def json(self, *arguments, code=GOOD):
+        answer = self.bench(*arguments)
+        self.assertEqual(answer.returncode, code, answer.stderr + answer.stdout)
+        return json.loads(answer.stdout)
+
+    def result(self, name, **metrics):
+        return self.file(name, json.dumps({"metrics": metrics}))
+
+
+def noise(seed, centre=100.0, share=0.02, count=30):
+    draw = random.Random(seed)
+    return [centre * (1 + share * draw.gauss(0, 1)) for _ in range(count)]
+
+
+class Running(Bench):
+    def test_a_command_is_measured_and_what_it_prints_is_kept(self):
+        script = "import time; time.sleep(0.02); print('latency=12.5 ms\\nnoise\\nhits = 7')"
+        answer = self.json("run", "--json", "--runs", "6", "--", sys.executable, "-c", script)
+        metrics = answer["results"][0]["metrics"]
+        self.assertEqual(metrics["latency"]["values"], [12.5] * 6)
+        self.assertEqual(metrics["latency"]["unit"], "ms")
+        self.assertEqual(metrics["hits"]["values"], [7] * 6)
+        self.assertEqual(len(metrics["wall"]["values"]), 6)
+        self.assertTrue(all(value >= 0.02 for value in metrics["wall"]["values"]))
+        self.assertTrue(all(value > 1e6 for value in metrics["rss"]["values"]))
+        for name in ("user", "sys", "page_faults_minor", "context_switches_voluntary"):
+            self.assertIn(name, metrics)
+        self.assertGreaterEqual(answer["machine"]["other_share"], 0)
+
+    def test_two_commands_take_turns_and_the_slower_is_named(self):
+        log = self.path("log")
+        answer = self.json("run", "--json", "--runs", "12", "--warmup", "1",
+                           "--vs", f"echo b >> {log}; sleep 0.06", f"echo a >> {log}; sleep 0.02",
+                           code=FINDING)
+        rows = {row["metric"]: row for row in answer["comparison"]["metrics"]}
+        self.assertEqual(rows["wall"]["verdict"], "degraded")
+        self.assertEqual(rows["wall"]["severity"], "critical")
+        self.assertGreater(rows["wall"]["change"], 0.5)
+        with open(log, encoding="utf-8") as file:
+            order = file.read().split()
+        self.assertEqual(len(order), 26)
+        pairs = {tuple(order[i:i + 2]) for i in range(0, 26, 2)}
+        self.assertEqual(pairs, {("a", "b"), ("b", "a")})
+
+    def test_mistakes_are_told(self):
+        self.assertEqual(self.bench("run").returncode, USAGE)
+        self.assertEqual(self.bench("measure").returncode, USAGE)
+        absent = self.bench("run", "--", "no-such-program-here")
+        self.assertIn("no-such-program-here", absent.stderr)
+        self.assertNotEqual(absent.returncode, GOOD)
+        failing = self.bench("run", "--", sys.executable, "-c", "import sys; sys.exit('too bad')")
+        self.assertEqual(failing.returncode, REFUSED)
+        self.assertIn("exited with 1", failing.stderr)
+        self.assertIn("too bad", failing.stderr)
+        slow = self.bench("run", "--timeout", "200ms", "--", "sleep", "30")
+        self.assertIn("took longer than 0.2 s", slow.stderr)
+
+
+class Comparing(Bench):
+    def test_saved_results_are_compared_in_benchstats_words(self):
+        before = self.result("before.json", latency=noise(1), rps=noise(2), rss=noise(3))
+        after = self.result("after.json", latency=noise(4, 120), rps=noise(5, 130), rss=noise(6))
+        answer = self.json("compare", before, after, "--json", code=FINDING)
+        rows = {row["metric"]: row for row in answer["metrics"]}
+        self.assertEqual(answer["verdict"], "degraded")
+        self.assertEqual(rows["latency"]["verdict"], "degraded")
+        self.assertEqual(rows["rps"]["verdict"], "improved")
+        self.assertEqual(rows["rss"]["verdict"], "stable")
+        self.assertAlmostEqual(rows["latency"]["change"], 0.2, delta=0.02)
+        text = self.bench("compare", before, after)
+        self.assertRegex(text.stdout, r"latency .* \+\d+\.\d\d% \(p=0\.000 n=30\)")
+        self.assertRegex(text.stdout, r"rss .* ~ \(p=0\.\d\d\d n=30\)")
+        self.assertEqual(self.bench("compare", after, before).returncode, FINDING)  # rps fell.
+
+    def test_csv_and_too_few_runs(self):
+        before = self.file("before.csv", "wall,cpu\n1,2\n1.1,2\n0.9,2\n")
+        after = self.file("after.csv", "metric,value\nwall,3\nwall,3.1\nwall,2.9\n")
+        answer = self.json("compare", before, after, "--json")
+        self.assertEqual(answer["verdict"], "cannot tell")
+        self.assertAlmostEqual(answer["metrics"][0]["p_min"], 0.1)
+        self.assertIn("need >= 4 samples", self.bench("compare", before, after).stdout)
+
+    def test_damaged_files_are_refused_with_their_place(self):
+        good = self.result("good.json", wall=[1, 2])
+        for text, said in (("", "empty"), ("{", "bad"), ("a,a\n1,2\n", "bad:1")):
+            answer = self.bench("compare", self.file("bad", text), good)
+            self.assertEqual(answer.returncode, USAGE, answer.stdout)
+            self.assertIn(said, answer.stderr)
+        self.assertEqual(self.bench("compare", "absent", good).returncode, REFUSED)
+
+
+class Gating(Bench):
+    def gate(self, name, *flags, environment=None, **metrics):
+        return self.bench("gate", self.result(name, **metrics), "--history",
+                          self.path("history.jsonl"), *flags, environment=environment)
+
+    def fill(self, rounds=6):
+        for k in range(rounds):
+            answer = self.gate("a.json", wall=noise(k), rss=noise(k + 50, 2e6, 0.01))
+            self.assertEqual(answer.returncode, GOOD, answer.stdout + answer.stderr)
+
+    def test_the_same_against_itself_passes_twenty_times_in_a_row(self):
+        self.fill(20)
+        with open(self.path("history.jsonl"), encoding="utf-8") as file:
+            self.assertEqual(len(file.readlines()), 20)
+
+    def test_a_planted_slow_down_fails_with_the_right_metric_and_size(self):
+        self.fill()
+        answer = self.gate("slow.json", "--json", wall=noise(99, 130), rss=noise(98, 2e6, 0.01))
+        self.assertEqual(answer.returncode, FINDING)
+        told = json.loads(answer.stdout)
+        rows = {row["metric"]: row for row in told["comparison"]["metrics"]}
+        self.assertEqual([name for name, row in rows.items() if row["verdict"] == "degraded"],
+                         ["wall"])
+        self.assertAlmostEqual(rows["wall"]["change"], 0.30, delta=0.02)
+        self.assertFalse(told["recorded"])
+        again = self.gate("a.json", wall=noise(7), rss=noise(57, 2e6, 0.01))
+        self.assertEqual(again.returncode, GOOD)  # What failed is no part of the baseline.
+
+    def test_annotations_for_github_and_gitlab(self):
+        self.fill()
+        summary = self.path("summary.md")
+        answer = self.gate("slow.json", wall=noise(99, 140), rss=noise(98, 2e6, 0.01),
+                           environment={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": summary})
+        self.assertEqual(answer.returncode, FINDING)
+        self.assertRegex(answer.stdout, r"(?m)^::error title=Performance::wall degraded: .*%25")
+        with open(summary, encoding="utf-8") as file:
+            self.assertIn("| wall |", file.read())
+        report = self.path("quality.json")
+        self.gate("slow.json", "--report", report, wall=noise(99, 140))
+        with open(report, encoding="utf-8") as file:
+            findings = json.load(file)
+        self.assertEqual(len(findings), 1)
+        self.assertEqual(findings[0]["check_name"], "sonde-bench")
+        self.assertIn(findings[0]["severity"], ("major", "critical"))
+
+    def test_a_flaky_metric_is_told_but_fails_nothing(self):
+        lines = []
+        for k in range(8):
+            flaky = noise(k, 100 if k % 2 == 0 else 160)
+            lines.append(json.dumps({"results": [{"metrics": {"wall": noise(k), "odd": flaky}}]}))
+        self.file("history.jsonl", "\n".join(lines) + "\n")
+        answer = self.gate("odd.json", "--json", "--baseline", "1", wall=noise(70),
+                           odd=noise(71, 300))
+        rows = {row["metric"]: row
+                for row in json.loads(answer.stdout)["comparison"]["metrics"]}
+        self.assertEqual(answer.returncode, GOOD)
+        self.assertEqual(rows["odd"]["verdict"], "degraded")
+        self.assertTrue(rows["odd"]["quarantined"])
+        self.assertFalse(rows["wall"]["quarantined"])
+
+    def test_a_small_degradation_may_be_let_through(self):
+        self.fill()
+        metrics = {"wall": noise(99, 108), "rss": noise(98, 2e6, 0.01)}
+        self.assertEqual(self.gate("b.json", "--no-record", **metrics).returncode, FINDING)
+        self.assertEqual(self.gate("b.json", "--no-record", "--fail-on", "critical",
+                                   **metrics).returncode, GOOD)
+
+
+class Changepoints(Bench):
+    def test_changes_are_listed_with_the_commits_between(self):
+        values = noise(1, 100, 0.01, 40) + noise(2, 110, 0.01, 40)
+        text = "commit,value\n" + "".join(f"c{i},{v}\n" for i, v in enumerate(values))
+        answer = self.json("changepoints", "--json", self.file("history.csv", text))
+        self.assertEqual(answer["indices"], [40])
+        self.assertEqual(answer["changes"][0]["last_good"], "c39")
+        self.assertEqual(answer["changes"][0]["first_changed"], "c40")
+        self.assertAlmostEqual(answer["changes"][0]["change"], 0.1, delta=0.02)
+        self.assertIn("c39..c40", self.bench("changepoints", self.path("history.csv")).stdout)
+
+    def test_gaps_keep_their_rows_and_columns_can_be_chosen(self):
+        rows = [f"{i},{'' if i % 10 == 3 else (5 if i < 30 else 9) + i % 3 * 0.1},7"
+                for i in range(60)]
+        path = self.file("h.csv", "t,a,b\n" + "\n".join(rows) + "\n")
+        self.assertEqual(self.json("changepoints", "--json", path)["indices"], [30])
+        self.assertEqual(self.json("changepoints", "--json", "--column", "b", path)["indices"], [])
+        self.assertEqual(self.bench("changepoints", "--column", "c", path).returncode, USAGE)
+
+    def test_annotated_histories_are_cut_where_people_cut_them(self):
+        if not (HISTORIES / "annotations.json").exists():
+            self.skipTest(f"{HISTORIES} is absent (set SONDE_CHANGEPOINTS)")
+        annotations = json.loads((HISTORIES / "annotations.json").read_text())
+        scores = []
+        for name, marks in sorted(annotations.items()):
+            raw = json.loads((HISTORIES / f"series/{name}.json").read_text())["series"][0]["raw"]
+            path = self.file("series.csv", "value\n" + "".join(
+                f"{'' if v is None else v}\n" if v is not None else "NaN\n" for v in raw))
+            found = self.json("changepoints", "--json", path)["indices"]
+            scores.append((f1(marks, found), covering(marks, found, len(raw))))
+        mean_f1, mean_covering = (sum(column) / len(scores) for column in zip(*scores))
+        self.assertGreaterEqual(mean_f1, 0.82)
+        self.assertGreaterEqual(mean_covering, 0.74)
+
+
+def matched(truth, found, margin=5):
+    """Marks of truth that have a found place of their own within the margin."""
+    left, hits = set(found), set()
+    for mark in sorted(truth):
+        near = sorted((abs(mark - place), place) for place in left if abs(mark - place) <= margin)
+        if near:
+            hits.add(mark)
+            left.remove(near[0][1])
+    return hits
+
+
+def f1(annotations, found):
+    """F1 with margin 5; index 0 counts as a change for all, recall is the mean over annotators."""
+    truths = [set(marks) | {0} for marks in annotations.values()]
+    found = set(found) | {0}
+    precision = len(matched(set().union(*truths), found)) / len(found)
+    recall = sum(len(matched(truth, found)) / len(truth) for truth in truths) / len(truths)
+    return 2 * precision * recall / (precision + recall)
+
+
+def covering(annotations, found, count):
+    def pieces(marks):
+        ends = [0, *sorted({mark for mark in marks if 0 < mark < count}), count]
+        return [set(range(a, b)) for a, b in zip(ends, ends[1:])]
+
+    ours = pieces(found)
+    return sum(sum(len(piece) * max(len(piece & other) / len(piece | other) for other in ours)
+                   for piece in pieces(marks)) / count
+               for marks in annotations.values()) / len(annotations)
+
+
+if __name__ == "__main__":
+    unittest.main()
