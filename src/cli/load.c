@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sonde load - makes traffic and tells what it met with. */
 #include "base/file.h"
+#include "base/nearest.h"
 #include "cli/command.h"
 #include "document/document.h"
 #include "load/engine.h"
 #include "load/judgement.h"
+#include "load/kind.h"
 #include "load/outcome_write.h"
 
 #include <math.h>
@@ -23,6 +25,7 @@ enum {
     OPTION_LENGTH,
     OPTION_RATE,
     OPTION_ARRIVALS,
+    OPTION_TEST,
     OPTION_PATTERN,
     OPTION_THREADS,
     OPTION_REQUESTS,
@@ -75,6 +78,12 @@ static const struct option_row rows[OPTIONS_COUNT] = {
                          .range = "constant|poisson|gamma",
                          .flags = OPTION_FLAG_ONLY,
                          .help = "With --rate: evenly spaced, at random, or in bursts."},
+    [OPTION_TEST] = {.name = "test",
+                     .type = OPTION_TEXT,
+                     .value_name = "KIND",
+                     .flags = OPTION_FLAG_ONLY,
+                     .help = "A type of test with its own shape and verdict: smoke, load, stress, "
+                             "spike, volume, endurance, scalability."},
     [OPTION_PATTERN] = {.name = "pattern",
                         .type = OPTION_TEXT,
                         .value_name = "STAGES",
@@ -213,7 +222,8 @@ static void on_interrupt(int signal_number)
 struct load {
     const struct invocation *invocation;
     struct plan *plan;
-    struct arena *arena; /* Of the verdict. */
+    const struct kind *kind; /* Of the test; NULL: a plain run. */
+    struct arena *arena;     /* Of the verdict. */
     struct criterion criteria[JUDGEMENT_CRITERIA_MAX];
     size_t criteria_count;
     struct judgement judgement;
@@ -315,6 +325,12 @@ static enum err plan_load(struct load *load, struct why *why)
         plan->gamma_shape = 0.25; /* Bursts: the gaps vary twice as much as at random. */
     if (options_is_set(options, OPTION_THINK))
         TRY(think_parse(options_text(options, OPTION_THINK), &plan->think, why));
+    if (load->kind != NULL) {
+        bool told = options_origin(options, OPTION_LENGTH)->source != OPTION_FROM_DEFAULT;
+        return load->kind->shape(
+            plan, level,
+            told ? options_ms(options, OPTION_LENGTH) * 1000000 : load->kind->length_ns, why);
+    }
     if (!options_is_set(options, OPTION_PATTERN))
         return pattern_line(&plan->pattern, level, level,
                             options_ms(options, OPTION_LENGTH) * 1000000, why);
@@ -366,8 +382,30 @@ static enum err read_criteria(struct load *load, struct why *why)
     return ERR_NONE;
 }
 
+static enum err read_kind(struct load *load, struct why *why)
+{
+    struct str name = options_text(load->invocation->options, OPTION_TEST);
+    struct nearest nearest = nearest_begin(name);
+
+    if (name.data == NULL)
+        return ERR_NONE;
+    load->kind = kind_find(name);
+    if (load->kind != NULL)
+        return ERR_NONE;
+    for (size_t i = 0; i < kinds_count; i++)
+        nearest_offer(&nearest, str_of(kinds[i]->name));
+    enum err err = fail(why, ERR_INVALID, "--test: there is no test '%.*s'", STR_ARG(name));
+    struct str meant = nearest_found(&nearest);
+    if (meant.size > 0)
+        hint(why, "did you mean %.*s?", STR_ARG(meant));
+    else
+        hint(why, "there are smoke, load, stress, spike, volume, endurance and scalability");
+    return err;
+}
+
 static enum err make_plan(struct load *load, struct why *why)
 {
+    TRY(read_kind(load, why));
     plan_settings(load);
     TRY(plan_url(load, str_of(load->invocation->arguments[0]), why));
     TRY(plan_load(load, why));
@@ -477,6 +515,8 @@ static enum exit_code tell(struct load *load)
     struct buf out CLEANUP(buf_done) = {0};
     struct why why = WHY_INIT;
 
+    if (load->kind != NULL)
+        kind_judge(load->kind, &load->outcome, &load->judgement);
     judgement_note_run(&load->judgement, &load->outcome);
     judgement_judge(&load->judgement, load->criteria, load->criteria_count, &load->outcome);
     if (write_reports(load, &why) != ERR_NONE)

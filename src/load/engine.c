@@ -16,6 +16,7 @@
 enum {
     FILES_BESIDE = 64, /* Loops, signals, libraries. */
     POINTS_WANTED = 20,
+    INTERVALS_PER_STAGE = 10,
 };
 #define INTERVAL_MIN_NS (100 * CLOCK_NS_PER_MS)
 #define NAP_NS          (20 * CLOCK_NS_PER_MS)
@@ -46,6 +47,7 @@ void outcome_done(struct outcome *outcome)
 {
     free(outcome->steps);
     free(outcome->points);
+    free(outcome->stages);
     *outcome = (struct outcome){0};
 }
 
@@ -101,10 +103,21 @@ static enum err check_files(const struct plan *plan, struct why *why)
     return ERR_NONE;
 }
 
+static bool has_stages(const struct plan *plan)
+{
+    return plan->pattern.count > 1 && plan->pattern.count <= OUTCOME_STAGES_MAX;
+}
+
 static int64_t interval_of(const struct plan *plan)
 {
     int64_t length_ns = pattern_length_ns(&plan->pattern);
     int64_t interval_ns = CLOCK_NS_PER_S;
+
+    for (size_t i = 0; has_stages(plan) && i < plan->pattern.count; i++) {
+        int64_t stage_ns = plan->pattern.pieces[i].length_ns / INTERVALS_PER_STAGE;
+        if (stage_ns < interval_ns)
+            interval_ns = stage_ns;
+    }
 
     if (length_ns / interval_ns < POINTS_WANTED)
         interval_ns = length_ns / POINTS_WANTED;
@@ -201,6 +214,31 @@ static void add_point(struct engine *engine, int64_t now_ns)
     engine->point_ns = now_ns;
 }
 
+/* Counts the interval for the stage it lies in; the first of a stage still sees the one before. */
+static void add_to_stage(struct engine *engine, int64_t now_ns)
+{
+    struct outcome *outcome = engine->outcome;
+    const struct tally *tally = engine->interval;
+    double from_s = (double)(engine->point_ns - engine->start_ns) / (double)CLOCK_NS_PER_S;
+    double to_s = (double)(now_ns - engine->start_ns) / (double)CLOCK_NS_PER_S;
+    double settle_s = (double)engine->interval_ns / (double)CLOCK_NS_PER_S / 2;
+
+    for (size_t i = 0; i < outcome->stages_count; i++) {
+        struct outcome_stage *stage = &outcome->stages[i];
+        double middle_s = (from_s + to_s) / 2;
+        if (middle_s >= stage->start_s + stage->length_s || middle_s < stage->start_s)
+            continue;
+        if (from_s < stage->start_s + settle_s)
+            return;
+        stage->seconds += to_s - from_s;
+        stage->requests += tally->requests;
+        stage->answers += tally->answers;
+        stage->failures += tally->failures;
+        histogram_merge(&stage->latency, &tally->latency);
+        return;
+    }
+}
+
 static void look(struct engine *engine, int64_t now_ns)
 {
     struct outcome *outcome = engine->outcome;
@@ -209,6 +247,7 @@ static void look(struct engine *engine, int64_t now_ns)
     outcome->elapsed_s = measured_ns < 0 ? 0 : (double)measured_ns / (double)CLOCK_NS_PER_S;
     drain(engine);
     sum_links(engine);
+    add_to_stage(engine, now_ns);
     add_point(engine, now_ns);
     if (engine->watch != NULL && engine->watch->look != NULL && !outcome->aborted &&
         engine->watch->look(engine->watch->self, outcome)) {
@@ -302,6 +341,22 @@ static enum err run(struct engine *engine, struct why *why)
     return ERR_NONE;
 }
 
+static void make_stages(struct outcome *outcome)
+{
+    const struct plan *plan = outcome->plan;
+
+    if (!has_stages(plan))
+        return;
+    outcome->stages = zeroed(plan->pattern.count, sizeof(struct outcome_stage));
+    outcome->stages_count = plan->pattern.count;
+    for (size_t i = 0; i < plan->pattern.count; i++) {
+        const struct pattern_piece *piece = &plan->pattern.pieces[i];
+        outcome->stages[i].start_s = (double)piece->start_ns / (double)CLOCK_NS_PER_S;
+        outcome->stages[i].length_s = (double)piece->length_ns / (double)CLOCK_NS_PER_S;
+        outcome->stages[i].level = (piece->from + piece->to) / 2;
+    }
+}
+
 enum err engine_run(const struct plan *plan, const struct engine_watch *watch,
                     struct outcome *ret_outcome, struct why *why)
 {
@@ -315,6 +370,7 @@ enum err engine_run(const struct plan *plan, const struct engine_watch *watch,
     ret_outcome->plan = plan;
     ret_outcome->steps = zeroed(plan->steps_count, sizeof(struct tally));
     ret_outcome->points = zeroed(OUTCOME_POINTS_MAX, sizeof(struct outcome_point));
+    make_stages(ret_outcome);
     if (engine.drivers_count > plan->connections)
         engine.drivers_count = plan->connections;
     engine.drivers = zeroed(engine.drivers_count, sizeof(struct driver));

@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-enum { OUTCOME_POINTS_MAX = 4096 };
+enum { OUTCOME_POINTS_MAX = 4096, OUTCOME_STAGES_MAX = 64 };
 
 /* One interval of the run. Durations are NAN where nothing was answered. */
 struct outcome_point {
@@ -25,6 +25,18 @@ struct outcome_point {
     int64_t backlog;
 };
 
+/* One piece of the pattern, without the intervals in which the load had just changed. */
+struct outcome_stage {
+    double start_s; /* Since the start of the clock. */
+    double length_s;
+    double level;   /* In its middle. */
+    double seconds; /* That were measured. */
+    uint64_t requests;
+    uint64_t answers;
+    uint64_t failures;
+    struct histogram latency;
+};
+
 struct outcome {
     const struct plan *plan;
     struct tally total;  /* Of all steps; without the warm-up. */
@@ -33,6 +45,9 @@ struct outcome {
 
     struct outcome_point *points;
     size_t points_count;
+
+    struct outcome_stage *stages; /* Where the pattern has at most OUTCOME_STAGES_MAX pieces. */
+    size_t stages_count;
 
     int64_t started_ns; /* The same by the monotonic clock, for those who compare logs. */
     int64_t started_ms; /* Since 1970: when the clock of the run started. */

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* endurance - does it stay good for long? The same load for long; the verdict looks for what
+ * climbs: latency, errors, and for throughput that falls. */
+#include "base/clock.h"
+#include "load/kind.h"
+#include "load/kind_trend.h"
+
+static enum err shape(struct plan *plan, double level, int64_t length_ns, struct why *why)
+{
+    return pattern_line(&plan->pattern, level, level, length_ns, why);
+}
+
+const struct kind kind_endurance = {
+    .name = "endurance",
+    .summary = "Does it stay good for long? The same load for half an hour, and what climbs.",
+    .length_ns = 1800 * CLOCK_NS_PER_S,
+    .errors_allowed = 0.01,
+    .shape = shape,
+    .judge = kind_judge_trends,
+};
