@@ -69,9 +69,9 @@ static size_t probe(uint64_t hash, unsigned number, size_t bits)
     return ((hash & UINT32_MAX) + number * (hash >> 32 | 1)) % bits;
 }
 
-void terms_write(const struct terms *terms, struct buf *out)
+void terms_write(const struct terms *terms, unsigned bits_each, struct buf *out)
 {
-    size_t bytes = terms->count * TERMS_BITS_EACH / 8 + 8;
+    size_t bytes = terms->count * bits_each / 8 + 8;
 
     if (terms->incomplete)
         return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* terms - which key=value pairs a block has, and which traces: small sets that may say "perhaps"
- * wrongly once in a hundred, and never say "no" wrongly. So a search opens few blocks.
+ * wrongly now and then, and never say "no" wrongly. So a search opens few blocks.
  *
  * A set is a run of bytes: bits, five of them set for each thing inside. Pure; any thread. */
 #pragma once
@@ -8,7 +8,8 @@
 #include "model/attribute.h"
 
 enum {
-    TERMS_BITS_EACH = 10,
+    TERMS_BITS_PAIR = 10,  /* Of each pair: wrong once in a hundred. */
+    TERMS_BITS_TRACE = 16, /* Of each trace: once in seven hundred, as every block is asked. */
     TERMS_PROBES = 5,
     TERMS_COUNT_MAX = 1 << 20, /* More things in one block: then no set is made. */
 };
@@ -35,6 +36,6 @@ uint64_t term_hash(struct str key, struct str text);
 uint64_t term_hash_id(const uint8_t *id, size_t size);
 
 /* Appends the set; nothing when terms is incomplete. */
-void terms_write(const struct terms *terms, struct buf *out);
+void terms_write(const struct terms *terms, unsigned bits_each, struct buf *out);
 /* False: it is certainly not inside. An empty set of bytes says "perhaps" to everything. */
 bool terms_may_have(struct str set, uint64_t hash);

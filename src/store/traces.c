@@ -293,11 +293,11 @@ static enum err put_summary(struct tenant *tenant, struct day *day, uint32_t num
     buf_varint(&body, info->errors);
     buf_varint(&body, zigzag(info->duration_min_ns));
     buf_varint(&body, zigzag(info->duration_max_ns));
-    terms_write(&tenant->trace_tools.traces, &body);
+    terms_write(&tenant->trace_tools.traces, TERMS_BITS_TRACE, &body);
     row->crc = crc32c(0, body.data, body.size);
     TRY(day_put_block(day, KIND_SPAN_SUMMARY, 0, row, buf_view(&body), why));
     buf_clear(&body);
-    terms_write(&tenant->trace_tools.pairs, &body);
+    terms_write(&tenant->trace_tools.pairs, TERMS_BITS_PAIR, &body);
     row->crc = crc32c(0, body.data, body.size);
     return day_put_block(day, KIND_SPAN_TERMS, number, row, buf_view(&body), why);
 }
