@@ -16,6 +16,9 @@ static double gain(const struct window *window, bool counter)
     return result;
 }
 
+/* More than what rounding can make of one. */
+#define NEARLY (1 + 1e-12)
+
 /* The samples rarely stand at the window's ends. The gain is extrapolated to an end as long as it
  * is within 1.1 of the average distance between samples, else by half of that; and a counter is
  * never taken back below zero. */
@@ -36,11 +39,13 @@ static double extrapolated(const struct window *window, bool counter, bool per_s
     if (to_start >= threshold)
         to_start = average / 2;
     if (counter) {
-        double to_zero = to_start;
-        if (result > 0 && window->values[0] >= 0)
-            to_zero = sampled * (window->values[0] / result);
-        if (to_zero < to_start)
-            to_start = to_zero;
+        double first = window->values[0];
+        /* Most counters are far from zero: then there is nothing to divide. */
+        if (result > 0 && first >= 0 && sampled * first < to_start * result * NEARLY) {
+            double to_zero = sampled * (first / result);
+            if (to_zero < to_start)
+                to_start = to_zero;
+        }
     }
     if (to_end >= threshold)
         to_end = average / 2;

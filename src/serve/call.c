@@ -176,7 +176,7 @@ static void work_run(struct job *job)
         atomic_fetch_add_explicit(&server->counters.questions_cancelled, 1, memory_order_relaxed);
         return;
     }
-    call->arena = arena_new(server->options.query_memory_bytes);
+    call->arena = arena_pool_take(server->arenas, server->options.query_memory_bytes);
     call->err = exchange_params(call->exchange, &params, &params_count, &call->why);
     if (call->err == ERR_NONE && call->needs == CALL_NEEDS_VIEW)
         call->err = tenant_view_open(server->options.store, call->identity.tenant,

@@ -246,7 +246,7 @@ static void round_run(struct job *job)
 {
     struct live *live = CONTAINER_OF(job, struct live, job);
     CLEANUP(store_view_releasep) struct store_view *view = NULL;
-    struct arena *arena = arena_new(LIVE_ROUND_BYTES);
+    struct arena *arena = arena_pool_take(live->server->arenas, LIVE_ROUND_BYTES);
     const char *tenant = NULL;
 
     for (struct subscription *at = live->round; at != NULL; at = at->next_in_round) {

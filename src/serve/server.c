@@ -22,7 +22,9 @@
 
 #include <stdlib.h>
 
-#define STATS_PERIOD_NS  CLOCK_NS_PER_S
+#define STATS_PERIOD_NS   CLOCK_NS_PER_S
+#define ARENAS_KEPT_BYTES ((size_t)16 << 20) /* While questions of megabytes follow one another. \
+                                              */
 #define TAKE_BACK_ROUNDS 100
 
 static const struct server_options defaults = {
@@ -216,6 +218,7 @@ static void copy_stats(struct loop_timer *timer)
     server->http_stats = stats;
     live_read_stats(server->live, &server->live_stats);
     pthread_mutex_unlock(&server->stats_lock);
+    arena_pool_trim(server->arenas);
     loop_timer_start(server->options.loop, timer,
                      loop_now_ns(server->options.loop) + STATS_PERIOD_NS, copy_stats);
 }
@@ -253,7 +256,11 @@ static enum err open_parts(struct server *server, const struct server_options *o
     openapi_write(&server->openapi);
     server->live = live_new(server);
     server->pushes = push_pool_new();
+<<<<<<< Updated upstream
     server->otlp = otlp_receiver_new();
+=======
+    server->arenas = arena_pool_new(ARENAS_KEPT_BYTES);
+>>>>>>> Stashed changes
     server->health = health_watch_new(server);
     server->http = http_server_new(&http);
     copy_stats(&server->stats_timer);
@@ -303,7 +310,11 @@ struct server *server_close(struct server *server)
     server->http = http_server_free(server->http); /* Ends live streams as well. */
     server->live = live_free(server->live);
     server->pushes = push_pool_free(server->pushes);
+<<<<<<< Updated upstream
     server->otlp = otlp_receiver_free(server->otlp);
+=======
+    server->arenas = arena_pool_unref(server->arenas);
+>>>>>>> Stashed changes
     server->health = health_watch_free(server->health);
     router_done(&server->router);
     buf_done(&server->openapi);

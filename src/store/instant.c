@@ -140,7 +140,7 @@ enum err view_instant(struct store_view *self, const struct series_set *set, int
     }
     if (rest.count == 0)
         return ERR_NONE;
-    fetch_init(&moment.fetch, moment.view);
+    fetch_init(&moment.fetch, moment.view, arena);
     enum err err = read_rest(&moment, &rest, index_of, arena, why);
     fetch_done(&moment.fetch);
     head_rows_done(&moment.rows);

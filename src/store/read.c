@@ -217,7 +217,7 @@ static bool times_fit(const struct reading *reading, const struct assembly *asse
 static enum err build_times(struct reading *reading, const struct assembly *assembly,
                             int64_t **ret_times, struct why *why)
 {
-    int64_t *times = ARENA_ARRAY(reading->arena, assembly->rows, int64_t);
+    int64_t *times = ARENA_ARRAY_RAW(reading->arena, assembly->rows, int64_t);
     size_t at = 0;
 
     if (times == NULL)
@@ -317,7 +317,7 @@ static enum err read_series(struct reading *reading, uint32_t id, struct stretch
     TRY(find_spans(reading, &assembly, why));
     if (assembly.rows == 0)
         return ERR_NONE;
-    assembly.values = ARENA_ARRAY(reading->arena, assembly.rows, double);
+    assembly.values = ARENA_ARRAY_RAW(reading->arena, assembly.rows, double);
     if (assembly.values == NULL)
         return out_of_arena(reading, why);
     TRY(read_values(reading, &assembly, why));
@@ -379,7 +379,7 @@ enum err view_read(struct store_view *self, const struct series_set *set,
     struct place *places;
 
     TRY(view_places(reading.view, set, arena, &places, why));
-    fetch_init(&reading.fetch, reading.view);
+    fetch_init(&reading.fetch, reading.view, arena);
     enum err err = read_places(&reading, places, set->count, ret_samples, why);
     fetch_done(&reading.fetch);
     head_rows_done(&reading.head);

@@ -55,9 +55,9 @@ enum err view_file_ready(struct view_file *file, struct why *why)
     return file->gone ? ERR_NONE : err;
 }
 
-void fetch_init(struct fetch *fetch, struct view *view)
+void fetch_init(struct fetch *fetch, struct view *view, const struct arena *answer)
 {
-    *fetch = (struct fetch){.view = view, .arena = arena_new(FETCH_ARENA_BYTES)};
+    *fetch = (struct fetch){.view = view, .arena = arena_new_beside(answer, FETCH_ARENA_BYTES)};
 }
 
 void fetch_done(struct fetch *fetch)
@@ -141,7 +141,7 @@ enum err fetch_times(struct fetch *fetch, struct fetched *item, unsigned slot,
     unsigned index = item->block.entries[slot].times;
 
     if (item->times[index] == NULL) {
-        int64_t *times = ARENA_ARRAY(fetch->arena, item->block.times[index].rows, int64_t);
+        int64_t *times = ARENA_ARRAY_RAW(fetch->arena, item->block.times[index].rows, int64_t);
         if (times == NULL)
             return arena_spent(fetch->arena, "reading the times of a block", why);
         TRY(block_read_times(&item->block, index, times, why));

@@ -62,7 +62,8 @@ struct fetch {
     size_t capacity;
 };
 
-void fetch_init(struct fetch *fetch, struct view *view);
+/* Its scratch comes from the same pool as the arena of the answer. */
+void fetch_init(struct fetch *fetch, struct view *view, const struct arena *answer);
 void fetch_done(struct fetch *fetch);
 void fetch_clear(struct fetch *fetch);
 /* Adds the blocks of group in the part, oldest first. Damaged ones are left out and counted. */
