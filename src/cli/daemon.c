@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening, bottom-up; closing is the same list backwards:
  *
- *     config ► loop (signals) ► workers ► store ► hub ► sources ► tls ► server ► listen
+ *     config ► loop (signals) ► workers ► store ► hub ► sources ► collectors ► scraper
+ *            ► tls ► server ► listen
  *
  * Then things start to move: the hub's writer, the sampler, and at last /readyz.
  *
@@ -256,6 +257,8 @@ static enum err open_server(struct daemon *daemon, struct why *why)
         .store = daemon->store,
         .hub = daemon->hub,
         .sources = daemon->sources,
+        .collectors = daemon->collectors,
+        .scraper = daemon->scraper,
         .limits = &limits,
         .profile = options_text(options, SETTING_PROFILE),
         .data_path = options_text(options, SETTING_DATA),
@@ -319,15 +322,16 @@ static void make_url(struct daemon *daemon, struct str address, uint16_t port)
                    daemon->tls == NULL ? "http" : "https", STR_ARG(host), port);
 }
 
-/* One of OpenTelemetry's ports. That somebody else has it is an error only where it was asked for. */
+/* One of OpenTelemetry's ports. That somebody else has it is an error only where it was asked for.
+ */
 static enum err listen_otlp_port(struct daemon *daemon, size_t setting, struct why *why)
 {
     const struct options *options = daemon->config->options;
     struct why port_why = WHY_INIT;
     uint16_t port;
 
-    enum err err = server_listen(daemon->server, options_text(options, setting), daemon->tls,
-                                 &port, &port_why);
+    enum err err = server_listen(daemon->server, options_text(options, setting), daemon->tls, &port,
+                                 &port_why);
     if (err == ERR_NONE) {
         log_line(LOG_DEBUG, "daemon", "%s: listening on port %u", setting_rows[setting].name, port);
         return ERR_NONE;
@@ -483,14 +487,14 @@ static enum err open_all(struct daemon *daemon, struct why *why)
     TRY(open_store(daemon, why));
     make_hub(daemon);
     TRY(open_sources(daemon, why));
+    TRY(open_collectors(daemon, why));
+    TRY(open_scraper(daemon, why));
     TRY(open_tls(daemon, why));
     TRY(open_server(daemon, why));
     TRY(start_listening(daemon, why));
     watch_self(daemon);
     TRY(hub_start(daemon->hub, why));
     TRY(sources_start(daemon->sources, why));
-    TRY(open_collectors(daemon, why));
-    TRY(open_scraper(daemon, why));
     self_watch_start(daemon->self);
     return ERR_NONE;
 }

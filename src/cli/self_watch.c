@@ -293,6 +293,9 @@ enum err self_sources(void *part, struct self_report *report, struct why *why)
         {{"sonde_sampler_lost_batches_total", "Rounds lost because the hub was full.",
           METRIC_COUNTER, NULL, NULL},
          (double)stats.batches_lost},
+        {{"sonde_sampler_refused_rows_total", "Things over a bound that were left out.",
+          METRIC_COUNTER, NULL, NULL},
+         (double)stats.rows_refused},
         {{"sonde_sampler_cpu_seconds_total", "CPU time of looking.", METRIC_COUNTER, NULL, NULL},
          (double)stats.cpu_ns / 1e9},
     };

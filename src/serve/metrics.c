@@ -426,3 +426,19 @@ void route_format_query(struct call *call)
 {
     call_work(call, CALL_NEEDS_ARENA, work_format_query);
 }
+
+static enum err work_parse_query(struct call *call, struct why *why)
+{
+    CLEANUP(promql_freep) struct promql_expression *expression = NULL;
+
+    TRY(parse(call, &expression, why));
+    begin_success(call);
+    promql_json_tree(expression, &call->answer.body);
+    buf_byte(&call->answer.body, '}');
+    return ERR_NONE;
+}
+
+void route_parse_query(struct call *call)
+{
+    call_work(call, CALL_NEEDS_ARENA, work_parse_query);
+}

@@ -30,7 +30,7 @@
 static const struct server_options defaults = {
     .query_timeout_ms = 120 * 1000,
     .query_memory_bytes = (size_t)256 << 20,
-    .queries_max = 32,
+    .queries_max = 128,
     .live_max = 512,
 };
 

@@ -9,8 +9,10 @@
 #include "io/http_server.h"
 #include "serve/auth.h"
 
+struct collectors;
 struct hub;
 struct loop;
+struct scraper;
 struct self_report;
 struct sources;
 struct store;
@@ -24,6 +26,8 @@ struct server_options {
     struct store *store;
     struct hub *hub;
     struct sources *sources;          /* NULL: nothing is collected here. */
+    struct collectors *collectors;    /* Shown; NULL: there are none. */
+    struct scraper *scraper;          /* Shown; NULL: nothing is fetched. */
     const struct http_limits *limits; /* NULL: the defaults. */
     struct auth_options auth;
     struct str profile;   /* "development"; shown. */
@@ -32,7 +36,7 @@ struct server_options {
     /* Zero takes the default. */
     int64_t query_timeout_ms;  /* 120 s; a request may ask for less. */
     size_t query_memory_bytes; /* 256 MiB for one question. */
-    uint32_t queries_max;      /* 32 questions worked on or waiting; then 429. */
+    uint32_t queries_max;      /* 128 questions worked on or waiting; then 429. */
     uint32_t live_max;         /* 512 live subscriptions in all. */
 };
 

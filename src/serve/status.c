@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "sonde_version.h"
+#include "sources/collectors.h"
+#include "sources/prometheus.h"
 #include "sources/sources.h"
 #include "store/store.h"
 
@@ -30,6 +32,21 @@ static void add_text(struct json *json, const char *key, const char *value)
     json_add_text(json, value);
 }
 
+static void add_source(struct json *json, const struct source_status *status)
+{
+    json_open(json, '{');
+    add_text(json, "name", status->name);
+    add_text(json, "summary", status->summary);
+    add_text(json, "state", source_state_name(status->state));
+    add_text(json, "error", status->error[0] == '\0' ? NULL : status->error);
+    json_key(json, "period_ms");
+    json_add_i64(json, status->period_ms);
+    add_number(json, "collect_s", status->duration_s);
+    add_count(json, "series", status->series);
+    add_count(json, "failures", status->failures);
+    json_close(json, '}');
+}
+
 static void add_sources(struct json *json, struct sources *sources)
 {
     struct source_status status;
@@ -38,17 +55,29 @@ static void add_sources(struct json *json, struct sources *sources)
     json_open(json, '[');
     for (size_t i = 0; sources != NULL && i < sources_count(sources); i++) {
         sources_status(sources, i, &status);
-        json_open(json, '{');
-        add_text(json, "name", status.name);
-        add_text(json, "summary", status.summary);
-        add_text(json, "state", source_state_name(status.state));
-        add_text(json, "error", status.error[0] == '\0' ? NULL : status.error);
-        json_key(json, "period_ms");
-        json_add_i64(json, status.period_ms);
-        add_number(json, "collect_s", status.duration_s);
-        add_count(json, "series", status.series);
-        add_count(json, "failures", status.failures);
-        json_close(json, '}');
+        add_source(json, &status);
+    }
+    json_close(json, ']');
+}
+
+/* Programs of the user's, and pages that are fetched. */
+static void add_others(struct json *json, const struct server_options *options)
+{
+    struct source_status status;
+
+    json_key(json, "collectors");
+    json_open(json, '[');
+    for (size_t i = 0; options->collectors != NULL && i < collectors_count(options->collectors);
+         i++) {
+        collectors_status(options->collectors, i, &status);
+        add_source(json, &status);
+    }
+    json_close(json, ']');
+    json_key(json, "targets");
+    json_open(json, '[');
+    for (size_t i = 0; options->scraper != NULL && i < scraper_count(options->scraper); i++) {
+        scraper_status(options->scraper, i, &status);
+        add_source(json, &status);
     }
     json_close(json, ']');
 }
@@ -133,6 +162,7 @@ void route_status(struct call *call)
     json_key(&json, "data_path");
     json_add_str(&json, server->options.data_path);
     add_sources(&json, server->options.sources);
+    add_others(&json, &server->options);
     add_store(&json, &stats);
     add_hub(&json, server->options.hub);
     add_limits(&json, server);

@@ -109,6 +109,28 @@ class Questions(Scenario):
         formatted = self.sonde.json("/api/v1/format_query", query="sum(rate(a[5m]))by(b)")["data"]
         self.assertEqual(formatted, "sum by (b) (rate(a[5m]))")
 
+    def test_an_expression_is_taken_apart(self):
+        text = 'sum by (mode) (rate(a{b=~"c"}[5m] offset 1m)) / on (mode) group_left d @ end() > 1'
+        tree = self.sonde.json("/api/v1/parse_query", query=text)["data"]
+        self.assertEqual((tree["type"], tree["op"], tree["matching"]), ("binaryExpr", ">", None))
+        quotient = tree["lhs"]
+        self.assertEqual(quotient["matching"]["card"], "many-to-one")
+        self.assertEqual((quotient["matching"]["labels"], quotient["matching"]["on"]),
+                         (["mode"], True))
+        self.assertEqual(quotient["rhs"]["startOrEnd"], "end")
+        total = quotient["lhs"]
+        self.assertEqual((total["type"], total["op"], total["grouping"]),
+                         ("aggregation", "sum", ["mode"]))
+        rate = total["expr"]
+        self.assertEqual(rate["func"], {"name": "rate", "argTypes": ["matrix"], "variadic": 0,
+                                        "returnType": "vector"})
+        selector = rate["args"][0]
+        self.assertEqual((selector["type"], selector["name"], selector["range"],
+                          selector["offset"]), ("matrixSelector", "a", 300000, 60000))
+        self.assertIn({"name": "b", "value": "c", "type": "=~"}, selector["matchers"])
+        self.assertEqual(text[selector["start"]:selector["end"]], 'a{b=~"c"}[5m] offset 1m')
+        self.assertEqual(self.sonde.get("/api/v1/parse_query", query="sum(").status, 400)
+
     def test_processes_and_status_describe_this_machine(self):
         data = self.sonde.json("/api/v1/processes", sort="pid", limit=0)["data"]
         mine = [row for row in data["processes"] if row["pid"] == self.sonde.process.pid]

@@ -67,6 +67,14 @@ class Custom(unittest.TestCase):
         wait_for(lambda: "why it broke" in self.sonde.log(), "the program's complaint in the log")
         self.assertEqual(self.sonde.log().count("why it broke"), 1)
 
+    def test_the_status_lists_it(self):
+        self.sonde.wait_for_value('made_up{place="x"}')
+        collectors = self.sonde.json("/api/v1/status")["data"]["collectors"]
+        self.assertTrue(collectors)
+        for collector in collectors:
+            self.assertTrue(collector["summary"])
+            self.assertGreater(collector["period_ms"], 0)
+
     def test_files_in_the_folder_are_read_and_a_broken_one_is_named(self):
         self.sonde.wait_for_value('from_a_file{a="b"}', 7)
         self.sonde.wait_for_value("node_textfile_scrape_error", 0)
@@ -95,6 +103,9 @@ class Scrape(unittest.TestCase):
                 build = sonde.query("node_exporter_build_info")[0]["metric"]
                 self.assertEqual((build["job"], build["instance"]), ("theirs", instance))
                 self.assertGreater(sonde.value('scrape_samples_scraped{job="theirs"}'), 400)
+                target = sonde.json("/api/v1/status")["data"]["targets"][0]
+                self.assertEqual((target["state"], target["error"]), ("running", None))
+                self.assertGreater(target["series"], 400)
                 exporter.process.kill()
                 sonde.wait_for_value('up{job="theirs"}', 0)
                 self.assertEqual(sonde.query("node_exporter_build_info"), [])

@@ -27,7 +27,7 @@ static void expect_mistakes(const struct mistake *mistakes, size_t count)
         struct why why = WHY_INIT;
         enum err err = parse(mistakes[i].text, &why);
         bool as_wanted = err == ERR_INVALID && why.position == mistakes[i].position &&
-                         strstr(why.text, mistakes[i].sentence) != NULL &&
+                         strstr(why.text, mistakes[i].sentence) != NULL && why.hint[0] != '\0' &&
                          (mistakes[i].hint == NULL || strstr(why.hint, mistakes[i].hint) != NULL);
         if (!as_wanted)
             printf("# %s: %s (byte %d; %s)\n", mistakes[i].text, why.text, (int)why.position,

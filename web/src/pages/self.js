@@ -197,6 +197,8 @@ export class SelfPage {
         profile,
         data_path: path,
         sources,
+        collectors = [],
+        targets = [],
         store,
         limits,
     }) {
@@ -223,7 +225,7 @@ export class SelfPage {
                 typeof value === 'number' ? formatCount(value) : String(value),
             ]),
         );
-        this.#sources.replaceChildren(...sources.map(sourceRow));
+        this.#sources.replaceChildren(...[...targets, ...collectors, ...sources].map(sourceRow));
     }
 
     #showMetrics(result) {
