@@ -23,11 +23,11 @@
 #include <stdlib.h>
 
 #define STATS_PERIOD_NS   CLOCK_NS_PER_S
-#define ARENAS_KEPT_BYTES ((size_t)16 << 20) /* While questions of megabytes follow one another. \
-                                              */
+#define ARENAS_KEPT_BYTES ((size_t)16 << 20) /* For the next large question. */
+* /
 #define TAKE_BACK_ROUNDS 100
 
-static const struct server_options defaults = {
+    static const struct server_options defaults = {
     .query_timeout_ms = 120 * 1000,
     .query_memory_bytes = (size_t)256 << 20,
     .queries_max = 128,
@@ -256,11 +256,8 @@ static enum err open_parts(struct server *server, const struct server_options *o
     openapi_write(&server->openapi);
     server->live = live_new(server);
     server->pushes = push_pool_new();
-<<<<<<< Updated upstream
     server->otlp = otlp_receiver_new();
-=======
     server->arenas = arena_pool_new(ARENAS_KEPT_BYTES);
->>>>>>> Stashed changes
     server->health = health_watch_new(server);
     server->http = http_server_new(&http);
     copy_stats(&server->stats_timer);
@@ -310,11 +307,8 @@ struct server *server_close(struct server *server)
     server->http = http_server_free(server->http); /* Ends live streams as well. */
     server->live = live_free(server->live);
     server->pushes = push_pool_free(server->pushes);
-<<<<<<< Updated upstream
     server->otlp = otlp_receiver_free(server->otlp);
-=======
     server->arenas = arena_pool_unref(server->arenas);
->>>>>>> Stashed changes
     server->health = health_watch_free(server->health);
     router_done(&server->router);
     buf_done(&server->openapi);

@@ -39,11 +39,8 @@ struct server {
     struct router router;
     struct live *live;
     struct push_pool *pushes;
-<<<<<<< Updated upstream
     struct otlp_receiver *otlp;
-=======
     struct arena_pool *arenas; /* Of questions. */
->>>>>>> Stashed changes
     struct health_watch *health;
     struct buf openapi; /* Written once, at the start. */
     bool is_ready;
