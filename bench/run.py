@@ -16,7 +16,8 @@ sys.path.insert(0, str(HERE))
 from peers import Absent  # noqa: E402
 
 KEPT = HERE / "results.json"
-BENCHES = ["storage", "ingest", "reads", "idle", "memory", "start", "http", "timer", "python"]
+BENCHES = ["storage", "ingest", "reads", "idle", "memory", "start", "http", "timer", "python",
+           "statistics"]
 
 
 def row(what, sonde, target, peers=None, met=None, note=""):

@@ -18,7 +18,7 @@
 enum {
     DIP_COUNT_MAX = 1000, /* A larger sample is judged by its quantiles. */
     DIP_SIMULATIONS = 1000,
-    DIP_DEEPER_ENOUGH = 20, /* Besag and Clifford: so many tell p well enough. */
+    DIP_DEEPER_ENOUGH = 10, /* Besag and Clifford: so many tell p well enough. */
 };
 
 /* Corners of the greatest convex minorant (sign 1) or the least concave majorant (sign -1) of the
