@@ -24,10 +24,9 @@
 
 #define STATS_PERIOD_NS   CLOCK_NS_PER_S
 #define ARENAS_KEPT_BYTES ((size_t)16 << 20) /* For the next large question. */
-* /
-#define TAKE_BACK_ROUNDS 100
+#define TAKE_BACK_ROUNDS  100
 
-    static const struct server_options defaults = {
+static const struct server_options defaults = {
     .query_timeout_ms = 120 * 1000,
     .query_memory_bytes = (size_t)256 << 20,
     .queries_max = 128,
