@@ -67,16 +67,24 @@ struct sonde_options {
     size_t size;              /* sizeof(struct sonde_options): lets the struct grow. */
     const char *service_name; /* NULL: $OTEL_SERVICE_NAME, else the program's name. */
     enum sonde_level level;
+    /* "http://127.0.0.1:7070": the daemon that all this is sent to, by OTLP. NULL:
+     * $SONDE_ENDPOINT; when that is not set either, or "", nothing leaves the process. */
+    const char *endpoint;
+    /* Of every so many traces one is kept, decided by its id: 1 all, 0.1 a tenth. What failed, and
+     * what took longer than 99 % of its operation's calls, is kept always. */
+    double sample_ratio;
 };
 
-/* The defaults: level $SONDE_LEVEL (disabled, basic, standard, detailed), else standard. */
+/* The defaults: level $SONDE_LEVEL (disabled, basic, standard, detailed), else standard;
+ * sample_ratio $SONDE_SAMPLE_RATIO, else 1. */
 SONDE_API void sonde_options_init(struct sonde_options *options);
 
 /* NULL options: the defaults. NULL when even the fixed memory could not be had, or (EMFILE)
  * SONDE_HANDLES_MAX are open: errno tells. */
 SONDE_API struct sonde *sonde_open(const struct sonde_options *options);
 
-/* Frees. No other call on the handle may be under way. */
+/* Sends what is left, where there is an endpoint, and waits for it a second at most; then frees. No
+ * other call on the handle may be under way. */
 SONDE_API void sonde_close(struct sonde *sonde);
 
 SONDE_API void sonde_set_level(struct sonde *sonde, enum sonde_level level);
@@ -119,6 +127,124 @@ SONDE_API void sonde_timer_cleanup_(struct sonde_timer *timer);
     struct sonde_timer timer __attribute__((cleanup(sonde_timer_cleanup_))); \
     sonde_timer_begin(&timer, sonde_operation((sonde), (name)))
 #endif
+
+/* ---- Spans. ---- */
+
+/* Where one is in a trace: what W3C's traceparent says. All zero: nowhere. */
+struct sonde_context {
+    uint8_t trace_id[16];
+    uint8_t span_id[8];
+    uint8_t flags; /* 1: sampled. */
+};
+
+#define SONDE_TRACEPARENT_SIZE 56 /* With the NUL. */
+
+/* False, and nowhere, when the text is NULL or no traceparent. */
+SONDE_API bool sonde_context_read(const char *traceparent, struct sonde_context *ret_context);
+/* "00-4bf9…-00f0…-01"; "" for nowhere. */
+SONDE_API void sonde_context_write(const struct sonde_context *context,
+                                   char ret_text[SONDE_TRACEPARENT_SIZE]);
+
+/* What this thread works for: the parent of spans begun without one. `sonde_use` returns what it
+ * was before, to be put back. */
+SONDE_API struct sonde_context sonde_current(void);
+SONDE_API struct sonde_context sonde_use(const struct sonde_context *context);
+
+enum sonde_span_kind { /* Numbers of OTLP. */
+                       SONDE_INTERNAL = 1,
+                       SONDE_SERVER,
+                       SONDE_CLIENT,
+                       SONDE_PRODUCER,
+                       SONDE_CONSUMER,
+};
+
+#define SONDE_SPAN_BYTES_MAX    1024 /* All attributes of a span; more are left out and counted. */
+#define SONDE_MESSAGE_BYTES_MAX 127
+
+/* A timer with a place in a trace: it is recorded under its name like any other timer, and sent to
+ * the daemon when it is sampled. */
+struct sonde_span {
+    struct sonde_timer timer;
+    struct sonde_context context; /* Its own: what goes out to whom it calls. */
+    struct sonde_context parent;
+    int64_t start_unix_ns;
+    enum sonde_span_kind kind;
+    uint16_t attributes_size;
+    char message[SONDE_MESSAGE_BYTES_MAX + 1];
+    char attributes[SONDE_SPAN_BYTES_MAX]; /* As the wire has them. */
+};
+
+/* parent NULL: what the thread works for; a parent of nowhere: begins a new trace. */
+SONDE_API void sonde_span_begin(struct sonde_span *span, struct sonde *sonde, const char *name,
+                                enum sonde_span_kind kind, const struct sonde_context *parent);
+/* Ends as a failure; message may be NULL. */
+SONDE_API void sonde_span_fail(struct sonde_span *span, const char *message);
+SONDE_API void sonde_span_note(struct sonde_span *span, const char *key, const char *value);
+SONDE_API void sonde_span_note_integer(struct sonde_span *span, const char *key, int64_t value);
+SONDE_API void sonde_span_note_number(struct sonde_span *span, const char *key, double value);
+SONDE_API void sonde_span_note_bool(struct sonde_span *span, const char *key, bool value);
+/* Another name than the one it began with: for those who learn it on the way. */
+SONDE_API void sonde_span_rename(struct sonde_span *span, const char *name);
+SONDE_API int64_t sonde_span_end(struct sonde_span *span); /* Returns the duration. */
+
+#if defined(__GNUC__)
+struct sonde_span_scope {
+    struct sonde_span span;
+    struct sonde_context outer;
+};
+SONDE_API void sonde_span_enter_(struct sonde_span_scope *scope, struct sonde *sonde,
+                                 const char *name);
+SONDE_API void sonde_span_leave_(struct sonde_span_scope *scope);
+/* A span over the rest of the block, which its thread works for meanwhile: &scope.span. */
+#define SONDE_SPAN_SCOPE(scope, sonde, name)                                   \
+    struct sonde_span_scope scope __attribute__((cleanup(sonde_span_leave_))); \
+    sonde_span_enter_(&scope, (sonde), (name))
+#endif
+
+/* ---- Calls of language models. ---- */
+
+#define SONDE_MISSING INT64_C(-1)
+
+/* All that is known of one call. NULL and SONDE_MISSING: not known, which is not the same as none.
+ * Begin with SONDE_LLM_CALL_INIT. */
+struct sonde_llm_call {
+    const char *operation;       /* "chat", "embeddings", …; NULL: "chat". */
+    const char *call_id;         /* As the backend calls its answer. */
+    const char *session_id;      /* The conversation. */
+    const char *backend;         /* "openai", "anthropic", … */
+    const char *model;           /* That was asked for. */
+    const char *model_answering; /* That answered, where it says. */
+    const char *finish_reason;
+    const char *error_type; /* NULL: succeeded. */
+    int64_t start_unix_ns;  /* 0: now less the duration. */
+    int64_t duration_ns;
+    int64_t network_ns;
+    int64_t processing_ns; /* In the backend. */
+    int64_t first_token_ns;
+    int64_t input_tokens; /* Those from the cache included. */
+    int64_t output_tokens;
+    int64_t cache_read_tokens;
+    int64_t cache_creation_tokens;
+    int64_t cost_nano_usd;
+    int32_t retries;
+    bool streamed;
+    bool circuit_open; /* The circuit breaker refused it: no call was made. */
+};
+
+#define SONDE_LLM_CALL_INIT                                                    \
+    {                                                                          \
+        .network_ns = SONDE_MISSING, .processing_ns = SONDE_MISSING,           \
+        .first_token_ns = SONDE_MISSING, .input_tokens = SONDE_MISSING,        \
+        .output_tokens = SONDE_MISSING, .cache_read_tokens = SONDE_MISSING,    \
+        .cache_creation_tokens = SONDE_MISSING, .cost_nano_usd = SONDE_MISSING \
+    }
+
+/* Recorded under "chat gpt-4o", and sent as a span with OpenTelemetry's GenAI attributes. parent
+ * NULL: what the thread works for. Strings are only read. */
+SONDE_API void sonde_llm_record(struct sonde *sonde, const struct sonde_llm_call *call,
+                                const struct sonde_context *parent);
+/* The same attributes for a span that is under way; times and failure stay the span's. */
+SONDE_API void sonde_span_note_llm(struct sonde_span *span, const struct sonde_llm_call *call);
 
 /* ---- Counters and gauges. ---- */
 
@@ -209,6 +335,24 @@ SONDE_API char *sonde_report(struct sonde *sonde, enum sonde_form form, bool col
 SONDE_API void sonde_print(struct sonde *sonde, FILE *out);
 /* Writes the report to a new file, as a whole. False: errno tells. */
 SONDE_API bool sonde_save(struct sonde *sonde, enum sonde_form form, const char *path);
+
+/* ---- To the daemon. ---- */
+
+/* Sends what was recorded before the call, and waits for it at most this long. True: it has been
+ * taken. False without an endpoint. */
+SONDE_API bool sonde_flush(struct sonde *sonde, int64_t timeout_ms);
+
+/* How sending goes. Counts since sonde_open. */
+struct sonde_delivery {
+    uint64_t posts;
+    uint64_t posts_failed; /* Tried again later. */
+    uint64_t spans_sent;
+    uint64_t spans_dropped; /* The buffer was full, or the daemon refused them. */
+    uint64_t spans_waiting;
+    bool is_away;         /* The last post failed. */
+    char last_error[128]; /* Of the last post that failed; "". */
+};
+SONDE_API void sonde_read_delivery(struct sonde *sonde, struct sonde_delivery *ret_delivery);
 
 /* ---- The library itself. ---- */
 

@@ -47,6 +47,8 @@ struct spill {
     uint64_t buckets[BUCKETS];
 };
 
+struct sender;
+
 struct sonde_operation {
     struct sonde *sonde;
     uint32_t index;
@@ -56,6 +58,7 @@ struct sonde_operation {
     uint64_t ticked_count;
     _Atomic uint64_t now_rps;
     _Atomic uint64_t peak_rps;
+    _Atomic int64_t slow_ns;     /* P99 so far, while spans are sent; 0: too few calls to tell. */
     struct spill *spill;         /* Under the handle's lock. */
     struct sla_targets promises; /* Likewise. */
     /* The slowest call with its metadata, at SONDE_DETAILED; the flag guards the three. */
@@ -121,6 +124,10 @@ struct sonde {
     pthread_cond_t tick_stop;
     bool stopping;
 
+    struct sender *sender; /* NULL: there is no endpoint. */
+    double sample_ratio;
+    _Atomic int64_t since_unix_ns; /* Counts are since then. */
+
     _Atomic uint64_t overall_now_rps;
     _Atomic uint64_t overall_peak_rps;
     _Atomic uint64_t dropped_records;
@@ -132,9 +139,12 @@ struct sonde {
 int client_register(struct sonde *sonde); /* Finds a free index; false: HANDLES_MAX are open. */
 void client_unregister(struct sonde *sonde);
 struct sonde *client_handle(uint32_t index);
+/* At most limit bytes of text, not cut inside a UTF-8 sequence. */
+size_t client_cut(const char *text, size_t limit);
 
 /* recorder.c */
-int64_t client_now_ns(void);
+int64_t client_now_ns(void);                   /* For durations. */
+int64_t client_unix_ns(void);                  /* Since 1970. */
 void client_forget_lanes(struct sonde *sonde); /* Of the calling thread, after fork. */
 void client_release_lanes(void *unused);       /* At the end of a thread. */
 
@@ -152,3 +162,13 @@ struct totals {
     uint64_t buckets[BUCKETS];
 };
 uint64_t client_count(struct sonde *sonde, uint32_t operation_index);
+/* Of one operation, over all threads; count is 0 when nothing was recorded. */
+void client_totals(const struct sonde_operation *operation, struct totals *ret_totals);
+/* In nanoseconds; totals->count is not 0. */
+double client_quantile_ns(const struct totals *totals, double q);
+
+/* context.c */
+void client_reseed(void); /* In a forked child. */
+bool client_is_nowhere(const struct sonde_context *context);
+/* A span of the parent's trace, or of a new one when the parent is nowhere. */
+struct sonde_context client_context_begin(const struct sonde_context *parent, double sample_ratio);

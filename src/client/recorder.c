@@ -41,6 +41,14 @@ int64_t client_now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+int64_t client_unix_ns(void)
+{
+    struct timespec now = {0};
+
+    (void)clock_gettime(CLOCK_REALTIME, &now); /* Cannot fail with this clock. */
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 void client_release_lanes(void *unused)
 {
     (void)unused; /* Only its being set makes the destructor run. */

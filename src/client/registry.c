@@ -40,17 +40,25 @@ static uint32_t hash_of(const char *name, size_t size)
     return (uint32_t)(hash ^ (hash >> 32));
 }
 
-/* The name as it is kept: at most SONDE_NAME_BYTES_MAX, not cut inside a UTF-8 sequence. */
+size_t client_cut(const char *text, size_t limit)
+{
+    size_t size = strnlen(text, limit + 1);
+
+    if (size <= limit)
+        return size;
+    size = limit;
+    while (size > 0 && ((unsigned char)text[size] & 0xC0) == 0x80)
+        size--;
+    return size;
+}
+
+/* The name as it is kept. */
 static size_t kept_size(struct sonde *sonde, const char *name)
 {
-    size_t size = strnlen(name, SONDE_NAME_BYTES_MAX + 1);
+    size_t size = client_cut(name, SONDE_NAME_BYTES_MAX);
 
-    if (size <= SONDE_NAME_BYTES_MAX)
-        return size;
-    (void)atomic_fetch_add(&sonde->names_cut, 1); /* The count is all. */
-    size = SONDE_NAME_BYTES_MAX;
-    while (size > 0 && ((unsigned char)name[size] & 0xC0) == 0x80)
-        size--;
+    if (name[size] != '\0')
+        (void)atomic_fetch_add(&sonde->names_cut, 1); /* The count is all. */
     return size;
 }
 

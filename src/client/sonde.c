@@ -5,9 +5,10 @@
  * After fork the child's lanes and histograms are given back to the kernel (they read as zero
  * again) and its ticker starts with the first record, so no count is told twice and no lock is
  * inherited in a state that nobody will end. */
-#include "client/client_priv.h"
+#include "client/sender.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -48,8 +49,14 @@ void sonde_options_init(struct sonde_options *options)
 {
     if (options == NULL)
         return;
-    *options = (struct sonde_options){.size = sizeof(*options), .level = SONDE_STANDARD};
+    *options = (struct sonde_options){
+        .size = sizeof(*options), .level = SONDE_STANDARD, .sample_ratio = 1};
     (void)level_parse(getenv("SONDE_LEVEL"), &options->level); /* Else the default stays. */
+    const char *ratio = getenv("SONDE_SAMPLE_RATIO");
+    char *end = NULL;
+    double value = ratio == NULL ? 1 : strtod(ratio, &end);
+    if (end != NULL && end != ratio && *end == '\0' && value >= 0 && value <= 1)
+        options->sample_ratio = value;
 }
 
 static void make_locks(struct sonde *sonde)
@@ -67,6 +74,7 @@ static void make_locks(struct sonde *sonde)
 /* In the child, where only the forking thread lives on. */
 static void child_after_fork(void)
 {
+    client_reseed();
     for (uint32_t i = 0; i < HANDLES_MAX; i++) {
         struct sonde *sonde = client_handle(i);
         if (sonde == NULL)
@@ -75,6 +83,8 @@ static void child_after_fork(void)
         client_forget_lanes(sonde);
         /* Private anonymous pages read as zero afterwards: empty lanes, empty histograms. */
         (void)madvise((char *)sonde->lanes, sonde->wiped_bytes, MADV_DONTNEED);
+        if (sonde->sender != NULL)
+            client_sender_forked(sonde->sender);
         sonde->ticker_runs = false;
         sonde->stopping = false;
         atomic_store(&sonde->ticker_wanted, false);
@@ -116,6 +126,15 @@ static struct sonde *map_handle(void)
     return sonde;
 }
 
+/* Without memory for it nothing is sent, and all else works. */
+static void open_sender(struct sonde *sonde, const struct sonde_options *options)
+{
+    const char *endpoint = options->endpoint != NULL ? options->endpoint : getenv("SONDE_ENDPOINT");
+
+    if (endpoint != NULL && endpoint[0] != '\0')
+        sonde->sender = client_sender_new(sonde, endpoint);
+}
+
 struct sonde *sonde_open(const struct sonde_options *options)
 {
     struct sonde_options defaults;
@@ -124,9 +143,15 @@ struct sonde *sonde_open(const struct sonde_options *options)
         sonde_options_init(&defaults);
         options = &defaults;
     }
-    if (options->size != sizeof(*options)) {
+    if (options->size < offsetof(struct sonde_options, endpoint) ||
+        options->size > sizeof(*options)) {
         errno = EINVAL;
         return NULL;
+    }
+    if (options->size < sizeof(*options)) { /* Of a program made with an older header. */
+        sonde_options_init(&defaults);
+        memcpy(&defaults, options, options->size);
+        options = &defaults;
     }
     struct sonde *sonde = map_handle();
     if (sonde == NULL)
@@ -137,7 +162,12 @@ struct sonde *sonde_open(const struct sonde_options *options)
     (void)strncpy(sonde->service_name, service_name(options), SONDE_NAME_BYTES_MAX); /* Cut. */
     sonde->promises = SLA_TARGETS_NONE;
     (void)sonde_operation(sonde, "other"); /* Index OTHER. */
+    sonde->sample_ratio = options->sample_ratio;
+    atomic_store(&sonde->since_unix_ns, client_unix_ns());
+    open_sender(sonde, options);
     if (!client_register(sonde)) {
+        if (sonde->sender != NULL)
+            client_sender_free(sonde->sender);
         (void)munmap(sonde, sonde->memory_bytes); /* Just mapped. */
         errno = EMFILE;
         return NULL;
@@ -151,8 +181,12 @@ void sonde_close(struct sonde *sonde)
     if (sonde == NULL)
         return;
     client_ticker_stop(sonde);
+    if (sonde->sender != NULL)
+        client_sender_stop(sonde->sender);
     client_forget_lanes(sonde);
     client_unregister(sonde);
+    if (sonde->sender != NULL)
+        client_sender_free(sonde->sender);
     for (uint32_t i = 0; i < SONDE_OPERATIONS_MAX; i++)
         free(sonde->operations[i].spill);
     (void)munmap(sonde, sonde->memory_bytes); /* Mapped by us. */

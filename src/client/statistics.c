@@ -78,13 +78,19 @@ static void add_operation(struct sonde *sonde, struct totals *totals, uint32_t o
     add_spill(sonde, totals, operation);
 }
 
+void client_totals(const struct sonde_operation *operation, struct totals *ret_totals)
+{
+    *ret_totals = (struct totals){.min_ns = INT64_MAX};
+    add_operation(operation->sonde, ret_totals, operation->index);
+}
+
 static double to_ms(double nanoseconds)
 {
     return nanoseconds / 1e6;
 }
 
 /* The middle of the bucket that holds rank q × (count − 1), within what was seen at all. */
-static double quantile_of(const struct totals *totals, double q)
+double client_quantile_ns(const struct totals *totals, double q)
 {
     uint64_t rank = (uint64_t)(q * (double)(totals->count - 1));
     uint64_t seen = 0;
@@ -93,10 +99,15 @@ static double quantile_of(const struct totals *totals, double q)
         seen += totals->buckets[i];
         if (seen > rank) {
             double value = quantile_key_value((int32_t)i, 0);
-            return to_ms(fmax((double)totals->min_ns, fmin((double)totals->max_ns, value)));
+            return fmax((double)totals->min_ns, fmin((double)totals->max_ns, value));
         }
     }
-    return to_ms((double)totals->max_ns);
+    return (double)totals->max_ns;
+}
+
+static double quantile_of(const struct totals *totals, double q)
+{
+    return to_ms(client_quantile_ns(totals, q));
 }
 
 static void describe(const struct totals *totals, int64_t first_ns, struct sonde_stats *stats)
@@ -222,6 +233,7 @@ void sonde_reset(struct sonde *sonde)
         return;
     (void)pthread_mutex_lock(&sonde->lock);   /* Ours alone; cannot fail. */
     (void)atomic_fetch_add(&sonde->epoch, 1); /* Every histogram is of an older one now. */
+    atomic_store(&sonde->since_unix_ns, client_unix_ns());
     uint32_t known = atomic_load(&sonde->operation_names.count);
     for (uint32_t i = 0; i < known; i++) {
         struct sonde_operation *operation = &sonde->operations[i];

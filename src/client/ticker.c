@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The library's only thread: once a second it counts what each operation did in that second and
+/* The thread that counts: once a second it counts what each operation did in that second and
  * calls the program's collectors. It has all signals blocked and starts with the first record. */
-#include "client/client_priv.h"
+#include "client/sender.h"
 
 #include <signal.h>
 #include <time.h>
 
-enum { TICK_S = 1 };
+enum {
+    TICK_S = 1,
+    SLOW_CALLS_MIN = 100, /* Fewer do not tell what is slow. */
+};
+
+/* What is slower than this is worth a span whatever the sampling says. */
+static int64_t slow_of(const struct sonde_operation *operation)
+{
+    struct totals totals;
+
+    client_totals(operation, &totals);
+    return totals.count < SLOW_CALLS_MIN ? 0 : (int64_t)client_quantile_ns(&totals, 0.99);
+}
 
 static void tick_operation(struct sonde *sonde, uint32_t index)
 {
@@ -15,6 +27,8 @@ static void tick_operation(struct sonde *sonde, uint32_t index)
     /* Less than before: reset since. */
     uint64_t done = count >= operation->ticked_count ? count - operation->ticked_count : count;
 
+    if (sonde->sender != NULL && done > 0)
+        operation->slow_ns = slow_of(operation);
     operation->ticked_count = count;
     atomic_store(&operation->now_rps, done);
     if (done > atomic_load(&operation->peak_rps))
@@ -89,6 +103,8 @@ void client_ticker_start(struct sonde *sonde)
     if (sonde->ticker_runs)
         (void)pthread_setname_np(sonde->ticker, "sonde-client"); /* Only a name. */
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);           /* As it was. */
+    if (sonde->sender != NULL)
+        client_sender_start(sonde->sender);
 }
 
 void client_ticker_stop(struct sonde *sonde)
