@@ -11,12 +11,3 @@ const struct analysis_kind *const analyses[] = {
 #undef ROW
 };
 const size_t analyses_count = ARRAY_COUNT(analyses);
-
-const struct analysis_kind *analysis_find(struct str name)
-{
-    for (size_t i = 0; i < analyses_count; i++) {
-        if (str_eq(name, str_of(analyses[i]->name)))
-            return analyses[i];
-    }
-    return NULL;
-}

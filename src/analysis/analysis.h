@@ -33,5 +33,3 @@ struct analysis_kind {
 
 extern const struct analysis_kind *const analyses[];
 extern const size_t analyses_count;
-
-const struct analysis_kind *analysis_find(struct str name); /* NULL when there is none. */

@@ -29,17 +29,6 @@ void log_setup(enum log_level least, bool json)
     setup.json = json;
 }
 
-bool log_level_parse(const char *name, enum log_level *ret_level)
-{
-    for (size_t i = 0; i < ARRAY_COUNT(level_names); i++) {
-        if (strcmp(name, level_names[i]) == 0) {
-            *ret_level = (enum log_level)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 bool log_wants(enum log_level level)
 {
     return level <= setup.least;

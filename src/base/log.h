@@ -19,9 +19,6 @@ enum log_level {
 /* Before other threads start. */
 void log_setup(enum log_level least, bool json);
 
-/* "error", "warning", "info", "debug". */
-bool log_level_parse(const char *name, enum log_level *ret_level);
-
 bool log_wants(enum log_level level);
 void log_line(enum log_level level, const char *part, const char *format, ...) PRINTF_LIKE(3, 4);
 

@@ -13,13 +13,6 @@ void map_done(struct map *map)
     *map = (struct map){.seed = map->seed};
 }
 
-void map_clear(struct map *map)
-{
-    if (map->capacity > 0)
-        memset(map->entries, 0, map->capacity * sizeof(*map->entries));
-    map->count = 0;
-}
-
 /* Where key stands, or the free place where it would. */
 static size_t place_of(const struct map *map, struct str key, uint64_t hash)
 {

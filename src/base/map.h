@@ -20,7 +20,6 @@ struct map {
 };
 
 void map_done(struct map *map);
-void map_clear(struct map *map);
 
 void *map_get(const struct map *map, struct str key); /* NULL when absent. */
 /* Adds or replaces; returns the value that was there before, or NULL. value is not NULL. */

@@ -251,10 +251,3 @@ bool tls_session_speaks(const struct tls_session *session, const char *alpn)
     SSL_get0_alpn_selected(session->ssl, &chosen, &size);
     return size == strlen(alpn) && memcmp(chosen, alpn, size) == 0;
 }
-
-const char *tls_session_distrust(const struct tls_session *session)
-{
-    long result = SSL_get_verify_result(session->ssl);
-
-    return result == X509_V_OK ? "" : X509_verify_cert_error_string(result);
-}

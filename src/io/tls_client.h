@@ -38,5 +38,3 @@ void tls_session_readable(struct tls_session *session, bool to_the_end);
 bool tls_session_resumed(const struct tls_session *session);
 /* After the handshake: did the server choose the protocol that the peer offered? */
 bool tls_session_speaks(const struct tls_session *session, const char *alpn);
-/* What went wrong with the certificate, as a sentence; "" when nothing did. */
-const char *tls_session_distrust(const struct tls_session *session);

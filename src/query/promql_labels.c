@@ -129,14 +129,3 @@ uint32_t label_table_put(struct label_table *table, const struct labels *labels)
     }
     return table->places[place] - 1;
 }
-
-bool label_table_find(const struct label_table *table, const struct labels *labels,
-                      uint32_t *ret_number)
-{
-    size_t place = place_of(table, labels);
-
-    if (table->places[place] == 0)
-        return false;
-    *ret_number = table->places[place] - 1;
-    return true;
-}

@@ -37,5 +37,3 @@ struct label_table {
 bool label_table_init(struct label_table *table, size_t count_max, struct arena *arena);
 /* The number of the set, added when it was not there. */
 uint32_t label_table_put(struct label_table *table, const struct labels *labels);
-bool label_table_find(const struct label_table *table, const struct labels *labels,
-                      uint32_t *ret_number);
