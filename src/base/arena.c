@@ -245,6 +245,11 @@ size_t arena_used(const struct arena *arena)
     return arena->used;
 }
 
+size_t arena_budget(const struct arena *arena)
+{
+    return arena->budget;
+}
+
 enum err arena_spent(const struct arena *arena, const char *what, struct why *why)
 {
     return fail(why, ERR_LIMIT, "%s needs more than its memory budget of %zu bytes", what,

@@ -31,7 +31,8 @@ char *arena_printf(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 
 #define ARENA_ARRAY_RAW(arena, count, type) \
     ((type *)arena_array_raw((arena), (count), sizeof(type)))
 
-size_t arena_used(const struct arena *arena); /* Bytes given out. */
+size_t arena_used(const struct arena *arena);   /* Bytes given out. */
+size_t arena_budget(const struct arena *arena); /* As told to arena_new. */
 
 /* ERR_LIMIT with a sentence that names the budget; `what` is what was being built. */
 enum err arena_spent(const struct arena *arena, const char *what, struct why *why);
