@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What traffic costs to make, and how true its figures are, beside wrk, h2load and hey."""
+import json
+import os
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+
+import peers
+
+TITLE = "Load: cost of a request, truth of latency, evenness of arrivals"
+ROUNDS = 5
+SECONDS = 3
+CONNECTIONS = 64
+
+NGINX = """
+{user}worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log /dev/null;
+events {{ worker_connections 16384; }}
+http {{ access_log off; keepalive_requests 100000000; keepalive_timeout 300s;
+ client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+ uwsgi_temp_path {folder}; scgi_temp_path {folder};
+ server {{ listen 127.0.0.1:{port} backlog=16384; location / {{ return 200 "hello"; }} }}
+ server {{ listen 127.0.0.1:{tls} ssl http2; ssl_certificate {folder}/cert.pem;
+  ssl_certificate_key {folder}/key.pem; location / {{ return 200 "hello"; }} }} }}
+"""
+
+
+def nginx(folder):
+    port, tls = peers.free_port(), peers.free_port()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-keyout", folder / "key.pem", "-out", folder / "cert.pem", "-subj",
+                    "/CN=localhost"], check=True, capture_output=True)
+    config = folder / "nginx.conf"
+    user = "user root; " if os.geteuid() == 0 else ""
+    config.write_text(NGINX.format(folder=folder, port=port, tls=tls, user=user))
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    return peers.Program("nginx", [program, "-c", config, "-p", folder], port, "/"), tls
+
+
+def run(command):
+    """Output, CPU seconds, and the largest resident set in bytes."""
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, text=True)
+    out = process.stdout.read()
+    _, _, usage = os.wait4(process.pid, 0)
+    process.returncode = 0
+    return out, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+
+
+def sonde(*arguments):
+    out, cpu, rss = run([peers.SONDE, "load", "--json", "--quiet", *arguments])
+    return json.loads(out), cpu, rss
+
+
+def cost(found, cpu):
+    return cpu / (found / 1e6)
+
+
+def sonde_cost(url, *arguments):
+    said, cpu, rss = sonde("--connections", CONNECTIONS, "--duration", f"{SECONDS}s", "--insecure",
+                           *arguments, url)
+    return cost(said["requests"], cpu), rss
+
+
+def wrk_cost(url):
+    out, cpu, _ = run(["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{SECONDS}s", url])
+    return cost(int(re.search(r"(\d+) requests in", out).group(1)), cpu)
+
+
+def hey_cost(url):
+    out, cpu, _ = run(["hey", "-z", f"{SECONDS}s", "-c", CONNECTIONS, url])
+    return cost(sum(int(count) for count in re.findall(r"\[200\]\s+(\d+) responses", out)), cpu)
+
+
+def h2load_cost(url, connections, streams):
+    out, cpu, _ = run(["h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-D{SECONDS}", url])
+    return cost(int(re.search(r"(\d+) succeeded", out).group(1)), cpu)
+
+
+def interleaved(*measures):
+    """Each in turn, several times: what the machine does meanwhile meets all alike."""
+    rounds = [[measure() for measure in measures] for _ in range(ROUNDS)]
+    return [statistics.median(values) for values in zip(*rounds)]
+
+
+def text(value):
+    return f"{value:.2f} CPU s per million"
+
+
+def against(row, what, peer, ours, theirs, most):
+    ratio = ours / theirs
+    return row(what, f"{text(ours)} ({ratio:.2f} × {peer})", f"≤ {most} × {peer}",
+               {peer: text(theirs)}, ratio <= most)
+
+
+def measure_cost(row):
+    rows = []
+    with peers.scratch() as folder:
+        server, tls = nginx(folder)
+        with server:
+            plain, secure = server.url("/"), f"https://127.0.0.1:{tls}/"
+            ours, wrk = interleaved(lambda: sonde_cost(plain)[0], lambda: wrk_cost(plain))
+            rows.append(against(row, "HTTP/1.1 keep-alive, 64 connections, nginx", "wrk", ours, wrk,
+                                0.88))
+            if shutil.which("hey"):
+                rows.append(against(row, "the same", "hey", ours, hey_cost(plain), 0.25))
+            ours, wrk = interleaved(lambda: sonde_cost(secure)[0], lambda: wrk_cost(secure))
+            rows.append(against(row, "HTTPS keep-alive, 64 connections", "wrk", ours, wrk, 0.9))
+            for connections, streams in ((4, 16), (64, 1)):
+                def ours_http2(connections=connections, streams=streams):
+                    said, cpu, _ = sonde("--http2", "--threads", 1, "--connections", connections,
+                                         "--streams", streams, "--duration", f"{SECONDS}s",
+                                         "--insecure", secure)
+                    return cost(said["requests"], cpu)
+                ours, h2load = interleaved(
+                    ours_http2, lambda c=connections, s=streams: h2load_cost(secure, c, s))
+                rows.append(against(row, f"HTTP/2 over TLS, {streams} streams", "h2load", ours,
+                                    h2load, 1.0))
+            rows += measure_memory(row, plain)
+    return rows
+
+
+def measure_memory(row, url):
+    rows = []
+    for connections, most in ((64, 8), (10000, 100)):
+        _, _, rss = sonde("--connections", connections, "--duration", "2s", url)
+        rows.append(row(f"resident memory at {connections:,} connections", f"{rss / 1e6:.1f} MB",
+                        f"≤ {most} MB", met=rss <= most * 1e6))
+    return rows
+
+
+class Freezer:
+    """tests/programs/freeze_server: what it logs is the truth."""
+
+    def __init__(self, folder, freeze_ms, period_ms):
+        self.log = folder / "truth"
+        program = folder / "freeze_server"
+        if not program.exists():
+            sources = sorted((peers.ROOT / "src/base").glob("*.c")) + [peers.ROOT / "src/io/loop.c"]
+            subprocess.run(["cc", "-O2", "-std=gnu17", "-D_GNU_SOURCE", f"-I{peers.ROOT / 'src'}",
+                            "-o", program, peers.ROOT / "tests/programs/freeze_server.c", *sources,
+                            "-lpthread", "-lm"], check=True)
+        self.process = subprocess.Popen([program, str(freeze_ms), str(period_ms), self.log],
+                                        stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline().split()[-1])
+
+    def answers(self):
+        """Monotonic nanoseconds of each answer, in order."""
+        self.process.terminate()
+        self.process.wait(20)
+        return sorted(int(line.split()[1]) for line in self.log.read_text().splitlines()
+                      if line.startswith("answer"))
+
+
+def measure_truth(row):
+    """Arrival number k was meant for a known moment; the server knows when answer number k left."""
+    rows = []
+    seconds = 6
+    with peers.scratch() as folder:
+        for rate in (2000, 10000):
+            freezer = Freezer(folder, 200, 1000)
+            said, _, _ = sonde("--rate", rate, "--connections", CONNECTIONS, "--duration",
+                               f"{seconds}s", f"http://127.0.0.1:{freezer.port}/")
+            answers = freezer.answers()
+            begin = said["start_monotonic_ns"]
+            truth = sorted((at - begin - (k + 0.5) / rate * 1e9) / 1e6
+                           for k, at in enumerate(answers))
+            wrong = []
+            for name, q in (("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)):
+                true = truth[int(q * len(truth))]
+                wrong.append(said["latency_ms"][name] / true - 1)
+            rows.append(row(
+                f"{rate:,}/s, server frozen 200 ms each second: p90, p99, p99.9 off the truth",
+                ", ".join(f"{100 * value:+.2f} %" for value in wrong), "within 3 %",
+                met=max(abs(value) for value in wrong) <= 0.03))
+            quiet = said["latency_ms"]["p50"]
+            rows.append(row(f"{rate:,}/s: quiet p50", f"{quiet:.3f} ms", "≤ 0.2 ms",
+                            met=quiet <= 0.2))
+    return rows
+
+
+def measure_pacing(row):
+    rate, seconds = 5000, 10
+    with peers.scratch() as folder:
+        freezer = Freezer(folder, 0, 1000)
+        said, _, _ = sonde("--rate", rate, "--connections", CONNECTIONS, "--duration",
+                           f"{seconds}s", f"http://127.0.0.1:{freezer.port}/")
+        answers = freezer.answers()
+    counts = [0] * (seconds * 1000)
+    for at in answers:
+        millisecond = (at - said["start_monotonic_ns"]) // 1000000
+        if 0 <= millisecond < len(counts):
+            counts[millisecond] += 1
+    dispersion = statistics.pvariance(counts) / statistics.mean(counts)
+    error = abs(said["generator"]["arrivals"] / seconds / rate - 1)
+    late = said["generator"]["late_ms"]["p50"] * 1000
+    return [
+        row("pacing at 5,000/s: error of the rate", f"{100 * error:.3f} %", "≤ 0.02 %",
+            met=error <= 0.0002),
+        row("arrivals per ms at the server, variance over mean", f"{dispersion:.2f}", "≤ 1.2",
+            met=dispersion <= 1.2),
+        row("median lateness", f"{late:.0f} µs", "≤ 60 µs", met=late <= 60),
+    ]
+
+
+def measure(row):
+    for program in ("wrk", "h2load", "openssl", "cc"):
+        if shutil.which(program) is None:
+            raise peers.Absent(f"{program} is not installed")
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(65536, limit[1]), limit[1]))
+    return measure_cost(row) + measure_truth(row) + measure_pacing(row)
