@@ -6,6 +6,7 @@
  * gRPC is the same calls with the message in a frame and the status in the trailers. */
 #include "serve/otlp.h"
 
+#include "base/clock.h"
 #include "codec/otlp_answer.h"
 #include "hub/hub.h"
 #include "io/grpc.h"
@@ -199,4 +200,39 @@ void route_grpc_metrics(struct call *call)
 void route_grpc_logs(struct call *call)
 {
     export_grpc(call);
+}
+
+/* ---- Spans as metrics. ---- */
+
+static void on_timer(struct loop_timer *timer);
+
+static void tell_run(struct job *job)
+{
+    struct server *server = CONTAINER_OF(job, struct server, otlp_job);
+
+    MUST_BE(server, SERVER_MAGIC);
+    otlp_receiver_tell(server->otlp, server->options.hub, clock_now_ms());
+}
+
+static void tell_done(struct job *job)
+{
+    struct server *server = CONTAINER_OF(job, struct server, otlp_job);
+
+    if (!server->is_stopping)
+        otlp_start(server);
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+    struct server *server = CONTAINER_OF(timer, struct server, otlp_timer);
+
+    server->otlp_job = (struct job){.run = tell_run, .done = tell_done};
+    if (workers_submit(server->options.workers, &server->otlp_job) != ERR_NONE)
+        otlp_start(server); /* Too busy now: the counters keep it for the next time. */
+}
+
+void otlp_start(struct server *server)
+{
+    loop_timer_start(server->options.loop, &server->otlp_timer,
+                     clock_monotonic_ns() + OTLP_METRICS_PERIOD_MS * CLOCK_NS_PER_MS, on_timer);
 }

@@ -260,6 +260,7 @@ static enum err open_parts(struct server *server, const struct server_options *o
     server->health = health_watch_new(server);
     server->http = http_server_new(&http);
     copy_stats(&server->stats_timer);
+    otlp_start(server);
     return ERR_NONE;
 }
 
@@ -303,6 +304,7 @@ struct server *server_close(struct server *server)
     if (server->http != NULL)
         take_back(server);
     loop_timer_stop(server->options.loop, &server->stats_timer);
+    loop_timer_stop(server->options.loop, &server->otlp_timer);
     server->http = http_server_free(server->http); /* Ends live streams as well. */
     server->live = live_free(server->live);
     server->pushes = push_pool_free(server->pushes);

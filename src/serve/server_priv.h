@@ -5,6 +5,7 @@
 #include "hub/hub.h"
 #include "io/http_server.h"
 #include "io/loop.h"
+#include "io/workers.h"
 #include "serve/call.h"
 #include "serve/live.h"
 #include "serve/server.h"
@@ -40,6 +41,8 @@ struct server {
     struct live *live;
     struct push_pool *pushes;
     struct otlp_receiver *otlp;
+    struct loop_timer otlp_timer; /* Tells what spans came to, */
+    struct job otlp_job;          /* on a worker. */
     struct arena_pool *arenas; /* Of questions. */
     struct health_watch *health;
     struct buf openapi; /* Written once, at the start. */

@@ -7,10 +7,14 @@
 #include "base/map.h"
 #include "codec/otlp_json.h"
 #include "codec/otlp_metrics.h"
+#include "hub/hub.h"
+#include "sources/span_metrics.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { TENANTS_AT_ONCE = 4096 };
 
 #define METRICS_BYTES ((size_t)64 << 20) /* Remembered of one tenant. */
 
@@ -24,6 +28,7 @@ struct tenant_metrics {
     char tenant[BATCH_TENANT_BYTES];
     pthread_mutex_t lock;
     struct otlp_metrics *metrics;
+    struct span_metrics *spans;
 };
 
 struct otlp_receiver {
@@ -62,6 +67,7 @@ struct otlp_receiver *otlp_receiver_free(struct otlp_receiver *receiver)
     MAP_EACH (&receiver->tenants, entry) {
         struct tenant_metrics *tenant = entry->value;
         otlp_metrics_free(tenant->metrics);
+        span_metrics_free(tenant->spans);
         (void)pthread_mutex_destroy(&tenant->lock); /* Fails only while it is locked. */
         free(tenant);
     }
@@ -84,6 +90,7 @@ static struct tenant_metrics *find_tenant(struct otlp_receiver *receiver, const 
         (void)snprintf(tenant->tenant, sizeof(tenant->tenant), "%s", name); /* Names fit. */
         (void)pthread_mutex_init(&tenant->lock, NULL); /* Cannot fail without attributes. */
         tenant->metrics = otlp_metrics_new(METRICS_BYTES);
+        tenant->spans = span_metrics_new();
         (void)map_put(&receiver->tenants, str_of(tenant->tenant), tenant);
     }
     unlock(&receiver->lock);
@@ -98,6 +105,16 @@ static enum err read_metrics(struct otlp_receiver *receiver, struct batch *batch
     enum err err = otlp_read_metrics(tenant->metrics, buf_view(&batch->payload), batch, why);
     unlock(&tenant->lock);
     return err;
+}
+
+static enum err read_traces(struct otlp_receiver *receiver, struct batch *batch, struct why *why)
+{
+    TRY(otlp_read_traces(buf_view(&batch->payload), batch, why));
+    struct tenant_metrics *tenant = find_tenant(receiver, batch->tenant);
+    lock(&tenant->lock);
+    span_metrics_add(tenant->spans, batch->spans.items, batch->spans.count);
+    unlock(&tenant->lock);
+    return ERR_NONE;
 }
 
 static enum err take_body(const struct otlp_request *request, struct batch *batch, struct why *why)
@@ -120,11 +137,40 @@ enum err otlp_receive(struct otlp_receiver *receiver, const struct otlp_request 
     batch->time_ms = clock_now_ms();
     TRY(take_body(request, batch, why));
     if (request->signal == OTLP_TRACES)
-        TRY(otlp_read_traces(buf_view(&batch->payload), batch, why));
+        TRY(read_traces(receiver, batch, why));
     else if (request->signal == OTLP_LOGS)
         TRY(otlp_read_logs(buf_view(&batch->payload), batch, why));
     else
         TRY(read_metrics(receiver, batch, why));
     *ret_batch = TAKE(batch);
     return ERR_NONE;
+}
+
+static void tell_tenant(struct tenant_metrics *tenant, struct hub *hub, int64_t now_ms)
+{
+    struct batch *batch = batch_new(tenant->tenant, "span_metrics", OTLP_BATCH_BYTES);
+    struct why why = WHY_INIT;
+
+    batch->time_ms = now_ms;
+    lock(&tenant->lock);
+    enum err err = span_metrics_write(tenant->spans, now_ms, batch, &why);
+    unlock(&tenant->lock);
+    if (err == ERR_NONE && batch->samples.count > 0)
+        (void)hub_submit(hub, &batch, &why); /* Refusals are counted there. */
+    batch_free(batch);
+}
+
+void otlp_receiver_tell(struct otlp_receiver *receiver, struct hub *hub, int64_t now_ms)
+{
+    struct tenant_metrics *tenants[TENANTS_AT_ONCE];
+    size_t count = 0;
+
+    lock(&receiver->lock);
+    MAP_EACH (&receiver->tenants, entry) {
+        if (count < TENANTS_AT_ONCE)
+            tenants[count++] = entry->value; /* They stay as long as the receiver. */
+    }
+    unlock(&receiver->lock);
+    for (size_t i = 0; i < count; i++)
+        tell_tenant(tenants[i], hub, now_ms);
 }

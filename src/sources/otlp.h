@@ -12,6 +12,7 @@
 
 #define OTLP_BATCH_BYTES ((size_t)512 << 20) /* Memory of one request's batch. */
 
+struct hub;
 struct otlp_receiver;
 
 struct otlp_receiver *otlp_receiver_new(void);
@@ -28,3 +29,8 @@ struct otlp_request {
  * kept of it is counted in batch->rejected_count already. */
 CHECKED enum err otlp_receive(struct otlp_receiver *receiver, const struct otlp_request *request,
                               struct batch **ret_batch, struct why *why);
+
+/* Hands the hub what the spans of every tenant came to as metrics (sources/span_metrics.h): to be
+ * called every OTLP_METRICS_PERIOD_MS, on a thread that may take a few milliseconds. */
+#define OTLP_METRICS_PERIOD_MS 10000
+void otlp_receiver_tell(struct otlp_receiver *receiver, struct hub *hub, int64_t now_ms);
