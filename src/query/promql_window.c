@@ -5,9 +5,10 @@
  *                (-----------|           one step's window: left-open, right-closed
  *                   (-----------|        the next: both ends only move right
  *
- * A window function sees its part of the arrays in place. Counter resets are found once per run;
- * each window gets the part of that list that falls into it, so rate() costs a step only as much
- * as it has resets, not samples. */
+ * Series that were read together mostly share one array of times: then the ends found for the first
+ * hold for the others, too. A window function sees its part of the arrays in place. Counter resets
+ * are found once per run; each window gets the part of that list that falls into it, so rate()
+ * costs a step only as much as it has resets, not samples. */
 #include "query/promql_eval_priv.h"
 
 #include "query/promql_extended.h"
@@ -27,6 +28,15 @@ struct slide {
     bool constant_parameters;
     uint32_t *resets;
     double *scratch;
+    /* Where each step's window begins and ends in the times that were slid over last. */
+    struct bounds *bounds;
+    const int64_t *bounds_times;
+    size_t bounds_count;
+};
+
+struct bounds {
+    uint32_t low;
+    uint32_t high;
 };
 
 static enum err slide_arguments(struct slide *slide)
@@ -60,20 +70,37 @@ static enum err slide_buffers(struct slide *slide)
             longest = slide->matrix.runs[i].count;
     if (longest > UINT32_MAX)
         return eval_spent(slide->eval);
-    slide->resets = ARENA_ARRAY(slide->eval->arena, longest, uint32_t);
-    if (slide->resets == NULL)
+    slide->resets = ARENA_ARRAY_RAW(slide->eval->arena, longest, uint32_t);
+    slide->bounds = ARENA_ARRAY_RAW(slide->eval->arena, slide->grid->steps, struct bounds);
+    if (slide->resets == NULL || slide->bounds == NULL)
         return eval_spent(slide->eval);
     return eval_numbers(slide->eval, longest, &slide->scratch);
+}
+
+/* Resets are rare: most stretches are only looked at, several values at a time. */
+enum { RESET_STRETCH = 128 };
+
+static bool any_reset(const double *values, size_t count)
+{
+    uint64_t found = 0;
+
+    for (size_t i = 0; i < count; i++)
+        found |= values[i] > values[i + 1];
+    return found != 0;
 }
 
 static size_t find_resets(const struct run *run, uint32_t *resets)
 {
     size_t count = 0;
 
-    /* Written always, kept when it was one: no branch to mispredict. */
-    for (size_t i = 1; i < run->count; i++) {
-        resets[count] = (uint32_t)i;
-        count += run->values[i] < run->values[i - 1];
+    for (size_t from = 1; from < run->count; from += RESET_STRETCH) {
+        size_t end = run->count - from < RESET_STRETCH ? run->count : from + RESET_STRETCH;
+        if (!any_reset(run->values + from - 1, end - from))
+            continue;
+        for (size_t i = from; i < end; i++) {
+            resets[count] = (uint32_t)i;
+            count += run->values[i] < run->values[i - 1];
+        }
     }
     return count;
 }
@@ -96,6 +123,26 @@ static void window_at(const struct slide *slide, size_t step, struct window *win
     window->start_ms = window->end_ms - slide->matrix.range_ms;
 }
 
+static void find_bounds(struct slide *slide, const struct run *run)
+{
+    struct window window;
+    size_t low = 0;
+    size_t high = 0;
+
+    if (slide->bounds_times == run->times && slide->bounds_count == run->count)
+        return;
+    for (size_t i = 0; i < slide->grid->steps; i++) {
+        window_at(slide, i, &window);
+        while (high < run->count && run->times[high] <= window.end_ms)
+            high++;
+        while (low < high && run->times[low] <= window.start_ms)
+            low++;
+        slide->bounds[i] = (struct bounds){(uint32_t)low, (uint32_t)high};
+    }
+    slide->bounds_times = run->times;
+    slide->bounds_count = run->count;
+}
+
 static enum err slide_run(struct slide *slide, const struct run *run, double *values)
 {
     const struct grid *grid = slide->grid;
@@ -109,10 +156,9 @@ static enum err slide_run(struct slide *slide, const struct run *run, double *va
     struct reset_cursor cursor = {.wanted = slide->function->flags & FUNCTION_RESETS};
     bool once = slide->matrix.fixed && slide->constant_parameters &&
                 !(slide->function->flags & FUNCTION_EVAL_TIME);
-    size_t low = 0;
-    size_t high = 0;
     uint64_t work = 0;
 
+    find_bounds(slide, run);
     if (cursor.wanted)
         cursor.count = find_resets(run, slide->resets);
     for (size_t i = 0; i < grid->steps; i++) {
@@ -120,11 +166,9 @@ static enum err slide_run(struct slide *slide, const struct run *run, double *va
             values[i] = values[0];
             continue;
         }
+        size_t low = slide->bounds[i].low;
+        size_t high = slide->bounds[i].high;
         window_at(slide, i, &window);
-        while (high < run->count && run->times[high] <= window.end_ms)
-            high++;
-        while (low < high && run->times[low] <= window.start_ms)
-            low++;
         window.count = high - low;
         if (window.count == 0) {
             values[i] = absent_value();
