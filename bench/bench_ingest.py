@@ -17,11 +17,11 @@ def measure(row):
                    stdout=subprocess.DEVNULL)
     rates = []
     for _ in range(ROUNDS):
-        with peers.scratch() as folder:
-            done = subprocess.run([program, data_set.made("rw"), folder], capture_output=True,
-                                  text=True, check=True)
-            rates.append(float(re.search(r"samples_per_cpu_s=([\d.e+]+)", done.stdout).group(1)))
+        done = subprocess.run([program, data_set.made("rw")], capture_output=True, text=True,
+                              check=True)
+        rates.append(float(re.search(r"samples per CPU second\s+([\d.]+) M", done.stdout)[1]))
     rate = statistics.median(rates)
-    return [row("samples per CPU second, remote-write body to durable", f"{rate / 1e6:.2f} M",
+    return [row("samples per CPU second, remote-write body to durable", f"{rate:.2f} M",
                 "≥ 5 M", {"VictoriaMetrics over HTTP": "see Storage",
-                          "Prometheus over HTTP": "see Storage"}, rate >= 5e6)]
+                          "Prometheus over HTTP": "see Storage"}, rate >= 5,
+                "Requests of 500 samples, twenty to a commit, as a busy daemon gathers them.")]

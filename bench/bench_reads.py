@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions over the data set, asked of each peer over HTTP by wrk on one connection."""
+"""Questions over the data set, asked of each peer over HTTP by wrk on one connection. Each is asked as it
+is after taking the data in, like a server that has run for a day."""
+import contextlib
 import re
 import shutil
 import statistics
@@ -45,22 +47,20 @@ def milliseconds(program, route, parameters):
 def measure(row):
     if shutil.which("wrk") is None:
         raise peers.Absent("wrk is not installed")
-    with peers.scratch() as folder:
-        for name, start in (("sonde", bench_storage.quiet_sonde),
-                            ("VictoriaMetrics", peers.victoria_metrics),
-                            ("Prometheus", peers.prometheus)):
-            bench_storage.fill(start, folder / name)
-        with bench_storage.quiet_sonde(folder / "sonde") as own, \
-                peers.victoria_metrics(folder / "VictoriaMetrics") as victoria, \
-                peers.prometheus(folder / "Prometheus") as prometheus:
-            rows = []
-            for what, route, parameters, target in QUESTIONS:
-                taken = {program.name: [] for program in (own, victoria, prometheus)}
-                for _ in range(ROUNDS):
-                    for program in (own, victoria, prometheus):
-                        taken[program.name].append(milliseconds(program, route, parameters))
-                middle = {name: statistics.median(values) for name, values in taken.items()}
-                rows.append(row(what, f"{middle['sonde']:.2f} ms", f"≤ {target} ms",
-                                {name: f"{value:.2f} ms" for name, value in middle.items()
-                                 if name != "sonde"}, middle["sonde"] <= target))
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(peers.scratch())
+        programs = [stack.enter_context(start(folder / name))
+                    for name, start in bench_storage.PROGRAMS]
+        for program in programs:
+            bench_storage.send(program, bench_storage.CONNECTIONS)
+        rows = []
+        for what, route, parameters, target in QUESTIONS:
+            taken = {program.name: [] for program in programs}
+            for _ in range(ROUNDS):
+                for program in programs:
+                    taken[program.name].append(milliseconds(program, route, parameters))
+            middle = {name: statistics.median(values) for name, values in taken.items()}
+            rows.append(row(what, f"{middle['sonde']:.2f} ms", f"≤ {target} ms",
+                            {name: f"{value:.2f} ms" for name, value in middle.items()
+                             if name != "sonde"}, middle["sonde"] <= target))
     return rows
