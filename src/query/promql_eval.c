@@ -500,7 +500,7 @@ static enum err run(struct eval *eval, const struct grid *grid, struct promql_re
     struct operand value;
 
     if (root->type == PROMQL_MATRIX) {
-        TRY(eval_matrix(eval, grid, node_unwrap(root), FIELD_LAST, &matrix));
+        TRY(eval_matrix(eval, grid, node_unwrap(root), FIELD_LAST, false, &matrix));
         return answer_matrix(&answer, &matrix);
     }
     TRY(eval_node(eval, grid, root, &value));

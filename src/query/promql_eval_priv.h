@@ -63,7 +63,8 @@ struct operand {
 struct run {
     const struct labels *labels;
     const int64_t *times;
-    const double *values; /* None is absent. */
+    const double *values;  /* None is absent. */
+    const double *weights; /* Where asked for and not all 1: samples that each value sums up. */
     size_t count;
     bool drop_name;
 };
@@ -136,8 +137,9 @@ enum err eval_duration(struct eval *eval, const struct grid *grid, const struct 
 
 enum err eval_selector(struct eval *eval, const struct grid *grid, const struct node *node,
                        bool want_times, struct operand *ret_value);
+/* want_weights: also how many samples each value stands for, where roll-ups are read. */
 enum err eval_matrix(struct eval *eval, const struct grid *grid, const struct node *node,
-                     enum field field, struct matrix *ret_matrix);
+                     enum field field, bool want_weights, struct matrix *ret_matrix);
 
 /* --- promql_window.c, promql_extended.c --- */
 

@@ -192,7 +192,7 @@ enum err eval_smoothed(struct eval *eval, const struct grid *grid, const struct 
     struct matrix matrix;
 
     range.selector.range = &lookback;
-    TRY(eval_matrix(eval, grid, &range, FIELD_LAST, &matrix));
+    TRY(eval_matrix(eval, grid, &range, FIELD_LAST, false, &matrix));
     TRY(eval_columns(eval, grid, matrix.count, ret_value));
     for (size_t r = 0; r < matrix.count; r++) {
         struct column *column = &ret_value->columns[r];

@@ -28,8 +28,9 @@ struct window {
     const uint32_t *resets;
     size_t resets_count;
     size_t base;
-    double *scratch; /* Room for count doubles, of functions that ask for it. */
-    bool weighed;    /* The values are how many samples each stands for (FIELD_COUNT). */
+    double *scratch;       /* Room for count doubles, of functions that ask for it. */
+    const double *weights; /* How many samples each value is the sum of; NULL: one. */
+    bool weighed;          /* The values are how many samples each stands for (FIELD_COUNT). */
 };
 
 /* The value of the window, or ABSENT. */
@@ -46,6 +47,7 @@ enum function_flag {
     FUNCTION_COUNTER = 16,   /* Made for counters: says so when the name is none of one. */
     FUNCTION_ANCHORED = 32,  /* Takes an anchored range. */
     FUNCTION_SMOOTHED = 64,  /* Takes a smoothed range. */
+    FUNCTION_WEIGHTS = 256,  /* Wants window.weights. */
     FUNCTION_QUANTILE = 128, /* The first parameter is a quantile: warn when out of range. */
 };
 

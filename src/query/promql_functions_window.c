@@ -119,16 +119,29 @@ double window_sum(const struct window *window)
     return isinf(sum) ? sum : sum + rest;
 }
 
+static double weight_of(const struct window *window)
+{
+    double count = 0;
+
+    if (window->weights == NULL)
+        return (double)window->count;
+    for (size_t i = 0; i < window->count; i++)
+        count += window->weights[i];
+    return count;
+}
+
 double window_avg(const struct window *window)
 {
     struct mean mean = {0};
-    double count = (double)window->count;
+    double count = weight_of(window);
     double sum;
     double rest;
 
     kahan_sum(window->values, window->count, &sum, &rest);
     if (isfinite(sum))
         return sum / count + rest / count;
+    if (window->weights != NULL)
+        return sum / count;
     for (size_t i = 0; i < window->count; i++)
         mean_add(&mean, window->values[i]);
     return mean_result(&mean);

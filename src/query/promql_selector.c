@@ -182,17 +182,23 @@ static bool has_absent(const struct samples *samples)
     return found;
 }
 
-/* A run without stale markers: windows do not see them. */
-static enum err make_run(struct eval *eval, const struct samples *samples, struct run *run)
+/* A run without stale markers: windows do not see them. weights may be NULL. */
+static enum err make_run(struct eval *eval, const struct samples *samples, const double *weights,
+                         struct run *run)
 {
+    double *kept_weights = NULL;
+
     run->times = samples->time_ms;
     run->values = samples->value;
+    run->weights = weights;
     run->count = samples->count;
     if (!has_absent(samples))
         return ERR_NONE;
     int64_t *times = ARENA_ARRAY(eval->arena, samples->count, int64_t);
     double *values;
     TRY(eval_numbers(eval, samples->count, &values));
+    if (weights != NULL)
+        TRY(eval_numbers(eval, samples->count, &kept_weights));
     if (times == NULL)
         return eval_spent(eval);
     run->count = 0;
@@ -200,20 +206,47 @@ static enum err make_run(struct eval *eval, const struct samples *samples, struc
         if (is_absent(samples->value[i]))
             continue;
         times[run->count] = samples->time_ms[i];
+        if (weights != NULL)
+            kept_weights[run->count] = weights[i];
         values[run->count++] = samples->value[i];
     }
     run->times = times;
     run->values = values;
+    run->weights = kept_weights;
+    return ERR_NONE;
+}
+
+/* How many samples the values stand for, row by row, of all series where any has roll-ups; else
+ * *ret_counts is NULL. */
+static enum err read_weights(struct eval *eval, const struct series_set *set,
+                             const struct read_request *request, const struct samples *sums,
+                             struct samples **ret_counts)
+{
+    struct read_request counts_request = *request;
+    bool any = false;
+
+    *ret_counts = NULL;
+    for (size_t i = 0; i < set->count; i++)
+        any = any || sums[i].folded_step_ms > 0;
+    if (!any)
+        return ERR_NONE;
+    counts_request.field = FIELD_COUNT;
+    TRY(read_samples(eval, set, &counts_request, ret_counts));
+    for (size_t i = 0; i < set->count; i++)
+        if ((*ret_counts)[i].count != sums[i].count)
+            return fail(eval->why, ERR_INTERNAL, "a series has %zu sums and %zu counts",
+                        sums[i].count, (*ret_counts)[i].count);
     return ERR_NONE;
 }
 
 static enum err select_range(struct eval *eval, const struct grid *grid, const struct node *node,
-                             enum field field, struct matrix *matrix)
+                             enum field field, bool want_weights, struct matrix *matrix)
 {
     const struct node_selector *selector = &node->selector;
     struct look look;
     struct series_set set;
     struct samples *samples;
+    struct samples *counts = NULL;
 
     TRY(resolve(eval, grid, &selector->moment, &look));
     TRY(eval_duration(eval, grid, selector->range, &matrix->range_ms));
@@ -236,13 +269,15 @@ static enum err select_range(struct eval *eval, const struct grid *grid, const s
         request.to_ms += matrix->lookback_ms;
     TRY(select_series(eval, node, request.from_ms, request.to_ms, &set));
     TRY(read_samples(eval, &set, &request, &samples));
+    if (want_weights)
+        TRY(read_weights(eval, &set, &request, samples, &counts));
     matrix->runs = ARENA_ARRAY(eval->arena, set.count, struct run);
     if (matrix->runs == NULL)
         return eval_spent(eval);
     for (size_t s = 0; s < set.count; s++) {
         struct run *run = &matrix->runs[matrix->count];
         *run = (struct run){.labels = set.items[s].labels};
-        TRY(make_run(eval, &samples[s], run));
+        TRY(make_run(eval, &samples[s], counts == NULL ? NULL : counts[s].value, run));
         if (run->count > 0)
             matrix->count++;
     }
@@ -332,12 +367,12 @@ static enum err eval_subquery(struct eval *eval, const struct grid *grid, const 
 }
 
 enum err eval_matrix(struct eval *eval, const struct grid *grid, const struct node *node,
-                     enum field field, struct matrix *ret_matrix)
+                     enum field field, bool want_weights, struct matrix *ret_matrix)
 {
     *ret_matrix = (struct matrix){0};
     node = node_unwrap(node);
     if (node->kind == NODE_SUBQUERY)
         return eval_subquery(eval, grid, node, ret_matrix);
     MUST(node->kind == NODE_SELECTOR && node->selector.range != NULL);
-    return select_range(eval, grid, node, field, ret_matrix);
+    return select_range(eval, grid, node, field, want_weights, ret_matrix);
 }

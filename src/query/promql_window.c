@@ -49,7 +49,7 @@ static enum err slide_arguments(struct slide *slide)
         if (argument->type == PROMQL_MATRIX) {
             slide->matrix_node = node_unwrap(argument);
             TRY(eval_matrix(slide->eval, slide->grid, argument, slide->function->field,
-                            &slide->matrix));
+                            slide->function->flags & FUNCTION_WEIGHTS, &slide->matrix));
             continue;
         }
         MUST(slide->parameters_count < PARAMETERS_MAX);
@@ -176,6 +176,7 @@ static enum err slide_run(struct slide *slide, const struct run *run, double *va
         }
         window.times = run->times + low;
         window.values = run->values + low;
+        window.weights = run->weights == NULL ? NULL : run->weights + low;
         window.base = low;
         if (cursor.wanted) {
             /* A drop at the window's first sample happened before the window. */

@@ -53,7 +53,7 @@ static void fold_step(const double *values, size_t first, size_t end, struct fol
     steps->values[FIELD_MIN][at] = numbers == 0 ? metric_stale() : least;
     steps->values[FIELD_MAX][at] = numbers == 0 ? metric_stale() : most;
     steps->values[FIELD_SUM][at] = numbers == 0 ? metric_stale() : sum;
-    steps->values[FIELD_COUNT][at] = (double)numbers;
+    steps->values[FIELD_COUNT][at] = numbers == 0 ? metric_stale() : (double)numbers;
 }
 
 static enum err merge_one(struct quantile **merged, struct str bytes, struct why *why)

@@ -68,9 +68,21 @@ struct assembly {
     struct stretch *spans; /* Per fetched block. */
     size_t rows;           /* Of blocks, then of the head. */
     double *values;
+    int64_t folded_until_ms; /* Behind the last row of a roll-up; and its step. */
+    int64_t folded_step_ms;
     struct str *sketches; /* NULL where there are none. */
     bool plain; /* Blocks and head follow one another without overlap, nothing is absent. */
 };
+
+static void note_folded(struct assembly *assembly, int64_t step_ms, int64_t last_ms)
+{
+    if (step_ms == 0)
+        return;
+    if (step_ms > assembly->folded_step_ms)
+        assembly->folded_step_ms = step_ms;
+    if (last_ms >= assembly->folded_until_ms)
+        assembly->folded_until_ms = last_ms + 1;
+}
 
 static enum err find_spans(struct reading *reading, struct assembly *assembly, struct why *why)
 {
@@ -84,6 +96,7 @@ static enum err find_spans(struct reading *reading, struct assembly *assembly, s
             continue;
         assembly->plain = assembly->plain && span->times[span->first] > last_ms;
         last_ms = span->times[span->first + span->count - 1];
+        note_folded(assembly, reading->fetch.items[i].step_ms, last_ms);
         assembly->rows += span->count;
     }
     if (reading->head.count > 0)
@@ -306,6 +319,18 @@ static enum err tidy(struct reading *reading, struct assembly *assembly, int64_t
     return ERR_NONE;
 }
 
+static void give(const struct assembly *assembly, const int64_t *times, struct samples *ret_samples)
+{
+    *ret_samples = (struct samples){
+        .time_ms = times,
+        .value = assembly->values,
+        .sketch = assembly->sketches,
+        .count = assembly->rows,
+        .folded_until_ms = assembly->folded_until_ms,
+        .folded_step_ms = assembly->folded_step_ms,
+    };
+}
+
 static enum err read_series(struct reading *reading, uint32_t id, struct stretch *spans,
                             struct samples *ret_samples, struct why *why)
 {
@@ -323,8 +348,7 @@ static enum err read_series(struct reading *reading, uint32_t id, struct stretch
     TRY(read_values(reading, &assembly, why));
     TRY(read_sketches(reading, &assembly, why));
     if (assembly.plain && times_fit(reading, &assembly)) {
-        *ret_samples =
-            (struct samples){reading->times, assembly.values, assembly.sketches, assembly.rows};
+        give(&assembly, reading->times, ret_samples);
         return ERR_NONE;
     }
     TRY(build_times(reading, &assembly, &times, why));
@@ -332,7 +356,7 @@ static enum err read_series(struct reading *reading, uint32_t id, struct stretch
         remember_times(reading, &assembly, times);
     else
         TRY(tidy(reading, &assembly, times, why));
-    *ret_samples = (struct samples){times, assembly.values, assembly.sketches, assembly.rows};
+    give(&assembly, times, ret_samples);
     return ERR_NONE;
 }
 

@@ -61,6 +61,8 @@ struct samples {
     const struct str *sketch; /* Serialised sketch/quantile each, where the series holds sketches;
                                  then value is the count of observations. Else NULL. */
     size_t count;
+    int64_t folded_until_ms; /* Rows before it stand for whole steps, rows of roll-ups; */
+    int64_t folded_step_ms;  /* the coarsest of these steps. 0: there are none. */
 };
 
 struct read_request {
