@@ -101,8 +101,11 @@ static bool about(double value, double wanted)
 TEST(windows_over_roll_ups_fold_their_sums_and_counts)
 {
     struct fixture fixture = fixture_new();
+    struct store_stats stats;
 
     ASSERT(fill(&fixture));
+    store_read_stats(fixture.store, &stats);
+    ASSERT(stats.days_removed >= 2); /* No samples are left. */
     for (int64_t hour = 6; hour <= 48; hour += 7) {
         int64_t at_ms = DAY_1_MS + hour * 3600000;
         struct by_hand hand = fold_by_hand(at_ms - 5 * INT64_C(3600000), at_ms);
