@@ -36,7 +36,8 @@ struct driver {
     unsigned drivers; /* How many there are. */
 
     struct loop *loop;
-    char *buffer;       /* Where reads go. */
+    char *buffer; /* Where reads go. */
+    struct head_memo heads[HEAD_MEMOS];
     struct buf scratch; /* Where changing requests are put together. */
     struct random random;
     struct tls_client *tls;      /* NULL where no origin wants TLS. */

@@ -37,42 +37,76 @@ static struct str rest_of(struct str bytes, size_t used)
     return (struct str){bytes.data + used, bytes.size - used};
 }
 
-static void begin_body(struct link *link, const struct http1 *parser)
+static void begin_body(struct link *link, const struct head_memo *head)
 {
-    link->status = parser->head.status;
-    link->body = parser->framing;
-    link->body_left = parser->content_length;
+    link->status = head->status;
+    link->body = (enum http1_framing)head->framing;
+    link->body_left = head->content_length;
     link->body_bytes = 0;
-    link->keep_alive = parser->keep_alive;
+    link->keep_alive = head->keep_alive;
     link->in_body = true;
-    if (parser->framing == HTTP1_BODY_CHUNKED)
+    if (link->body == HTTP1_BODY_CHUNKED)
         http1_chunked_init(&link->chunked);
+}
+
+static struct head_memo *memo_of(struct link *link, const struct step *step)
+{
+    return &link->driver->heads[step->index % HEAD_MEMOS];
+}
+
+static bool is_remembered(const struct head_memo *memo, const struct step *step, struct str bytes)
+{
+    return memo->size > 0 && bytes.size >= memo->size && memo->head_asked == step->head_asked &&
+           memcmp(bytes.data, memo->bytes, memo->size) == 0;
+}
+
+static void remember(struct head_memo *memo, const struct step *step, const struct http1 *parser,
+                     const char *bytes)
+{
+    memo->size = parser->head_bytes <= HEAD_MEMO_BYTES ? (uint16_t)parser->head_bytes : 0;
+    memo->content_length = parser->content_length;
+    memo->status = parser->head.status;
+    memo->framing = (uint8_t)parser->framing;
+    memo->keep_alive = parser->keep_alive;
+    memo->head_asked = step->head_asked;
+    memcpy(memo->bytes, bytes, memo->size);
 }
 
 enum progress { PROGRESS_MORE, PROGRESS_WAIT, PROGRESS_GONE };
 
-/* Reads one head from the front of *bytes. WAIT: it is not complete. */
-static enum progress read_head(struct link *link, struct str *bytes)
+/* Reads a head that is not remembered from the front of *bytes. WAIT: it is not complete. */
+static enum progress parse_head(struct link *link, struct str *bytes)
 {
-    struct user *user = link->underway.first;
+    const struct step *step = link->underway.first->step;
+    struct head_memo *memo = memo_of(link, step);
     struct http1 parser;
     bool done;
 
-    http1_init(&parser, HTTP1_RESPONSE, &limits, user->step->head_asked);
-    if (http1_parse(&parser, bytes->data, bytes->size, &done, NULL) != ERR_NONE) {
+    http1_init(&parser, HTTP1_RESPONSE, &limits, step->head_asked);
+    if (http1_parse(&parser, bytes->data, bytes->size, &done, NULL) != ERR_NONE ||
+        (done && parser.head.status == 101)) { /* Nobody asked for another protocol. */
         link_fail(link, FAULT_BAD_RESPONSE);
         return PROGRESS_GONE;
     }
     if (!done)
         return PROGRESS_WAIT;
-    size_t used = parser.head_bytes;
     if (parser.head.status >= 200) {
-        begin_body(link, &parser);
-    } else if (parser.head.status == 101) {
-        link_fail(link, FAULT_BAD_RESPONSE); /* Nobody asked for another protocol. */
-        return PROGRESS_GONE;
+        remember(memo, step, &parser, bytes->data);
+        begin_body(link, memo);
     }
-    *bytes = rest_of(*bytes, used);
+    *bytes = rest_of(*bytes, parser.head_bytes);
+    return PROGRESS_MORE;
+}
+
+static enum progress read_head(struct link *link, struct str *bytes)
+{
+    const struct step *step = link->underway.first->step;
+    const struct head_memo *memo = memo_of(link, step);
+
+    if (!is_remembered(memo, step, *bytes))
+        return parse_head(link, bytes);
+    begin_body(link, memo);
+    *bytes = rest_of(*bytes, memo->size);
     return PROGRESS_MORE;
 }
 

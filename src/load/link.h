@@ -48,6 +48,20 @@ struct user_list {
     struct user *last;
 };
 
+/* What an HTTP/1 head said, for the next one that is the same byte by byte: most are, for as long
+ * as their Date is. */
+enum { HEAD_MEMO_BYTES = 488, HEAD_MEMOS = 8 };
+
+struct head_memo {
+    uint64_t content_length;
+    uint16_t size; /* 0: nothing is remembered. */
+    uint16_t status;
+    uint8_t framing; /* enum http1_framing */
+    bool keep_alive;
+    bool head_asked;
+    char bytes[HEAD_MEMO_BYTES];
+};
+
 struct link {
     struct loop_watch watch;
     struct driver *driver;
