@@ -279,7 +279,7 @@ static enum err parse_binary(struct parser *parser, int precedence_min,
     while (operator_of_token(parser_peek(parser, 0), &operator_kind)) {
         const struct operator_row *row = operator_row(operator_kind);
         struct node_binary binary = {.operator_kind = operator_kind, .left = left};
-        struct node *node;
+        struct node *node = NULL;
 
         if (row->precedence < precedence_min)
             break;
@@ -302,7 +302,7 @@ static enum err parse_binary(struct parser *parser, int precedence_min,
 static enum err parse_unary(struct parser *parser, const struct node **ret_node)
 {
     const struct token *token = parser_peek(parser, 0);
-    struct node *node;
+    struct node *node = NULL;
     const struct node *operand;
 
     if (token->kind != TOKEN_ADD && token->kind != TOKEN_SUBTRACT)
@@ -353,7 +353,7 @@ static enum err parse_aggregate(struct parser *parser, const struct aggregate_ro
     struct node_aggregate aggregate = {.aggregate = row};
     const struct token *name = parser_take(parser);
     const struct node *first;
-    struct node *node;
+    struct node *node = NULL;
     bool has_grouping;
 
     TRY(grouping(parser, &aggregate, &has_grouping));
@@ -394,7 +394,7 @@ static enum err parse_call(struct parser *parser, const struct node **ret_node)
     const struct function_row *function = function_find(name->text);
     const struct node *arguments[ARGUMENTS_MAX];
     size_t count = 0;
-    struct node *node;
+    struct node *node = NULL;
 
     if (function == NULL)
         return check_unknown_function(parser, name);
@@ -434,7 +434,7 @@ static enum err parse_paren(struct parser *parser, const struct node **ret_node)
 {
     const struct token *open = parser_take(parser);
     const struct node *inner;
-    struct node *node;
+    struct node *node = NULL;
 
     TRY(parse_expression(parser, &inner));
     if (!parser_accept(parser, TOKEN_RIGHT_PAREN)) {
@@ -457,7 +457,7 @@ static enum err parse_literal(struct parser *parser, const struct node **ret_nod
 {
     const struct token *token = parser_take(parser);
     bool is_string = token->kind == TOKEN_STRING;
-    struct node *node;
+    struct node *node = NULL;
 
     TRY(parser_node(parser, is_string ? NODE_STRING : NODE_NUMBER,
                     is_string ? PROMQL_STRING : PROMQL_SCALAR, token->start, &node));

@@ -35,7 +35,7 @@ static enum err duration_call(struct parser *parser, const struct duration **ret
         {"max", DURATION_MAX},   {"min_of", DURATION_MIN},  {"max_of", DURATION_MAX},
     };
     const char *place = "duration expression";
-    struct duration *duration;
+    struct duration *duration = NULL;
     size_t i = 0;
 
     while (i < ARRAY_COUNT(calls) && !parser_is_word(parser, 0, calls[i].name))
@@ -61,7 +61,7 @@ static enum err parse_duration_operand(struct parser *parser, bool alone,
 {
     int power = operator_row(OPERATOR_POWER)->precedence;
     const struct token *token = parser_peek(parser, 0);
-    struct duration *duration;
+    struct duration *duration = NULL;
 
     TRY(parser_enter(parser));
     switch (token->kind) {
@@ -122,7 +122,7 @@ static enum err parse_duration_chain(struct parser *parser, int precedence_min,
                                      const struct duration **ret_duration)
 {
     const struct duration *left;
-    struct duration *duration;
+    struct duration *duration = NULL;
     enum operator_kind operator_kind;
     int links = 0;
 
