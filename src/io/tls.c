@@ -154,6 +154,9 @@ struct tls_session *tls_session_open(struct tls_server *server, int fd)
 struct tls_session *tls_session_close(struct tls_session *session)
 {
     if (session != NULL) {
+        /* Or OpenSSL would take the session for spoilt, and a client could not resume it. */
+        if (!SSL_is_server(session->ssl))
+            SSL_set_shutdown(session->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(session->ssl);
         free(session);
     }
