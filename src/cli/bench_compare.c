@@ -186,7 +186,9 @@ static int style_of(const struct bench_row *row)
                                                    [VERDICT_IMPROVED] = STYLE_GOOD,
                                                    [VERDICT_DEGRADED] = STYLE_BAD};
 
-    return row->quarantined ? STYLE_DIM : styles[row->verdict.kind];
+    bool changed = row->verdict.kind == VERDICT_IMPROVED || row->verdict.kind == VERDICT_DEGRADED;
+
+    return changed && row->quarantined ? STYLE_DIM : styles[row->verdict.kind];
 }
 
 static void write_verdict(const struct bench_row *row, struct buf *out)
@@ -197,7 +199,7 @@ static void write_verdict(const struct bench_row *row, struct buf *out)
     buf_text(out, verdict_kind_name(verdict->kind));
     if (changed)
         buf_printf(out, " (%s)", verdict_severity_name(verdict->severity));
-    if (row->quarantined)
+    if (changed && row->quarantined)
         buf_text(out, ", in quarantine");
     if (changed)
         return;

@@ -6,14 +6,15 @@
  * they do those of the next day; the verdict heeds that, since it looks at how neighbours resemble
  * each other within the baseline.
  *
- * Only results that passed are recorded, so between any two of them nothing real happened. A metric
- * that is called changed between them all the same, again and again, is flaky: it stays in
- * quarantine until the newest results no longer show it. */
-#include "base/arena.h"
+ * What days do to each other, the runs of one day cannot tell. Only results that passed are
+ * recorded, so between them nothing real happened; a metric whose new median lies where the earlier
+ * ones, by their scatter, let the next one be expected is flaky rather than worse: it is told, in
+ * quarantine. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/bench.h"
-#include "codec/json_tree.h"
+#include "stats/array.h"
+#include "stats/distribution.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -25,11 +26,11 @@
 
 enum {
     HISTORY_LINES_MAX = 10000,
-    FLAKY_WINDOW = 20, /* Of the newest results. */
-    FLAKY_PAIRS_MIN = 4,
+    FLAKY_WINDOW = 20,     /* Of the newest results. */
+    SCATTER_COUNT_MIN = 4, /* Medians; fewer do not know their scatter. */
 };
 
-#define FLAKY_SHARE 0.3
+#define SCATTER_ALPHA 0.01
 
 enum format { FORMAT_AUTO, FORMAT_TEXT, FORMAT_GITHUB, FORMAT_GITLAB };
 
@@ -121,34 +122,30 @@ static void pool(const struct bench_results *history, size_t wanted,
 
 /* ---- Quarantine. ---- */
 
-static bool changed_between(const struct bench_comparison *comparison, const char *name)
+/* Is the new median where the earlier ones, by their scatter, let the next one be expected? */
+static bool within_scatter(const struct bench_results *history, const struct bench_row *row)
 {
-    for (size_t i = 0; i < comparison->count; i++) {
-        enum verdict_kind kind = comparison->rows[i].verdict.kind;
-        if (strcmp(comparison->rows[i].metric->name, name) == 0)
-            return kind == VERDICT_IMPROVED || kind == VERDICT_DEGRADED;
-    }
-    return false;
-}
+    double medians[FLAKY_WINDOW];
+    size_t count = 0;
 
-static void quarantine(const struct bench_results *history, const struct bench_judging *judging,
-                       struct bench_comparison *comparison)
-{
-    size_t pairs = history->count < 2 ? 0 : history->count - 1;
-    size_t *changes = calloc(comparison->count + 1, sizeof(*changes));
-
-    if (changes == NULL)
-        must_memory((comparison->count + 1) * sizeof(*changes));
-    for (size_t i = 0; i < pairs; i++) {
-        struct bench_comparison step CLEANUP(bench_comparison_done) = {0};
-        bench_compare(&history->results[i], &history->results[i + 1], judging, &step);
-        for (size_t k = 0; k < comparison->count; k++)
-            changes[k] += changed_between(&step, comparison->rows[k].metric->name);
+    for (size_t i = 0; i < history->count && count < FLAKY_WINDOW; i++) {
+        const struct bench_result *result = &history->results[history->count - 1 - i];
+        for (size_t k = 0; k < result->metrics_count; k++) {
+            const struct bench_metric *metric = &result->metrics[k];
+            if (strcmp(metric->name, row->metric->name) != 0)
+                continue;
+            double *values CLEANUP(array_freep) = array_copy(metric->values, metric->count);
+            size_t kept = array_keep_numbers(values, metric->count);
+            if (kept > 0)
+                medians[count++] = describe_median(values, kept);
+        }
     }
-    for (size_t k = 0; k < comparison->count; k++)
-        comparison->rows[k].quarantined =
-            pairs >= FLAKY_PAIRS_MIN && (double)changes[k] >= FLAKY_SHARE * (double)pairs;
-    free(changes);
+    if (count < SCATTER_COUNT_MIN)
+        return false;
+    /* Where the median of one more day like these lies. */
+    double reach = student_quantile(1 - SCATTER_ALPHA / 2, (double)count - 1) *
+                   sqrt(describe_variance(medians, count) * (1 + 1 / (double)count));
+    return fabs(row->after.median - describe_mean(medians, count)) <= reach;
 }
 
 /* ---- Annotating. ---- */
@@ -308,7 +305,9 @@ static enum err gate_judge(const struct invocation *invocation, struct gate *gat
     struct bench_result *baseline = bench_results_add(&gate->baseline, STR("baseline"));
     pool(&gate->history, wanted, baseline);
     bench_compare(baseline, result, &judging, &gate->comparison);
-    quarantine(&gate->history, &judging, &gate->comparison);
+    for (size_t i = 0; i < gate->comparison.count; i++)
+        gate->comparison.rows[i].quarantined =
+            within_scatter(&gate->history, &gate->comparison.rows[i]);
     for (size_t i = 0; i < gate->comparison.count; i++) {
         const struct bench_row *row = &gate->comparison.rows[i];
         gate->failures += row->verdict.kind == VERDICT_DEGRADED && !row->quarantined &&

@@ -187,13 +187,24 @@ class Gating(Bench):
             lines.append(json.dumps({"results": [{"metrics": {"wall": noise(k), "odd": flaky}}]}))
         self.file("history.jsonl", "\n".join(lines) + "\n")
         answer = self.gate("odd.json", "--json", "--baseline", "1", wall=noise(70),
-                           odd=noise(71, 300))
+                           odd=noise(71, 190))
         rows = {row["metric"]: row
                 for row in json.loads(answer.stdout)["comparison"]["metrics"]}
         self.assertEqual(answer.returncode, GOOD)
         self.assertEqual(rows["odd"]["verdict"], "degraded")
         self.assertTrue(rows["odd"]["quarantined"])
-        self.assertFalse(rows["wall"]["quarantined"])
+
+    def test_days_that_differ_by_themselves_fail_nothing(self):
+        draw = random.Random(11)
+        days = [100 * (1 + 0.03 * draw.gauss(0, 1)) for _ in range(30)]
+        self.file("history.jsonl", "".join(
+            json.dumps({"results": [{"metrics": {"wall": noise(k, day, 0.01)}}]}) + "\n"
+            for k, day in enumerate(days[:10])))
+        failed = [day for k, day in enumerate(days[10:])
+                  if self.gate("day.json", "--no-record", wall=noise(k + 50, day, 0.01)).returncode]
+        self.assertLessEqual(len(failed), 1)
+        slow = self.gate("slow.json", "--no-record", wall=noise(99, 130, 0.01))
+        self.assertEqual(slow.returncode, FINDING, slow.stdout)
 
     def test_a_small_degradation_may_be_let_through(self):
         self.fill()

@@ -2,6 +2,7 @@
 """The statistics beside scipy's: the same questions to both, through a small program that holds our
 functions at the end of a pipe. Skipped where neither scipy is installed nor pip can reach it."""
 
+import functools
 import json
 import math
 import os
@@ -17,6 +18,8 @@ PROGRAM = os.path.join(BUILD, "tests", "stats_ask")
 MARGIN = 1e-9   # Relative; what is promised of tests.
 DIGITS = 1e-12  # Relative; what is promised of distributions.
 
+FOLDER = tempfile.TemporaryDirectory(prefix="sonde-scipy-")  # Goes when Python ends.
+
 # Reads [[expression, [samples]], ...] and answers each with a list of numbers.
 PEER = """
 import json, sys, warnings
@@ -30,8 +33,9 @@ for expression, samples in json.load(sys.stdin):
 """
 
 
+@functools.cache
 def find_python(folder):
-    """A Python that knows scipy: this one, or one of our own making."""
+    """A Python that knows scipy: this one, or one of our own making in folder."""
     if subprocess.run([sys.executable, "-c", "import scipy"], capture_output=True).returncode == 0:
         return sys.executable
     venv.create(folder, with_pip=True)
@@ -50,9 +54,7 @@ class Beside(unittest.TestCase):
     def setUpClass(cls):
         if not os.access(PROGRAM, os.X_OK):
             raise unittest.SkipTest(f"{PROGRAM} is not built (set SONDE_BUILD)")
-        cls.folder = tempfile.TemporaryDirectory(prefix="sonde-scipy-")
-        cls.addClassCleanup(cls.folder.cleanup)
-        cls.python = find_python(cls.folder.name)
+        cls.python = find_python(FOLDER.name)
 
     def compare(self, cases, margin):
         """cases: (our question, places of our answer, scipy's expression, samples)."""
