@@ -5,8 +5,8 @@
  *                (-----------|           one step's window: left-open, right-closed
  *                   (-----------|        the next: both ends only move right
  *
- * Series that were read together mostly share one array of times: then the ends found for the first
- * hold for the others, too. A window function sees its part of the arrays in place. Counter resets
+ * Series of one sender mostly share one array of times: then the ends found for the first hold for
+ * the others, too. A window function sees its part of the arrays in place. Counter resets
  * are found once per run; each window gets the part of that list that falls into it, so rate()
  * costs a step only as much as it has resets, not samples. */
 #include "query/promql_eval_priv.h"
@@ -14,7 +14,20 @@
 #include "query/promql_extended.h"
 #include "query/promql_functions.h"
 
-enum { PARAMETERS_MAX = 2 };
+enum { PARAMETERS_MAX = 2, SLID_KEPT = 8 };
+
+/* Of the samples of a run, those in one step's window: low … high - 1. */
+struct bounds {
+    uint32_t low;
+    uint32_t high;
+};
+
+/* Times that were slid over, and the bounds found, one per step. */
+struct slid {
+    const int64_t *times;
+    size_t count;
+    struct bounds *bounds;
+};
 
 struct slide {
     struct eval *eval;
@@ -28,15 +41,8 @@ struct slide {
     bool constant_parameters;
     uint32_t *resets;
     double *scratch;
-    /* Where each step's window begins and ends in the times that were slid over last. */
-    struct bounds *bounds;
-    const int64_t *bounds_times;
-    size_t bounds_count;
-};
-
-struct bounds {
-    uint32_t low;
-    uint32_t high;
+    struct slid slid[SLID_KEPT];
+    size_t slid_next; /* The one to be replaced. */
 };
 
 static enum err slide_arguments(struct slide *slide)
@@ -71,8 +77,7 @@ static enum err slide_buffers(struct slide *slide)
     if (longest > UINT32_MAX)
         return eval_spent(slide->eval);
     slide->resets = ARENA_ARRAY_RAW(slide->eval->arena, longest, uint32_t);
-    slide->bounds = ARENA_ARRAY_RAW(slide->eval->arena, slide->grid->steps, struct bounds);
-    if (slide->resets == NULL || slide->bounds == NULL)
+    if (slide->resets == NULL)
         return eval_spent(slide->eval);
     return eval_numbers(slide->eval, longest, &slide->scratch);
 }
@@ -123,24 +128,42 @@ static void window_at(const struct slide *slide, size_t step, struct window *win
     window->start_ms = window->end_ms - slide->matrix.range_ms;
 }
 
-static void find_bounds(struct slide *slide, const struct run *run)
+static void slide_over(const struct slide *slide, const struct run *run, struct bounds *bounds)
 {
     struct window window;
     size_t low = 0;
     size_t high = 0;
 
-    if (slide->bounds_times == run->times && slide->bounds_count == run->count)
-        return;
     for (size_t i = 0; i < slide->grid->steps; i++) {
         window_at(slide, i, &window);
         while (high < run->count && run->times[high] <= window.end_ms)
             high++;
         while (low < high && run->times[low] <= window.start_ms)
             low++;
-        slide->bounds[i] = (struct bounds){(uint32_t)low, (uint32_t)high};
+        bounds[i] = (struct bounds){(uint32_t)low, (uint32_t)high};
     }
-    slide->bounds_times = run->times;
-    slide->bounds_count = run->count;
+}
+
+static enum err find_bounds(struct slide *slide, const struct run *run,
+                            const struct bounds **ret_bounds)
+{
+    for (size_t i = 0; i < SLID_KEPT; i++) {
+        const struct slid *known = &slide->slid[i];
+        if (known->bounds != NULL && known->times == run->times && known->count == run->count) {
+            *ret_bounds = known->bounds;
+            return ERR_NONE;
+        }
+    }
+    struct slid *slid = &slide->slid[slide->slid_next++ % SLID_KEPT];
+    if (slid->bounds == NULL)
+        slid->bounds = ARENA_ARRAY_RAW(slide->eval->arena, slide->grid->steps, struct bounds);
+    if (slid->bounds == NULL)
+        return eval_spent(slide->eval);
+    slid->times = run->times;
+    slid->count = run->count;
+    slide_over(slide, run, slid->bounds);
+    *ret_bounds = slid->bounds;
+    return ERR_NONE;
 }
 
 static enum err slide_run(struct slide *slide, const struct run *run, double *values)
@@ -156,9 +179,10 @@ static enum err slide_run(struct slide *slide, const struct run *run, double *va
     struct reset_cursor cursor = {.wanted = slide->function->flags & FUNCTION_RESETS};
     bool once = slide->matrix.fixed && slide->constant_parameters &&
                 !(slide->function->flags & FUNCTION_EVAL_TIME);
+    const struct bounds *bounds;
     uint64_t work = 0;
 
-    find_bounds(slide, run);
+    TRY(find_bounds(slide, run, &bounds));
     if (cursor.wanted)
         cursor.count = find_resets(run, slide->resets);
     for (size_t i = 0; i < grid->steps; i++) {
@@ -166,8 +190,8 @@ static enum err slide_run(struct slide *slide, const struct run *run, double *va
             values[i] = values[0];
             continue;
         }
-        size_t low = slide->bounds[i].low;
-        size_t high = slide->bounds[i].high;
+        size_t low = bounds[i].low;
+        size_t high = bounds[i].high;
         window_at(slide, i, &window);
         window.count = high - low;
         if (window.count == 0) {
