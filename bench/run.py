@@ -17,7 +17,7 @@ from peers import Absent  # noqa: E402
 
 KEPT = HERE / "results.json"
 BENCHES = ["storage", "ingest", "reads", "idle", "memory", "start", "http", "timer", "python",
-           "statistics"]
+           "statistics", "load"]
 
 
 def row(what, sonde, target, peers=None, met=None, note=""):
