@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "codec/otlp.h"
 #include "codec/otlp_json.h"
+#include "query/traceql.h"
 #include "serve/params.h"
 #include "serve/server_priv.h"
 #include "store/trace_read.h"
@@ -335,11 +336,34 @@ static enum err read_query(struct call *call, struct trace_query *query, struct 
     return read_pairs(call, query, why);
 }
 
+/* With q: whole traces by TraceQL, answered as Tempo does. */
+static enum err search_by_traceql(struct call *call, struct why *why)
+{
+    struct params_range range = {clock_now_ms() - SEARCH_MS, clock_now_ms()};
+    struct traceql *query CLEANUP(traceql_freep) = NULL;
+    struct traceql_request request = {0};
+    struct traceql_answer answer;
+    uint64_t limit;
+
+    TRY(params_range(call, &range, why));
+    TRY(params_count(call, "limit", 0, LIMIT_MAX, &limit, why));
+    request.from_ms = range.start_ms;
+    request.to_ms = range.end_ms;
+    request.traces_max = limit;
+    TRY(traceql_parse(call_parameter(call, "q"), call->arena, &query, why));
+    TRY(traceql_search(query, call->view, &request, call->arena, &answer, why));
+    traceql_write_json(&answer, &call->answer.body);
+    call->answer.content_type = MEDIA_JSON;
+    return ERR_NONE;
+}
+
 static enum err work_search(struct call *call, struct why *why)
 {
     struct trace_query query;
     struct span_list spans;
 
+    if (call_parameter(call, "q").data != NULL)
+        return search_by_traceql(call, why);
     TRY(read_query(call, &query, why));
     TRY(need_traces(call, why));
     TRY(call->view->ops->traces->search(call->view, &query, call->arena, &spans, why));
