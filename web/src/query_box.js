@@ -16,6 +16,7 @@ import {
 
 const FUNCTION_SET = new Set(FUNCTIONS);
 const NAMES_FRESH_MS = 60000;
+const ROWS_MAX = 8;
 
 export class QueryBox {
     #on_run;
@@ -54,6 +55,8 @@ export class QueryBox {
             onkeydown: (event) => this.#pressed(event),
             onblur: () => setTimeout(() => this.#hide(), 120),
         });
+        /* Its width is known only once it is shown, and changes with the window. */
+        new ResizeObserver(() => this.#fit()).observe(this.#field);
         const form = h(
             'form',
             {
@@ -108,9 +111,13 @@ export class QueryBox {
         this.#on_run(this.value);
     }
 
-    /* Grows with its lines instead of scrolling inside. */
+    /* Grows with its lines, also those that a narrow screen breaks, instead of scrolling inside. */
     #fit() {
-        this.#field.rows = Math.min(8, this.#field.value.split('\n').length);
+        const field = this.#field;
+        field.rows = Math.min(ROWS_MAX, field.value.split('\n').length);
+        while (field.rows < ROWS_MAX && field.scrollHeight > field.clientHeight + 1) {
+            field.rows += 1;
+        }
     }
 
     async #changed() {
