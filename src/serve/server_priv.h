@@ -43,7 +43,7 @@ struct server {
     struct otlp_receiver *otlp;
     struct loop_timer otlp_timer; /* Tells what spans came to, */
     struct job otlp_job;          /* on a worker. */
-    struct arena_pool *arenas; /* Of questions. */
+    struct arena_pool *arenas;    /* Of questions. */
     struct health_watch *health;
     struct buf openapi; /* Written once, at the start. */
     bool is_ready;
