@@ -341,8 +341,8 @@ void day_reader_find(struct day_reader *reader, enum day_kind kind, uint32_t gro
     reader->found = reader->find;
 }
 
-enum err day_reader_find_pending(struct day_reader *reader, enum day_kind kind,
-                                         int64_t from_ms, int64_t to_ms, struct why *why)
+enum err day_reader_find_pending(struct day_reader *reader, enum day_kind kind, int64_t from_ms,
+                                 int64_t to_ms, struct why *why)
 {
     if (reader->find_pending == NULL)
         TRY(db_prepare(&reader->db,

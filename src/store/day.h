@@ -35,15 +35,15 @@ struct day {
     sqlite3_stmt *put_pending;
     sqlite3_stmt *put_block;
     sqlite3_stmt *put_group;
-    bool writing;       /* In a transaction. */
-    int64_t touched_ms; /* Writer's clock when it was last written. */
+    bool writing;          /* In a transaction. */
+    int64_t touched_ms;    /* Writer's clock when it was last written. */
     uint64_t pending_rows; /* Of metrics. */
     uint64_t pending_samples;
     uint64_t pending_items; /* Spans and events, */
     uint64_t pending_bytes; /* and what they take. */
-    bool compacted;       /* Nothing was sealed since it was compacted. */
-    _Atomic bool rolled;  /* Its roll-ups are complete. */
-    _Atomic bool damaged; /* A reader met bytes that it could not read. */
+    bool compacted;         /* Nothing was sealed since it was compacted. */
+    _Atomic bool rolled;    /* Its roll-ups are complete. */
+    _Atomic bool damaged;   /* A reader met bytes that it could not read. */
     _Atomic uint32_t holders;
     pthread_mutex_t lock; /* Of idle. */
     struct day_reader *idle;
