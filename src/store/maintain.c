@@ -329,9 +329,10 @@ static enum err check_rows(struct check *check, struct db *db, struct why *why)
     TRY(each_row(db, "SELECT id, crc, body FROM groups", check_roster, check, why));
     if (is_catalog(check->file))
         return ERR_NONE;
-    TRY(each_row(db, "SELECT id, step_ms, group_id, crc, body FROM blocks WHERE kind = 1", check_block, check,
+    TRY(each_row(db, "SELECT id, step_ms, group_id, crc, body FROM blocks WHERE kind = 1",
+                 check_block, check, why));
+    TRY(each_row(db, "SELECT id, crc, body FROM pending WHERE kind = 1", check_pending, check,
                  why));
-    TRY(each_row(db, "SELECT id, crc, body FROM pending WHERE kind = 1", check_pending, check, why));
     TRY(each_row(db, "SELECT id, kind, crc, body FROM blocks WHERE kind > 1", check_traces, check,
                  why));
     TRY(each_row(db, "SELECT id, kind, crc, body FROM pending WHERE kind > 1", check_traces, check,

@@ -268,8 +268,9 @@ static struct day *next_day(const struct tenant *tenant)
 {
     for (size_t i = 0; i < tenant->days_count; i++) {
         struct day *day = tenant->days[i];
-        if (day->step_ms == 0 && !atomic_load(&day->rolled) && day->pending_rows + day->pending_items == 0 &&
-            day->from_day < day_of(tenant->now_ms) && !tenant_takes_part(tenant, day))
+        if (day->step_ms == 0 && !atomic_load(&day->rolled) &&
+            day->pending_rows + day->pending_items == 0 && day->from_day < day_of(tenant->now_ms) &&
+            !tenant_takes_part(tenant, day))
             return day;
     }
     return NULL;

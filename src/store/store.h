@@ -58,9 +58,9 @@ struct store_stats {
     uint64_t tenants;
     uint64_t series; /* Known. */
     uint64_t series_active;
-    uint64_t samples;      /* Committed. */
+    uint64_t samples; /* Committed. */
     uint64_t spans;
-    uint64_t events; /* Log records. */
+    uint64_t events;       /* Log records. */
     uint64_t pending_rows; /* Not sealed yet. */
     uint64_t pending_samples;
     uint64_t pending_items; /* Spans and events. */

@@ -415,8 +415,9 @@ static enum err place_item(struct intake *intake, const char *what, int64_t time
         return ERR_INVALID;
     }
     if (time_ms > intake->tenant->now_ms + TRACES_FUTURE_MS_MAX)
-        return fail(row_why, ERR_INVALID, "%s lies more than a day in the future; set the sender's "
-                                          "clock",
+        return fail(row_why, ERR_INVALID,
+                    "%s lies more than a day in the future; set the sender's "
+                    "clock",
                     what);
     if (time_ms - intake->stage_ms >= 0 && time_ms - intake->stage_ms < CLOCK_MS_PER_DAY)
         return ERR_NONE;
@@ -561,8 +562,8 @@ static enum err seal_full_traces(struct tenant *tenant, struct why *why)
 {
     for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
         struct day *day = tenant->stages[i].day;
-        if (day != NULL && (day->pending_items >= TRACES_SEAL_ITEMS ||
-                            day->pending_bytes >= TRACES_SEAL_BYTES))
+        if (day != NULL &&
+            (day->pending_items >= TRACES_SEAL_ITEMS || day->pending_bytes >= TRACES_SEAL_BYTES))
             TRY(traces_seal(tenant, day, why));
     }
     return ERR_NONE;

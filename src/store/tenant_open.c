@@ -226,7 +226,8 @@ static enum err note_newest(struct tenant *tenant, struct day *day, struct why *
 {
     int64_t newest_ms;
 
-    TRY(db_number(&day->db, "SELECT ifnull(max(max_ms), 0) FROM blocks WHERE kind = 1", &newest_ms, why));
+    TRY(db_number(&day->db, "SELECT ifnull(max(max_ms), 0) FROM blocks WHERE kind = 1", &newest_ms,
+                  why));
     if (newest_ms > tenant->sealed_until_ms)
         tenant->sealed_until_ms = newest_ms;
     return ERR_NONE;
