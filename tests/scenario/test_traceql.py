@@ -28,13 +28,13 @@ def request(now):
 
 
 class TraceQL(Scenario):
-    def setUp(self):
-        super().setUp()
-        now = time.time_ns() - 5_000_000_000
-        body = json.dumps(request(now)).encode()
-        answer = self.sonde.request("POST", "/v1/traces", body,
-                                    {"Content-Type": "application/json"})
-        self.assertEqual(answer.status, 200, answer.body)
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        body = json.dumps(request(time.time_ns() - 5_000_000_000)).encode()
+        answer = cls.sonde.request("POST", "/v1/traces", body,
+                                   {"Content-Type": "application/json"})
+        assert answer.status == 200, answer.body
 
     def search(self, query):
         return self.sonde.get("/api/v1/traces/search", q=query)
