@@ -179,7 +179,7 @@ static enum err slide_run(struct slide *slide, const struct run *run, double *va
     struct reset_cursor cursor = {.wanted = slide->function->flags & FUNCTION_RESETS};
     bool once = slide->matrix.fixed && slide->constant_parameters &&
                 !(slide->function->flags & FUNCTION_EVAL_TIME);
-    const struct bounds *bounds;
+    const struct bounds *bounds = NULL;
     uint64_t work = 0;
 
     TRY(find_bounds(slide, run, &bounds));
