@@ -47,7 +47,8 @@ static bool near(double a, double b)
 static bool stats_agree(const struct column_stats *stats, const double *values, size_t count)
 {
     struct column_stats want = {.first = NAN, .last = NAN, .min = NAN, .max = NAN};
-    long double sum = 0, increase = 0;
+    /* Doubles whose sizes add up to more than a double holds may overflow on the way. */
+    long double sum = 0, size = 0, increase = 0;
     bool counter;
 
     for (size_t i = 0; i < count; i++) {
@@ -68,13 +69,14 @@ static bool stats_agree(const struct column_stats *stats, const double *values, 
         want.min = values[i] < want.min ? values[i] : want.min;
         want.max = values[i] > want.max ? values[i] : want.max;
         sum += values[i];
+        size += fabsl((long double)values[i]);
     }
     counter = !isnan(stats->increase);
     return stats->numbers_count == want.numbers_count && stats->absent_count == want.absent_count &&
            stats->nan_count == want.nan_count && near(stats->first, want.first) &&
            near(stats->last, want.last) && near(stats->min, want.min) &&
            near(stats->max, want.max) &&
-           (want.numbers_count == 0 || !isfinite((double)sum) || near(stats->sum, (double)sum) ||
+           (want.numbers_count == 0 || !isfinite((double)size) || near(stats->sum, (double)sum) ||
             fabs(stats->sum - (double)sum) < 1e-13 * fabs(want.max - want.min) * (double)count) &&
            (!counter || (stats->resets_count == want.resets_count &&
                          (!isfinite((double)increase) ||
