@@ -11,6 +11,8 @@
  * samples that any window can see once; promql_window.c slides over them. */
 #include "query/promql_eval_priv.h"
 
+#include "base/scan.h"
+
 /* Roll-ups may stand in for raw samples when a step or a range holds at least this many of them. */
 enum { ROLLUPS_PER_STEP = 10, ROLLUPS_PER_RANGE = 60 };
 
@@ -172,16 +174,6 @@ enum err eval_selector(struct eval *eval, const struct grid *grid, const struct 
 
 /* --- ranges --- */
 
-static bool has_absent(const struct samples *samples)
-{
-    bool found = false;
-
-    /* Without leaving early, so that it can be vectorised: markers are rare. */
-    for (size_t i = 0; i < samples->count; i++)
-        found |= is_absent(samples->value[i]);
-    return found;
-}
-
 /* A run without stale markers: windows do not see them. weights may be NULL. */
 static enum err make_run(struct eval *eval, const struct samples *samples, const double *weights,
                          struct run *run)
@@ -192,7 +184,7 @@ static enum err make_run(struct eval *eval, const struct samples *samples, const
     run->values = samples->value;
     run->weights = weights;
     run->count = samples->count;
-    if (!has_absent(samples))
+    if (!scan_holds_bits(samples->value, samples->count, ABSENT_BITS))
         return ERR_NONE;
     int64_t *times = ARENA_ARRAY(eval->arena, samples->count, int64_t);
     double *values;

@@ -11,6 +11,7 @@
  * costs a step only as much as it has resets, not samples. */
 #include "query/promql_eval_priv.h"
 
+#include "base/scan.h"
 #include "query/promql_extended.h"
 #include "query/promql_functions.h"
 
@@ -85,22 +86,13 @@ static enum err slide_buffers(struct slide *slide)
 /* Resets are rare: most stretches are only looked at, several values at a time. */
 enum { RESET_STRETCH = 128 };
 
-static bool any_reset(const double *values, size_t count)
-{
-    uint64_t found = 0;
-
-    for (size_t i = 0; i < count; i++)
-        found |= values[i] > values[i + 1];
-    return found != 0;
-}
-
 static size_t find_resets(const struct run *run, uint32_t *resets)
 {
     size_t count = 0;
 
     for (size_t from = 1; from < run->count; from += RESET_STRETCH) {
         size_t end = run->count - from < RESET_STRETCH ? run->count : from + RESET_STRETCH;
-        if (!any_reset(run->values + from - 1, end - from))
+        if (!scan_falls(run->values + from - 1, end - from + 1))
             continue;
         for (size_t i = from; i < end; i++) {
             resets[count] = (uint32_t)i;

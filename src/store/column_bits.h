@@ -7,20 +7,13 @@
 #pragma once
 #include "base/buf.h"
 #include "base/must.h"
+#include "base/scan.h"
 
 #include <stdint.h>
 #include <string.h>
 
 /* Bits that one bits_peek is sure to see. */
 #define BITS_PEEK 57
-
-/* Loops that gain from newer instructions are compiled twice and chosen when the program starts. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__) && !defined(__clang__)
-#define BITS_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define BITS_CLONES
-#endif
 
 static inline uint64_t bits_load(const uint8_t *bytes)
 {

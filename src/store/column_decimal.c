@@ -80,7 +80,7 @@ static inline uint64_t too_wide(int64_t mantissa)
 }
 
 /* The whole run by the fast way. Returns whether all of it was good. */
-BITS_CLONES static bool try_fast(const double *values, size_t count, unsigned exponent,
+SCAN_CLONES static bool try_fast(const double *values, size_t count, unsigned exponent,
                                  int64_t *mantissas)
 {
     const double magic = of_bits(MAGIC_BITS);
@@ -98,7 +98,7 @@ BITS_CLONES static bool try_fast(const double *values, size_t count, unsigned ex
     return wrong == 0;
 }
 
-BITS_CLONES static bool try_fast_whole(const double *values, size_t count, int64_t *mantissas)
+SCAN_CLONES static bool try_fast_whole(const double *values, size_t count, int64_t *mantissas)
 {
     const double magic = of_bits(MAGIC_BITS);
     uint64_t wrong = 0;
@@ -181,7 +181,7 @@ bool decimals_from(const double *values, size_t count, int64_t *mantissas, unsig
 
 /* ---- to doubles ---- */
 
-BITS_CLONES static void to_narrow_whole(word *words, size_t count, uint64_t first, uint64_t divisor)
+SCAN_CLONES static void to_narrow_whole(word *words, size_t count, uint64_t first, uint64_t divisor)
 {
     const double magic = of_bits(MAGIC_BITS);
 
@@ -190,7 +190,7 @@ BITS_CLONES static void to_narrow_whole(word *words, size_t count, uint64_t firs
         words[i] = bits_of(of_bits(words[i] * divisor + first) - magic);
 }
 
-BITS_CLONES static void to_narrow_whole_1(word *words, size_t count, uint64_t first)
+SCAN_CLONES static void to_narrow_whole_1(word *words, size_t count, uint64_t first)
 {
     const double magic = of_bits(MAGIC_BITS);
 
@@ -199,7 +199,7 @@ BITS_CLONES static void to_narrow_whole_1(word *words, size_t count, uint64_t fi
         words[i] = bits_of(of_bits(words[i] + first) - magic);
 }
 
-BITS_CLONES static void to_narrow(word *words, size_t count, uint64_t first, uint64_t divisor,
+SCAN_CLONES static void to_narrow(word *words, size_t count, uint64_t first, uint64_t divisor,
                                   double power)
 {
     const double magic = of_bits(MAGIC_BITS);
@@ -209,7 +209,7 @@ BITS_CLONES static void to_narrow(word *words, size_t count, uint64_t first, uin
         words[i] = bits_of((of_bits(words[i] * divisor + first) - magic) / power);
 }
 
-BITS_CLONES static void to_narrow_1(word *words, size_t count, uint64_t first, double power)
+SCAN_CLONES static void to_narrow_1(word *words, size_t count, uint64_t first, double power)
 {
     const double magic = of_bits(MAGIC_BITS);
 

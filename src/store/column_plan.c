@@ -75,7 +75,7 @@ static void widths_finish(struct widths *widths, size_t count)
         widths->middle++;
 }
 
-BITS_CLONES static void widths_count(const int64_t *values, size_t count, int64_t centre,
+SCAN_CLONES static void widths_count(const int64_t *values, size_t count, int64_t centre,
                                      struct widths *widths)
 {
     memset(widths, 0, sizeof *widths);
@@ -194,7 +194,7 @@ struct buckets {
     int first, last;                  /* Of linear, where there is something. */
 };
 
-BITS_CLONES static void buckets_count(const int64_t *residuals, size_t count, int64_t centre,
+SCAN_CLONES static void buckets_count(const int64_t *residuals, size_t count, int64_t centre,
                                       struct buckets *buckets)
 {
     unsigned shift = buckets->shift;

@@ -322,7 +322,7 @@ static inline int64_t huffman_read(const struct residual_code *code, struct bits
     return add_wrap((int64_t)(base + bits_mask(word >> length, raw_bits)), code->centre);
 }
 
-BITS_CLONES static void lane_read_huffman(const struct residual_code *code, struct bits bits,
+SCAN_CLONES static void lane_read_huffman(const struct residual_code *code, struct bits bits,
                                           uint64_t *position, int64_t *residuals, size_t count)
 {
     uint64_t at = *position;
@@ -332,7 +332,7 @@ BITS_CLONES static void lane_read_huffman(const struct residual_code *code, stru
     *position = at;
 }
 
-BITS_CLONES static void lanes_read_huffman(const struct residual_code *code, struct bits bits,
+SCAN_CLONES static void lanes_read_huffman(const struct residual_code *code, struct bits bits,
                                            struct residual_lane lanes[RESIDUAL_LANES],
                                            int64_t *residuals, size_t stride, size_t count)
 {
@@ -349,7 +349,7 @@ BITS_CLONES static void lanes_read_huffman(const struct residual_code *code, str
     lanes[2].position = at2, lanes[3].position = at3;
 }
 
-BITS_CLONES static void lane_read_rice(const struct residual_code *code, struct bits bits,
+SCAN_CLONES static void lane_read_rice(const struct residual_code *code, struct bits bits,
                                        uint64_t *position, int64_t *residuals, size_t count)
 {
     uint64_t at = *position;
@@ -359,7 +359,7 @@ BITS_CLONES static void lane_read_rice(const struct residual_code *code, struct 
     *position = at;
 }
 
-BITS_CLONES static void lanes_read_rice(const struct residual_code *code, struct bits bits,
+SCAN_CLONES static void lanes_read_rice(const struct residual_code *code, struct bits bits,
                                         struct residual_lane lanes[RESIDUAL_LANES],
                                         int64_t *residuals, size_t stride, size_t count)
 {
@@ -379,7 +379,7 @@ BITS_CLONES static void lanes_read_rice(const struct residual_code *code, struct
 
 /* Resumable between any two rows: pending is one more than the zeros still owed before the next
  * value, or 0 when the next gap is not read yet. */
-BITS_CLONES static bool lane_read_sparse(const struct residual_code *code, struct bits bits,
+SCAN_CLONES static bool lane_read_sparse(const struct residual_code *code, struct bits bits,
                                          struct residual_lane *lane, int64_t *residuals,
                                          size_t count)
 {

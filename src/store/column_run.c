@@ -229,7 +229,7 @@ struct candidate {
 #define CANDIDATES 5
 
 /* The five most useful, in one pass; the cost is the sum of the widths of what they leave. */
-BITS_CLONES static void candidates_cost(const int64_t *rows, size_t count, int64_t row,
+SCAN_CLONES static void candidates_cost(const int64_t *rows, size_t count, int64_t row,
                                         int64_t step, struct candidate candidates[CANDIDATES])
 {
     uint64_t line_cost = 0, flat_cost = 0, delta_cost = 0, ema_0_cost = 0, ema_2_cost = 0;

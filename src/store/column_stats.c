@@ -147,7 +147,7 @@ struct row_stats {
     uint64_t increase; /* In mantissas, with falls as resets. */
 };
 
-BITS_CLONES static void chunk_stats(const int64_t *rows, size_t count, int64_t before,
+SCAN_CLONES static void chunk_stats(const int64_t *rows, size_t count, int64_t before,
                                     struct row_stats *stats)
 {
     int64_t min = stats->min, max = stats->max, sum = 0;

@@ -7,6 +7,8 @@
  * sorted, of equal times the first kept. */
 #include "store/view_priv.h"
 
+#include "base/scan.h"
+
 #include <stdlib.h>
 
 struct reading {
@@ -106,18 +108,6 @@ static enum err find_spans(struct reading *reading, struct assembly *assembly, s
     return ERR_NONE;
 }
 
-static bool any_absent(const double *values, size_t count)
-{
-    uint64_t found = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        uint64_t bits;
-        memcpy(&bits, &values[i], sizeof(bits));
-        found |= bits == COLUMN_ABSENT_BITS;
-    }
-    return found != 0;
-}
-
 /* What a raw row counts for: nothing where it is a marker, which stays one. */
 static double row_count(double value)
 {
@@ -142,7 +132,8 @@ static enum err read_values(struct reading *reading, struct assembly *assembly, 
         TRY(block_read_field(block, SLOT_OF(assembly->id), field_of(block, reading->request->field),
                              span->first, span->count, assembly->values + at, why));
         if (block->entries[SLOT_OF(assembly->id)].fields[0].bytes.size > 0 && assembly->plain)
-            assembly->plain = !any_absent(assembly->values + at, span->count);
+            assembly->plain =
+                !scan_holds_bits(assembly->values + at, span->count, COLUMN_ABSENT_BITS);
         if (reading->request->field == FIELD_COUNT && block->field_count == 1)
             fold_count(assembly->values + at, span->count);
         at += span->count;
