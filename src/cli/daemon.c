@@ -262,6 +262,7 @@ static enum err open_server(struct daemon *daemon, struct why *why)
         .limits = &limits,
         .profile = options_text(options, SETTING_PROFILE),
         .data_path = options_text(options, SETTING_DATA),
+        .sla_path = options_text(options, SETTING_SLA_FILE),
         .query_timeout_ms = options_ms(options, SETTING_QUERY_TIMEOUT),
         .query_memory_bytes = (size_t)options_i64(options, SETTING_QUERY_MEMORY),
         .queries_max = (uint32_t)options_i64(options, SETTING_QUERY_CONCURRENT),

@@ -20,6 +20,7 @@ struct fake_series {
     const struct labels *labels;
     int64_t times_ms[FAKE_SAMPLES_MAX];
     double values[FAKE_SAMPLES_MAX];
+    struct str *sketches; /* NULL until fake_sketch. */
     size_t count;
 };
 
@@ -87,6 +88,7 @@ static enum err fake_read(struct store_view *view, const struct series_set *set,
         ret_samples[i] = (struct samples){
             .time_ms = series->times_ms + first,
             .value = series->values + first,
+            .sketch = series->sketches == NULL ? NULL : series->sketches + first,
             .count = end - first,
         };
     }
@@ -171,7 +173,7 @@ static void fake_sample(struct fake_view *fake, int64_t time_ms, double value)
 }
 
 /* A line from one value to another, a sample each step_ms. */
-static void fake_line(struct fake_view *fake, int64_t from_ms, int64_t to_ms, int64_t step_ms,
+static __attribute__((unused)) void fake_line(struct fake_view *fake, int64_t from_ms, int64_t to_ms, int64_t step_ms,
                       double first, double last)
 {
     for (int64_t at = from_ms; at <= to_ms; at += step_ms)
