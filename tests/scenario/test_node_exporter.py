@@ -29,7 +29,8 @@ OURS = {"instance", "job"}  # Prometheus adds them when it scrapes node_exporter
 LEAPING = re.compile(r"node_procs_running|node_procs_blocked|node_scrape_collector_.*|"
                      r"node_softnet_times_squeezed_total|node_disk_io_now|node_sockstat_.*|"
                      r"node_netstat_Tcp_CurrEstab|node_timex_.*|node_memory_(Dirty|Writeback).*")
-ROUNDS = 6
+ROUNDS = 15
+PERIOD_S = 1.1  # What sonde tells was looked at so long ago at most: the peer looks before and after.
 
 
 class Page:
@@ -117,15 +118,17 @@ def disagreements(exporter, sonde, names):
     """Series whose values never agreed in several rounds of looking at both."""
     open_keys = None
     for _ in range(ROUNDS):
-        before, ours, after = exporter.page(), Page(fetch(sonde.url + "/metrics")), exporter.page()
+        before = exporter.page()
+        time.sleep(PERIOD_S)
+        ours, after = Page(fetch(sonde.url + "/metrics")), exporter.page()
         keys = {key for key in before.series if names.match(key[0]) and key in after.series}
         open_keys = keys if open_keys is None else open_keys & keys
         open_keys = {key for key in open_keys
                      if key not in ours.series or
                      not agree(ours.series[key], before.series[key], after.series[key])}
+        # Sources that look every five seconds, and what jumps within one, need another chance.
         if not open_keys:
             break
-        time.sleep(1)  # Sources that look every five seconds need another chance.
     return {spell(key): (ours.series.get(key), before.series[key])
             for key in open_keys if key in before.series}
 
