@@ -173,8 +173,9 @@ static void fake_sample(struct fake_view *fake, int64_t time_ms, double value)
 }
 
 /* A line from one value to another, a sample each step_ms. */
-static __attribute__((unused)) void fake_line(struct fake_view *fake, int64_t from_ms, int64_t to_ms, int64_t step_ms,
-                      double first, double last)
+static __attribute__((unused)) void fake_line(struct fake_view *fake, int64_t from_ms,
+                                              int64_t to_ms, int64_t step_ms, double first,
+                                              double last)
 {
     for (int64_t at = from_ms; at <= to_ms; at += step_ms)
         fake_sample(fake, at,
