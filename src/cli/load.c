@@ -301,6 +301,12 @@ static enum err plan_url(struct load *load, struct str text, struct why *why)
     size_t origin;
 
     TRY(url_parse(text, &url, why));
+    if (url.scheme != SCHEME_HTTP && url.scheme != SCHEME_HTTPS) {
+        enum err err =
+            fail(why, ERR_UNSUPPORTED, "%s:// cannot be loaded yet", scheme_name(url.scheme));
+        hint(why, "use an http:// or https:// address");
+        return err;
+    }
     TRY(plan_origin(plan, &url, &origin, why));
     TRY(read_connect_to(load, plan->origins[origin], why));
     TRY(plan_step(plan, "request", &step, why));

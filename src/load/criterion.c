@@ -24,8 +24,6 @@ static const struct {
     {{"latency_p", 9}, MEASURE_QUANTILE, UNIT_TIME, 0},
     {{"service_p", 9}, MEASURE_SERVICE, UNIT_TIME, 0},
     {{"first_byte_p", 12}, MEASURE_FIRST_BYTE, UNIT_TIME, 0},
-    {{"ttft_p", 6}, MEASURE_STREAM_TTFT, UNIT_TIME, 0},
-    {{"tpot_p", 6}, MEASURE_STREAM_TPOT, UNIT_TIME, 0},
     {{"median", 6}, MEASURE_QUANTILE, UNIT_TIME, 0.5},
     {{"mean", 4}, MEASURE_MEAN, UNIT_TIME, 1},
     {{"max", 3}, MEASURE_MAX, UNIT_TIME, 1},
@@ -35,7 +33,6 @@ static const struct {
     {{"errors", 6}, MEASURE_ERRORS, UNIT_NUMBER, 1},
     {{"requests", 8}, MEASURE_REQUESTS, UNIT_NUMBER, 1},
     {{"dropped", 7}, MEASURE_DROPPED, UNIT_NUMBER, 1},
-    {{"goodput", 7}, MEASURE_GOODPUT, UNIT_NUMBER, 1},
 };
 
 static enum unit unit_of(enum measure measure)

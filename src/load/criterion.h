@@ -17,9 +17,6 @@ enum measure {
     MEASURE_ERRORS,
     MEASURE_REQUESTS,
     MEASURE_DROPPED,
-    MEASURE_STREAM_TTFT, /* ttft_p95: first token of a stream. */
-    MEASURE_STREAM_TPOT, /* tpot_p95: time per output token. */
-    MEASURE_GOODPUT,     /* Requests a second that kept every promise of their stream. */
 };
 
 enum comparison { COMPARISON_LESS, COMPARISON_AT_MOST, COMPARISON_MORE, COMPARISON_AT_LEAST };
