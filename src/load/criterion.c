@@ -235,9 +235,6 @@ static double measure_tally(const struct criterion *criterion, const struct outc
         return (double)tally->requests;
     case MEASURE_DROPPED:
         return (double)outcome->links.dropped;
-    case MEASURE_STREAM_TTFT:
-    case MEASURE_STREAM_TPOT:
-    case MEASURE_GOODPUT:
         break;
     }
     return NAN;
