@@ -235,7 +235,6 @@ static double measure_tally(const struct criterion *criterion, const struct outc
         return (double)tally->requests;
     case MEASURE_DROPPED:
         return (double)outcome->links.dropped;
-        break;
     }
     return NAN;
 }
