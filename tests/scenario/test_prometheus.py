@@ -175,7 +175,8 @@ class Description(Scenario):
                 parameters = {one["name"]: values[one["name"]]
                               for one in operations["get"]["parameters"]
                               if one["required"] and one["in"] == "query"}
-                answer = self.sonde.get(path.replace("{name}", "job"), **parameters)
+                place = path.replace("{name}", "job").replace("{form}", "json")
+                answer = self.sonde.get(place, **parameters)
                 self.assertEqual(answer.status, 200, answer.body[:300])
                 described = operations["get"]["responses"]["200"]["content"]
                 self.assertIn(answer.headers["Content-Type"].split(";")[0], described)
