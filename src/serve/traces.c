@@ -7,6 +7,7 @@
 #include "query/traceql.h"
 #include "serve/params.h"
 #include "serve/server_priv.h"
+#include "serve/trace_columns.h"
 #include "store/trace_read.h"
 
 #include <stdio.h>
@@ -226,23 +227,69 @@ static enum err write_otlp(struct call *call, const struct span_list *spans, str
     return otlp_json_write(buf_view(&bytes), OTLP_M_TRACES, &call->answer.body, why);
 }
 
+static enum err no_trace(const struct call *call, struct why *why)
+{
+    return fail(why, ERR_NOT_FOUND, "there is no trace %.*s", STR_ARG(call->captures[0]));
+}
+
+static enum err write_columns(struct call *call, const uint8_t *id, struct why *why)
+{
+    bool found;
+
+    TRY(trace_columns_write(call->view, id, call->arena, &call->answer.body, &found, why));
+    call->answer.content_type = STR("application/octet-stream");
+    return found ? ERR_NONE : no_trace(call, why);
+}
+
+/* Of the logs, those of the span. */
+static void keep_logs_of(struct event_list *events, const uint8_t *span_id)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < events->count; i++) {
+        if (memcmp(events->items[i].span_id, span_id, SPAN_ID_BYTES) == 0)
+            events->items[kept++] = events->items[i];
+    }
+    events->count = kept;
+}
+
+/* All spans, or those with the id that the parameter `span` names. */
+static enum err read_spans(struct call *call, const uint8_t *id, struct span_list *spans,
+                           struct event_list *events, struct why *why)
+{
+    const struct trace_view_ops *ops = call->view->ops->traces;
+    struct str text = call_parameter(call, "span");
+    uint8_t span_id[TRACE_ID_BYTES];
+    const uint8_t *last = span_id + TRACE_ID_BYTES - SPAN_ID_BYTES;
+
+    if (text.size > 0 && (text.size > (size_t)2 * SPAN_ID_BYTES || !read_id(text, span_id)))
+        return fail(why, ERR_INVALID, "'%.*s' is no span id: up to 16 hexadecimal digits",
+                    STR_ARG(text));
+    TRY(ops->logs(call->view, id, call->arena, events, why));
+    if (text.size == 0)
+        return ops->trace(call->view, id, call->arena, spans, why);
+    keep_logs_of(events, last);
+    return ops->span(call->view, id, last, call->arena, spans, why);
+}
+
 static enum err work_trace(struct call *call, struct why *why)
 {
     uint8_t id[TRACE_ID_BYTES];
     struct span_list spans;
     struct event_list events;
+    struct str format = call_parameter(call, "format");
 
     if (!read_id(call->captures[0], id))
         return fail(why, ERR_INVALID, "'%.*s' is no trace id: up to 32 hexadecimal digits",
                     STR_ARG(call->captures[0]));
     TRY(need_traces(call, why));
-    const struct trace_view_ops *ops = call->view->ops->traces;
-    TRY(ops->trace(call->view, id, call->arena, &spans, why));
-    TRY(ops->logs(call->view, id, call->arena, &events, why));
+    if (str_eq(format, STR("columns")))
+        return write_columns(call, id, why);
+    TRY(read_spans(call, id, &spans, &events, why));
     if (spans.count + events.count == 0)
-        return fail(why, ERR_NOT_FOUND, "there is no trace %.*s", STR_ARG(call->captures[0]));
+        return no_trace(call, why);
     call->answer.content_type = MEDIA_JSON;
-    if (str_eq(call_parameter(call, "format"), STR("otlp")))
+    if (str_eq(format, STR("otlp")))
         return write_otlp(call, &spans, why);
     struct json json = json_begin(&call->answer.body);
     json_open(&json, '{');

@@ -414,6 +414,17 @@ struct rows {
     struct packed_cursor attributes;
 };
 
+enum err span_block_ids(struct span_block *block, const uint8_t **ret_ids, struct why *why)
+{
+    struct str bytes;
+
+    TRY(packed_bytes(&block->packed, IDS, &bytes, why));
+    if (bytes.size != (size_t)block->packed.rows * SPAN_ID_BYTES)
+        return packed_corrupt("span ids are missing", why);
+    *ret_ids = (const uint8_t *)bytes.data;
+    return ERR_NONE;
+}
+
 static enum err rows_init(struct rows *rows, struct span_block *block, struct why *why)
 {
     struct packed *packed = &block->packed;
@@ -421,10 +432,7 @@ static enum err rows_init(struct rows *rows, struct span_block *block, struct wh
 
     *rows = (struct rows){.block = block};
     TRY(span_block_read_basics(block, why));
-    TRY(packed_bytes(packed, IDS, &bytes, why));
-    if (bytes.size != (size_t)packed->rows * SPAN_ID_BYTES)
-        return packed_corrupt("span ids are missing", why);
-    rows->ids = (const uint8_t *)bytes.data;
+    TRY(span_block_ids(block, &rows->ids, why));
     TRY(packed_bytes(packed, PARENT_IDS, &bytes, why));
     rows->parent_ids = (const uint8_t *)bytes.data;
     rows->parent_ids_left = bytes.size / SPAN_ID_BYTES;
@@ -567,4 +575,77 @@ enum err span_block_read(struct span_block *block, const bool *wanted, struct sp
         spans[filled++] = span;
     }
     return ERR_NONE;
+}
+
+/* ---- As columns. ---- */
+
+/* What of the rows a run needs; their attributes are left where they are. */
+static enum err run_rows_init(struct rows *rows, struct span_block *block, struct why *why)
+{
+    struct packed *packed = &block->packed;
+    struct str bytes;
+
+    *rows = (struct rows){.block = block};
+    TRY(span_block_read_basics(block, why));
+    TRY(span_block_ids(block, &rows->ids, why));
+    TRY(packed_bytes(packed, PARENT_IDS, &bytes, why));
+    rows->parent_ids = (const uint8_t *)bytes.data;
+    rows->parent_ids_left = bytes.size / SPAN_ID_BYTES;
+    TRY(packed_numbers(packed, PARENTS, &rows->parents, why));
+    TRY(packed_numbers(packed, EVENTS, &rows->events, why));
+    TRY(packed_bytes(packed, EVENT_DATA, &bytes, why));
+    rows->event_data = varint_begin(bytes);
+    return ERR_NONE;
+}
+
+/* Events stand one behind the other, so those of all rows are read. */
+static enum err run_events(struct rows *rows, struct span_run *run, struct why *why)
+{
+    struct packed *packed = &rows->block->packed;
+    const struct span_event **events =
+        ARENA_ARRAY(packed->arena, run->count, const struct span_event *);
+
+    if (events == NULL)
+        return arena_spent(packed->arena, "reading spans", why);
+    TRY(packed_read_shapes(packed, why));
+    for (uint32_t row = 0; row < packed->rows; row++) {
+        struct span span = {0};
+        TRY(next_events(rows, row, run->start_ns[row], &span, why));
+        events[row] = span.events;
+    }
+    run->events = events;
+    return ERR_NONE;
+}
+
+enum err span_block_run(struct span_block *block, bool with_events, struct span_run *ret_run,
+                        struct why *why)
+{
+    struct packed *packed = &block->packed;
+    struct rows rows;
+
+    TRY(run_rows_init(&rows, block, why));
+    uint8_t *parents = ARENA_ARRAY(packed->arena, (size_t)packed->rows * SPAN_ID_BYTES, uint8_t);
+    if (parents == NULL)
+        return arena_spent(packed->arena, "reading spans", why);
+    for (uint32_t row = 0; row < packed->rows; row++)
+        TRY(next_parent(&rows, row, parents + (size_t)row * SPAN_ID_BYTES, why));
+    *ret_run = (struct span_run){
+        .count = packed->rows,
+        .traces = block->traces,
+        .traces_count = block->traces_count,
+        .trace_of = block->trace_of,
+        .ids = rows.ids,
+        .parent_ids = parents,
+        .start_ns = block->start_ns,
+        .duration_ns = block->duration_ns,
+        .kinds = block->kinds,
+        .texts = packed->texts,
+        .texts_count = packed->texts_count,
+        .name_of = block->names,
+        .resources = block->resources,
+        .resources_count = block->resources_count,
+        .resource_of = block->resource_of,
+        .event_counts = rows.events,
+    };
+    return with_events ? run_events(&rows, ret_run, why) : ERR_NONE;
 }

@@ -5,6 +5,7 @@
  * span_block.c. */
 #pragma once
 #include "store/packed.h"
+#include "store/trace_read.h"
 
 #define SPAN_BLOCK_ROWS_MAX 8192
 
@@ -65,3 +66,8 @@ CHECKED enum err span_block_read_basics(struct span_block *block, struct why *wh
 /* The spans of the rows with wanted[row] (NULL: all), in order, into room for as many. */
 CHECKED enum err span_block_read(struct span_block *block, const bool *wanted, struct span *spans,
                                  struct why *why);
+/* Their ids, SPAN_ID_BYTES a row. */
+CHECKED enum err span_block_ids(struct span_block *block, const uint8_t **ret_ids, struct why *why);
+/* All rows as columns; which of them are wanted is the caller's to set. */
+CHECKED enum err span_block_run(struct span_block *block, bool with_events,
+                                struct span_run *ret_run, struct why *why);

@@ -46,6 +46,39 @@ struct trace_query {
         .duration_max_ns = INT64_MAX, .limit = 100                              \
     }
 
+/* Spans as columns, one place a span: what overviews of a million of them are made from, without
+ * their attributes. Lives as long as the call that shows it. */
+struct span_run {
+    size_t count;
+    const bool *wanted; /* The others stand in the same block and are not meant. */
+    size_t wanted_count;
+    const uint8_t *traces; /* TRACE_ID_BYTES each, */
+    size_t traces_count;
+    const uint64_t *trace_of;  /* and which of them. */
+    const uint8_t *ids;        /* SPAN_ID_BYTES each. */
+    const uint8_t *parent_ids; /* The same; all zero: a root. */
+    const int64_t *start_ns;
+    const int64_t *duration_ns; /* May be negative. */
+    const uint64_t *kinds;      /* kind | status << 3, in the numbers of model/span.h. */
+    const struct str *texts;
+    size_t texts_count;
+    const uint64_t *name_of; /* Index in texts. */
+    const struct resource *resources;
+    size_t resources_count;
+    const uint64_t *resource_of;
+    const struct span_event *const *events; /* NULL: were not asked for. */
+    const uint64_t *event_counts;
+};
+
+struct span_walk {
+    const uint8_t *trace_id;         /* NULL: of any, */
+    const struct trace_query *query; /* and then those that pass, newest block first. */
+    bool with_events;
+    void *self;
+    /* Sets *is_enough to end the walk. A span that was sent twice may show twice. */
+    enum err (*show)(void *self, const struct span_run *run, bool *is_enough, struct why *why);
+};
+
 struct trace_view_ops {
     /* All spans of a trace; none is no error. A span that was sent twice is there once. */
     enum err (*trace)(struct store_view *view, const uint8_t trace_id[TRACE_ID_BYTES],
@@ -56,4 +89,10 @@ struct trace_view_ops {
     /* Spans that pass, newest first. */
     enum err (*search)(struct store_view *view, const struct trace_query *query,
                        struct arena *arena, struct span_list *ret_spans, struct why *why);
+    /* Shows spans run by run. */
+    enum err (*walk)(struct store_view *view, const struct span_walk *walk, struct why *why);
+    /* Those spans of a trace that have the id: mostly one. */
+    enum err (*span)(struct store_view *view, const uint8_t trace_id[TRACE_ID_BYTES],
+                     const uint8_t span_id[SPAN_ID_BYTES], struct arena *arena,
+                     struct span_list *ret_spans, struct why *why);
 };

@@ -22,7 +22,10 @@ struct look {
     struct view *view;
     struct arena *arena; /* Of the answer. */
     const uint8_t *trace_id;
+    const uint8_t *span_id;          /* Of the trace; NULL: all. */
     const struct trace_query *query; /* NULL: by trace. */
+    const struct span_walk *walk;    /* Shown instead of kept; NULL: kept. */
+    bool walk_is_over;
     bool events;
     struct span *spans;
     size_t spans_count, spans_capacity;
@@ -254,6 +257,21 @@ static enum err filter_pairs(struct span_block *block, const struct trace_query 
     return ERR_NONE;
 }
 
+/* Of the rows of the trace, those of the span. */
+static enum err filter_span(struct span_block *block, const uint8_t *span_id, bool *wanted,
+                            struct why *why)
+{
+    const uint8_t *ids;
+
+    if (span_id == NULL)
+        return ERR_NONE;
+    TRY(span_block_ids(block, &ids, why));
+    for (uint32_t row = 0; row < block->packed.rows; row++)
+        wanted[row] =
+            wanted[row] && memcmp(ids + (size_t)row * SPAN_ID_BYTES, span_id, SPAN_ID_BYTES) == 0;
+    return ERR_NONE;
+}
+
 static enum err choose_rows(const struct look *look, struct span_block *block, bool *wanted,
                             size_t *ret_count, struct why *why)
 {
@@ -272,10 +290,22 @@ static enum err choose_rows(const struct look *look, struct span_block *block, b
             index++;
         for (uint32_t row = 0; row < rows; row++)
             wanted[row] = block->trace_of[row] == index;
+        TRY(filter_span(block, look->span_id, wanted, why));
     }
     for (uint32_t row = 0; row < rows; row++)
         *ret_count += wanted[row];
     return ERR_NONE;
+}
+
+static enum err show_run(struct look *look, struct span_block *block, const bool *wanted,
+                         size_t count, struct why *why)
+{
+    struct span_run run;
+
+    TRY(span_block_run(block, look->walk->with_events, &run, why));
+    run.wanted = wanted;
+    run.wanted_count = count;
+    return look->walk->show(look->walk->self, &run, &look->walk_is_over, why);
 }
 
 static enum err take_spans(struct look *look, struct str body, struct arena *scratch,
@@ -290,8 +320,10 @@ static enum err take_spans(struct look *look, struct str body, struct arena *scr
     if (wanted == NULL)
         return arena_spent(scratch, "reading spans", why);
     TRY(choose_rows(look, &block, wanted, &count, why));
-    if (count == 0)
+    if (count == 0 || look->walk_is_over)
         return ERR_NONE;
+    if (look->walk != NULL)
+        return show_run(look, &block, wanted, count, why);
     struct span *spans = ARENA_ARRAY(scratch, count, struct span);
     if (spans == NULL)
         return arena_spent(scratch, "reading spans", why);
@@ -485,6 +517,8 @@ static int by_start_down(const void *a, const void *b)
 /* Keeps the newest, and tells whether older blocks cannot add to them any more. */
 static bool is_enough(struct look *look, int64_t next_max_ms)
 {
+    if (look->walk != NULL)
+        return look->walk_is_over;
     if (look->query == NULL || look->spans_count < look->query->limit)
         return false;
     qsort(look->spans, look->spans_count, sizeof(*look->spans), by_start_down);
@@ -621,6 +655,31 @@ static enum err view_trace(struct store_view *self, const uint8_t trace_id[TRACE
     return keep_spans(&look, ret_spans, why);
 }
 
+static enum err view_span(struct store_view *self, const uint8_t trace_id[TRACE_ID_BYTES],
+                          const uint8_t span_id[SPAN_ID_BYTES], struct arena *arena,
+                          struct span_list *ret_spans, struct why *why)
+{
+    struct look look CLEANUP(look_done) = {
+        .view = view_of(self), .arena = arena, .trace_id = trace_id, .span_id = span_id};
+
+    TRY(read_files(&look, why));
+    if (look.spans_count > 0)
+        drop_repeated(&look);
+    return keep_spans(&look, ret_spans, why);
+}
+
+static enum err view_walk(struct store_view *self, const struct span_walk *walk, struct why *why)
+{
+    struct look look CLEANUP(look_done) = {
+        .view = view_of(self),
+        .trace_id = walk->trace_id,
+        .query = walk->trace_id == NULL ? walk->query : NULL,
+        .walk = walk,
+    };
+
+    return read_files(&look, why);
+}
+
 static int by_time(const void *a, const void *b)
 {
     const struct event *left = a;
@@ -664,4 +723,6 @@ const struct trace_view_ops trace_view_ops = {
     .trace = view_trace,
     .logs = view_logs,
     .search = view_search,
+    .walk = view_walk,
+    .span = view_span,
 };

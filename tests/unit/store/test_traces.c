@@ -171,8 +171,11 @@ TEST(a_block_cut_short_or_bent_is_refused_or_read_but_never_overrun)
         copy[i] = (char)(copy[i] ^ (1 << i % 8));
         struct str bent = {copy, i % 2 == 0 ? bytes.size : i};
         struct span *back = calloc(SPAN_BLOCK_ROWS_MAX, sizeof(*back));
-        if (span_block_parse(bent, arena, &block, NULL) == ERR_NONE)
+        if (span_block_parse(bent, arena, &block, NULL) == ERR_NONE) {
+            struct span_run run;
             (void)span_block_read(&block, NULL, back, NULL);
+            (void)span_block_run(&block, true, &run, NULL);
+        }
         free(back);
         free(copy);
         arena_free(arena);
@@ -281,6 +284,112 @@ static void expect_searches(struct store *store)
     query.pairs_count = 0;
     query.to_ms = 1000;
     EXPECT(count_found(store, &query) == 0);
+}
+
+/* What a walk was shown, held against the batch. */
+struct shown {
+    const struct batch *batch;
+    size_t runs, wanted, wrong;
+    size_t runs_max;
+};
+
+static bool agrees(const struct span_run *run, size_t at, const struct span *span)
+{
+    return memcmp(run->traces + run->trace_of[at] * TRACE_ID_BYTES, span->trace_id, 16) == 0 &&
+           memcmp(run->parent_ids + at * SPAN_ID_BYTES, span->parent_span_id, 8) == 0 &&
+           run->start_ns[at] == span->start_ns &&
+           run->duration_ns[at] == span->end_ns - span->start_ns &&
+           run->kinds[at] == ((uint64_t)span->kind | (uint64_t)span->status << 3) &&
+           str_eq(run->texts[run->name_of[at]], span->name) &&
+           str_eq(run->resources[run->resource_of[at]].service_name,
+                  span->resource->service_name) &&
+           run->event_counts[at] == span->event_count &&
+           (span->event_count == 0 || str_eq(run->events[at][0].name, STR("exception")));
+}
+
+static enum err show(void *self, const struct span_run *run, bool *is_enough, struct why *why)
+{
+    struct shown *shown = self;
+
+    (void)why;
+    for (size_t at = 0; at < run->count; at++) {
+        struct span key = {0};
+        if (!run->wanted[at])
+            continue;
+        memcpy(key.span_id, run->ids + at * SPAN_ID_BYTES, SPAN_ID_BYTES);
+        const struct span *span = find(shown->batch, &key);
+        shown->wanted++;
+        shown->wrong += span == NULL || !agrees(run, at, span);
+    }
+    *is_enough = ++shown->runs == shown->runs_max;
+    return ERR_NONE;
+}
+
+static struct shown walk_shows(struct store *store, const struct batch *batch,
+                               const struct trace_query *query, const uint8_t *trace_id,
+                               size_t runs_max)
+{
+    struct shown shown = {.batch = batch, .runs_max = runs_max};
+    struct span_walk walk = {trace_id, query, true, &shown, show};
+    struct store_view *view = NULL;
+    struct why why = WHY_INIT;
+
+    if (store_view(store, "default", NULL, &view, &why) != ERR_NONE)
+        return shown;
+    EXPECT(view->ops->traces->walk(view, &walk, &why) == ERR_NONE);
+    store_view_release(view);
+    return shown;
+}
+
+static void expect_walks(struct store *store, const struct batch *batch)
+{
+    struct trace_query query = TRACE_QUERY_ANY;
+    struct shown shown = walk_shows(store, batch, &query, NULL, 0);
+
+    EXPECT(shown.wanted == TRACES * SPANS && shown.wrong == 0);
+    query.service = STR("cart");
+    shown = walk_shows(store, batch, &query, NULL, 0);
+    EXPECT(shown.wanted == TRACES * 3 && shown.wrong == 0);
+    shown = walk_shows(store, batch, NULL, batch->spans.items[5].trace_id, 0);
+    EXPECT(shown.wanted == SPANS && shown.wrong == 0);
+    shown = walk_shows(store, batch, &query, NULL, 1);
+    EXPECT(shown.runs == 1);
+}
+
+static void expect_span(struct store *store, const struct batch *batch, size_t number)
+{
+    const struct span *wanted = &batch->spans.items[number];
+    struct arena *arena = arena_new(1 << 28);
+    struct store_view *view = NULL;
+    struct span_list list = {0};
+    struct why why = WHY_INIT;
+
+    ASSERT(store_view(store, "default", NULL, &view, &why) == ERR_NONE);
+    EXPECT(view->ops->traces->span(view, wanted->trace_id, wanted->span_id, arena, &list, &why) ==
+           ERR_NONE);
+    EXPECT(list.count == 1 && same_span(&list.items[0], wanted));
+    store_view_release(view);
+    arena_free(arena);
+}
+
+TEST(a_walk_shows_columns_and_one_span_is_found_by_its_id)
+{
+    struct batch *batch = shop(clock_now_ns() - 60 * CLOCK_NS_PER_S);
+    struct why why = WHY_INIT;
+
+    fresh_folder();
+    struct store *store = open_store();
+    ASSERT(store != NULL);
+    EXPECT(store_accept(store, batch, &why) == ERR_NONE);
+    EXPECT(store_commit(store, &why) == ERR_NONE);
+    expect_walks(store, batch);
+    expect_span(store, batch, 1234);
+    EXPECT(store_compact(store, &why) == ERR_NONE); /* Seals. */
+    expect_walks(store, batch);
+    expect_span(store, batch, 1234);
+    store = store_close(store);
+    batch_free(batch);
+    remove_folder();
 }
 
 TEST(spans_are_found_while_pending_when_sealed_and_after_a_restart)
