@@ -12,7 +12,9 @@ FOLDERS = ["client", "document", "stats", "sketch", "base"]
 def sources():
     """Relative to this folder, as setuptools wants them."""
     found = [path for folder in FOLDERS for path in sorted((ROOT / "src" / folder).glob("*.c"))]
-    return ["sonde/_native.c"] + [f"../{path.relative_to(ROOT)}" for path in found]
+    own = sorted((HERE / "native").glob("*.c"))
+    return ([str(path.relative_to(HERE)) for path in own]
+            + [f"../{path.relative_to(ROOT)}" for path in found])
 
 
 setup(ext_modules=[Extension(

@@ -183,6 +183,10 @@ SONDE_API void sonde_span_note(struct sonde_span *span, const char *key, const c
 SONDE_API void sonde_span_note_integer(struct sonde_span *span, const char *key, int64_t value);
 SONDE_API void sonde_span_note_number(struct sonde_span *span, const char *key, double value);
 SONDE_API void sonde_span_note_bool(struct sonde_span *span, const char *key, bool value);
+/* Something that happens now, within the span: pairs are key, value, key, value, …, NULL, or NULL.
+ */
+SONDE_API void sonde_span_event(struct sonde_span *span, const char *name,
+                                const char *const *pairs);
 /* Another name than the one it began with: for those who learn it on the way. */
 SONDE_API void sonde_span_rename(struct sonde_span *span, const char *name);
 SONDE_API int64_t sonde_span_end(struct sonde_span *span); /* Returns the duration. */

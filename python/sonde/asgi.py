@@ -10,69 +10,93 @@
 A request is named after its route ("GET /items/{id}"), never after its path, so that names stay
 few; what no route takes is "GET unmatched". An answer of 500 or more, or an exception, is a failure.
 The time ends with the last byte of the answer. WebSocket messages are timed from one that came in to
-the next that goes out.
+the next that goes out. A traceparent that comes with a request is what its spans hang from.
+
+The part that each request passes through is C (native/request.c); here is what happens once per
+route, per connection or per life of the application.
 """
 from __future__ import annotations
 
+import asyncio
 import re
-from typing import (Any, Awaitable, Callable, Dict, Iterator, MutableMapping, Optional, Tuple)
+from typing import (Any, Awaitable, Callable, Iterator, MutableMapping, Optional, Tuple)
 
+from . import _native
 from .profiler import PerformanceProfiler, default_profiler
+from .propagation import extract
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_TEMPLATES_MAX = 4096
 _DEPTH_MAX = 8  # Of applications mounted within each other.
+_FLUSH_MS = 1000  # How long the end of the application may wait for the daemon.
 _PARAMETER = re.compile(r"\\\{.*?\\\}")  # Of a template that went through re.escape.
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"))
 
 
 class PerformanceMiddleware:
-    """Pure ASGI: no task, no copy of bodies, one small closure per request."""
+    """Pure ASGI: no task, no copy of bodies, one small object per request."""
 
     def __init__(self, app: Callable, profiler: Optional[PerformanceProfiler] = None) -> None:
         self.app = app
         self.profiler = default_profiler() if profiler is None else profiler
-        self._templates = _Templates()
+        self._native = _native_middleware(app, self.profiler)
 
+    # Servers tell an application of today's kind by its being a coroutine function.
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._native(scope, receive, send)
+
+
+def _native_middleware(app: Callable, profiler: PerformanceProfiler) -> _native.Middleware:
+    """As an application's innermost part needs it: a plain callable whose result is awaited."""
+    return _native.Middleware(app, profiler, _name, _Other(app, profiler))
+
+
+class _Other:
+    """What is no HTTP request: WebSockets, and the application's own life."""
+
+    def __init__(self, app: Callable, profiler: PerformanceProfiler) -> None:
+        self.app = app
+        self.profiler = profiler
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         kind = scope["type"]
-        if kind != "http":
-            other = self._websocket if kind == "websocket" else self.app
-            await other(scope, receive, send)
+        if kind == "websocket":
+            return self._websocket(scope, receive, send)
+        if kind == "lifespan":
+            return self._lifespan(scope, receive, send)
+        return self.app(scope, receive, send)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def watch(message: Message) -> None:
+            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+                await self._flush()
+            await send(message)
+
+        await self.app(scope, receive, watch)
+
+    async def _flush(self) -> None:
+        """What was recorded last is sent before the process is let go."""
+        if not self.profiler.delivery()["has_endpoint"]:
             return
-        status = 500
-
-        def watch(message: Message) -> Awaitable[None]:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            return send(message)
-
-        # Which route takes it is known only when it is over, so the timer gets its name then.
-        application = scope.get("app", self.app)
-        root = scope.get("root_path", "")
-        timer = self.profiler.timer("http.server.request")
-        timer.start()
         try:
-            await self.app(scope, receive, watch)
-        except BaseException:
-            timer.stop(self._templates.name(scope, application, root), True)
-            raise
-        timer.stop(self._templates.name(scope, application, root), status >= 500)
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # Another kind of loop; it is over anyway.
+            self.profiler.flush(_FLUSH_MS)
+        else:
+            await loop.run_in_executor(None, self.profiler.flush, _FLUSH_MS)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         application = scope.get("app", self.app)
-        root = scope.get("root_path", "")
+        root = scope.get("root_path")
         timer: Any = None
 
         def stop(failed: bool) -> None:
             nonlocal timer
             if timer is not None:
-                timer.stop(self._templates.name(scope, application, root, "WEBSOCKET"), failed)
+                name, _ = _name(scope, application, root, "WEBSOCKET")
+                timer.stop(name, failed)
                 timer = None
 
         async def watch_receive() -> Message:
@@ -88,49 +112,38 @@ class PerformanceMiddleware:
             if message["type"] == "websocket.send":
                 stop(False)
 
+        context = extract(scope.get("headers", ()))
+        if context is not None:
+            _native.context_variable.set(context)
         try:
             await self.app(scope, watch_receive, watch_send)
         except BaseException:
             stop(True)
             raise
 
-class _Templates:
-    """Names of requests: the method and the template of the route that took it."""
 
-    def __init__(self) -> None:
-        self._known: Dict[Tuple[str, int], Tuple[str, Any]] = {}
-
-    def name(self, scope: Scope, application: Any, root: str, method: Optional[str] = None) -> str:
-        if method is None:
-            method = scope["method"]
-            if method not in _METHODS:
-                method = "OTHER"
-        # FastAPI leaves the route in the scope, Starlette only the endpoint; a mounted application
-        # is told by the path it was mounted under.
-        endpoint = scope.get("route") or scope.get("endpoint")
-        if endpoint is None:
-            return method + " unmatched"
-        key = (method, id(endpoint))
-        known = self._known.get(key)
-        if known is not None and scope.get("root_path", "") == root:
-            return known[0]
-        try:
-            template, is_certain = _find(application, endpoint, scope, root)
-        except Exception:  # Whatever a router of another kind does, the answer is not at stake.
-            template, is_certain = "unnamed", True
-        name = f"{method} {template}"
-        if is_certain and len(self._known) < _TEMPLATES_MAX:
-            self._known[key] = (name, endpoint)  # Held, so that its id is not given to another.
-        return name
+def _name(scope: Scope, application: Any, root: Optional[str], method: str) -> Tuple[str, bool]:
+    """The method and the template of the route that took it, and whether it always has this name."""
+    # FastAPI leaves the route in the scope, Starlette only the endpoint; a mounted application
+    # is told by the path it was mounted under.
+    endpoint = scope.get("route") or scope.get("endpoint")
+    if endpoint is None:
+        return method + " unmatched", False
+    try:
+        template, is_certain = _find(application, endpoint, scope, root)
+    except Exception:  # Whatever a router of another kind does, the answer is not at stake.
+        template, is_certain = "unnamed", False
+    return f"{method} {template}", is_certain
 
 
-def _find(application: Any, endpoint: Any, scope: Scope, root: str) -> Tuple[str, bool]:
+def _find(application: Any, endpoint: Any, scope: Scope,
+          root: Optional[str]) -> Tuple[str, bool]:
     """The template, and whether this endpoint always has it."""
     found = [path for path, route in _walk(getattr(application, "routes", ()), "", 0)
              if any(endpoint is getattr(route, name, None) for name in ("endpoint", "app"))
              or route is endpoint]
     if len(found) == 1:
-        return found[0], scope.get("root_path", "") == root
+        return found[0], (scope.get("root_path") or "") == (root or "")
     path = scope.get("path", "")
     for template in found:
         if re.fullmatch(_PARAMETER.sub("[^/]+", re.escape(template)), path):
@@ -162,7 +175,7 @@ def integrate_performance_profiling(app: Any, profiler: Optional[PerformanceProf
     ``/sla`` (the broken promises). None leaves these routes out.
     """
     profiler = default_profiler() if profiler is None else profiler
-    app.add_middleware(PerformanceMiddleware, profiler=profiler)
+    app.add_middleware(_native_middleware, profiler=profiler)
     if path is not None:
         _add_routes(app, profiler, path.rstrip("/"))
     return profiler

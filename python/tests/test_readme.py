@@ -94,7 +94,8 @@ double("three")
 
     def test_every_native_method_is_in_the_stub(self):
         stub = (pathlib.Path(sonde.__file__).parent / "_native.pyi").read_text()
-        for kind in (sonde._native.Profiler, sonde._native.Timer):
+        for kind in (sonde._native.Profiler, sonde._native.Timer, sonde._native.Span,
+                     sonde._native.Context):
             for name in vars(kind):
                 if not name.startswith("__"):
                     self.assertRegex(stub, rf"\b{name}\b")

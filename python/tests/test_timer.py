@@ -137,7 +137,7 @@ class Arguments(Story):
         with self.profiler.profile_transformation(technique="few_shot"):
             pass
         self.assertEqual(sorted(self.profiler.get_all_stats()["operations"]),
-                         ["llm openai gpt-4o", "transformation few_shot"])
+                         ["chat gpt-4o", "transformation few_shot"])
 
     def test_more_profilers_than_places_one_after_the_other(self):
         for _ in range(300):

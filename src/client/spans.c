@@ -17,7 +17,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SPAN_ATTRIBUTES = 9 }; /* Field of OTLP's Span. */
+enum {
+    SPAN_ATTRIBUTES = 9, /* Fields of OTLP's Span. */
+    SPAN_EVENTS = 11,
+    EVENT_VALUE_BYTES_MAX = SONDE_SPAN_BYTES_MAX / 4,
+};
 
 /* ---- The ring. ---- */
 
@@ -162,6 +166,26 @@ void sonde_span_note_bool(struct sonde_span *span, const char *key, bool value)
         return;
     wire_attribute_bool(&wire, SPAN_ATTRIBUTES, key, value);
     end_note(span, &wire, false);
+}
+
+/* Events stand among the attributes: both are fields of OTLP's Span, in any order. */
+void sonde_span_event(struct sonde_span *span, const char *name, const char *const *pairs)
+{
+    struct wire wire;
+    bool cut = false;
+
+    if (!begin_note(span, name, &wire))
+        return;
+    size_t begun = wire_begin(&wire, SPAN_EVENTS);
+    wire_fixed64(&wire, 1, (uint64_t)client_unix_ns());
+    wire_text(&wire, 2, name);
+    for (; pairs != NULL && pairs[0] != NULL && pairs[1] != NULL; pairs += 2) {
+        size_t size = client_cut(pairs[1], EVENT_VALUE_BYTES_MAX);
+        wire_attribute_text(&wire, 3, pairs[0], pairs[1], size);
+        cut |= pairs[1][size] != '\0';
+    }
+    wire_end(&wire, begun);
+    end_note(span, &wire, cut);
 }
 
 /* Errors and slow calls are kept whatever the sampling says. */

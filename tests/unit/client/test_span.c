@@ -215,6 +215,38 @@ TEST(attributes_over_the_limit_are_left_out_whole)
     sonde_close(sonde);
 }
 
+TEST(an_event_has_a_time_a_name_and_its_pairs)
+{
+    static const char *const pairs[] = {"key", "docs", "count", "3", NULL};
+    struct sonde *sonde = opened(1);
+    struct protobuf_field field;
+    struct sonde_span span;
+    int attributes = 0;
+
+    sonde_span_begin(&span, sonde, "x", SONDE_INTERNAL, NULL);
+    sonde_span_event(&span, "cache miss", pairs);
+    sonde_span_event(&span, NULL, pairs);
+    struct protobuf message = protobuf_of((struct str){span.attributes, span.attributes_size});
+    ASSERT(protobuf_next(&message, &field) && field.number == 11);
+    struct protobuf event = protobuf_of(field.bytes);
+    EXPECT(!protobuf_next(&message, &field) && !message.broken);
+    while (protobuf_next(&event, &field)) {
+        EXPECT(field.number != 1 || field.value >= (uint64_t)span.start_unix_ns);
+        EXPECT(field.number != 2 || str_eq(field.bytes, STR("cache miss")));
+        attributes += field.number == 3;
+    }
+    EXPECT(attributes == 2 && !event.broken);
+    for (int i = 0; i < 100; i++) /* What does not fit is left out whole. */
+        sonde_span_event(&span, "again", NULL);
+    EXPECT(span.attributes_size <= SONDE_SPAN_BYTES_MAX);
+    message = protobuf_of((struct str){span.attributes, span.attributes_size});
+    while (protobuf_next(&message, &field))
+        EXPECT(field.number == 11);
+    EXPECT(!message.broken);
+    (void)sonde_span_end(&span); /* Only recorded. */
+    sonde_close(sonde);
+}
+
 static void *end_many(void *argument)
 {
     struct sonde *sonde = argument;

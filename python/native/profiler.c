@@ -1,230 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* _native - libsonde for CPython: a profiler, and a timer that is a context manager.
- *
- *     with profiler.timer("retrieval") as timer:      # Timer_enter … Timer_exit
- *         timer.mark_failure()
- *
- * A timer is one small object, kept for reuse when it dies. Everything that is not on that path
- * (decorators, reports as objects, SLA files) is Python in profiler.py. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
-#include "sonde/sonde.h"
+/* A profiler is a handle of libsonde. Everything that is on no
+ * hot path (decorators, reports as objects, SLA files, instrumentation) is Python. */
+#include "native.h"
 
 #include <stdlib.h>
-
-enum { FREE_TIMERS_MAX = 64 };
-
-typedef struct {
-    PyObject_HEAD struct sonde *sonde;
-} ProfilerObject;
-
-typedef struct {
-    PyObject_HEAD ProfilerObject *profiler; /* Keeps the handle open. */
-    PyObject *name;
-    PyObject *metadata; /* A dict, or NULL. */
-    struct sonde_operation *operation;
-    struct sonde_timer timer;
-    int64_t duration_ns; /* -1: has not ended. */
-} TimerObject;
-
-static PyTypeObject ProfilerType;
-static PyTypeObject TimerType;
-static PyObject *decorate; /* profiler._decorate, set by that module. */
-
-#ifndef Py_GIL_DISABLED
-static TimerObject *free_timers[FREE_TIMERS_MAX];
-static int free_timer_count;
-#endif
-
-/* ---- Timer ---- */
-
-static TimerObject *timer_new(ProfilerObject *profiler, PyObject *name, PyObject *metadata)
-{
-    TimerObject *self;
-    Py_ssize_t size;
-    const char *text = PyUnicode_AsUTF8AndSize(name, &size);
-
-    if (text == NULL)
-        return NULL;
-    if (profiler->sonde == NULL) {
-        PyErr_SetString(PyExc_ValueError, "the profiler is closed");
-        return NULL;
-    }
-#ifndef Py_GIL_DISABLED
-    if (free_timer_count > 0) {
-        self = free_timers[--free_timer_count];
-        _Py_NewReference((PyObject *)self);
-    } else
-#endif
-    {
-        self = PyObject_New(TimerObject, &TimerType);
-        if (self == NULL)
-            return NULL;
-    }
-    Py_INCREF(profiler);
-    Py_INCREF(name);
-    Py_XINCREF(metadata);
-    self->profiler = profiler;
-    self->name = name;
-    self->metadata = metadata;
-    self->operation = sonde_operation(profiler->sonde, text);
-    self->timer.operation = NULL;
-    self->duration_ns = -1;
-    return self;
-}
-
-static void timer_dealloc(TimerObject *self)
-{
-    Py_CLEAR(self->profiler);
-    Py_CLEAR(self->name);
-    Py_CLEAR(self->metadata);
-#ifndef Py_GIL_DISABLED
-    if (free_timer_count < FREE_TIMERS_MAX) {
-        free_timers[free_timer_count++] = self;
-        return;
-    }
-#endif
-    PyObject_Free(self);
-}
-
-/* Only what is read at a slow call is worth writing down: metadata is told at the detailed level.
- */
-static int note_metadata(TimerObject *self)
-{
-    PyObject *key;
-    PyObject *value;
-    Py_ssize_t at = 0;
-
-    while (PyDict_Next(self->metadata, &at, &key, &value)) {
-        PyObject *key_text = PyObject_Str(key);
-        PyObject *value_text = key_text == NULL ? NULL : PyObject_Str(value);
-        const char *key_bytes = value_text == NULL ? NULL : PyUnicode_AsUTF8(key_text);
-        const char *value_bytes = key_bytes == NULL ? NULL : PyUnicode_AsUTF8(value_text);
-        if (value_bytes != NULL)
-            sonde_timer_note(&self->timer, key_bytes, value_bytes);
-        Py_XDECREF(key_text);
-        Py_XDECREF(value_text);
-        if (value_bytes == NULL)
-            return -1;
-    }
-    return 0;
-}
-
-static PyObject *timer_enter(TimerObject *self, PyObject *unused)
-{
-    (void)unused; /* METH_NOARGS. */
-    sonde_timer_begin(&self->timer, self->operation);
-    if (self->metadata != NULL && self->timer.operation != NULL &&
-        sonde_get_level(self->profiler->sonde) == SONDE_DETAILED && note_metadata(self) != 0)
-        return NULL;
-    Py_INCREF(self);
-    return (PyObject *)self;
-}
-
-static PyObject *timer_exit(TimerObject *self, PyObject *const *arguments, Py_ssize_t count)
-{
-    /* A generator that is closed before its end was not wanted any longer; that is no failure. */
-    if (count > 0 && arguments[0] != Py_None && arguments[0] != PyExc_GeneratorExit)
-        sonde_timer_fail(&self->timer);
-    self->duration_ns = sonde_timer_end(&self->timer);
-    Py_RETURN_FALSE; /* An exception passes on unchanged. */
-}
-
-/* start() and stop(name, failed): where a with statement does not fit, or the name is known only at
- * the end. */
-static PyObject *timer_start(TimerObject *self, PyObject *unused)
-{
-    PyObject *entered = timer_enter(self, unused);
-
-    if (entered == NULL)
-        return NULL;
-    Py_DECREF(entered);
-    Py_RETURN_NONE;
-}
-
-static PyObject *timer_stop(TimerObject *self, PyObject *const *arguments, Py_ssize_t count,
-                            PyObject *keyword_names)
-{
-    if (count > 2 || (keyword_names != NULL && PyTuple_GET_SIZE(keyword_names) > 0))
-        return PyErr_Format(PyExc_TypeError, "stop(name=None, failed=False), by position");
-    if (count > 0 && arguments[0] != Py_None && self->timer.operation != NULL) {
-        const char *name = PyUnicode_AsUTF8(arguments[0]);
-        if (name == NULL)
-            return NULL;
-        self->timer.operation = sonde_operation(self->profiler->sonde, name);
-    }
-    if (count > 1) {
-        int failed = PyObject_IsTrue(arguments[1]);
-        if (failed < 0)
-            return NULL;
-        if (failed)
-            sonde_timer_fail(&self->timer);
-    }
-    self->duration_ns = sonde_timer_end(&self->timer);
-    return PyFloat_FromDouble((double)self->duration_ns / 1e6);
-}
-
-static PyObject *timer_mark_failure(TimerObject *self, PyObject *unused)
-{
-    (void)unused; /* METH_NOARGS. */
-    sonde_timer_fail(&self->timer);
-    Py_RETURN_NONE;
-}
-
-/* timer(function): a decorator; each call gets a timer of its own. */
-static PyObject *timer_call(TimerObject *self, PyObject *arguments, PyObject *keywords)
-{
-    PyObject *function;
-
-    if (keywords != NULL && PyDict_GET_SIZE(keywords) > 0) {
-        PyErr_SetString(PyExc_TypeError, "a timer decorates one function");
-        return NULL;
-    }
-    if (!PyArg_ParseTuple(arguments, "O:timer", &function))
-        return NULL;
-    return PyObject_CallFunctionObjArgs(decorate, (PyObject *)self->profiler, self->name,
-                                        self->metadata == NULL ? Py_None : self->metadata, function,
-                                        NULL);
-}
-
-static PyObject *timer_get_duration(TimerObject *self, void *unused)
-{
-    (void)unused; /* No closure. */
-    if (self->duration_ns < 0)
-        Py_RETURN_NONE;
-    return PyFloat_FromDouble((double)self->duration_ns / 1e6);
-}
-
-static PyMethodDef timer_methods[] = {
-    {"__enter__", (PyCFunction)timer_enter, METH_NOARGS, NULL},
-    {"__exit__", (PyCFunction)(void (*)(void))timer_exit, METH_FASTCALL, NULL},
-    {"start", (PyCFunction)timer_start, METH_NOARGS, "Begins, where no with statement fits."},
-    {"stop", (PyCFunction)(void (*)(void))timer_stop, METH_FASTCALL | METH_KEYWORDS,
-     "stop(name=None, failed=False, /): ends, under another name when given; milliseconds."},
-    {"mark_failure", (PyCFunction)timer_mark_failure, METH_NOARGS,
-     "Ends as a failure, though no exception passes."},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyGetSetDef timer_attributes[] = {
-    {"duration_ms", (getter)timer_get_duration, NULL,
-     "How long it took, in milliseconds; None until it has ended.", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyTypeObject TimerType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "sonde.Timer",
-    .tp_doc = "Times the block of a with statement, or each call of a function it decorates.",
-    .tp_basicsize = sizeof(TimerObject),
-    .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_dealloc = (destructor)timer_dealloc,
-    .tp_call = (ternaryfunc)timer_call,
-    .tp_methods = timer_methods,
-    .tp_getset = timer_attributes,
-};
-
-/* ---- Profiler ---- */
+#include <string.h>
 
 static int parse_level(const char *name, enum sonde_level *ret_level)
 {
@@ -243,34 +23,69 @@ static int parse_level(const char *name, enum sonde_level *ret_level)
 
 static int profiler_init(ProfilerObject *self, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"service_name", "level", NULL};
+    static char *names[] = {"service_name", "level", "endpoint", "sample_ratio", NULL};
     struct sonde_options options;
     const char *level = NULL;
 
+    if (self->sonde != NULL) { /* Timers hold pointers into it. */
+        PyErr_SetString(PyExc_RuntimeError, "a profiler is opened once");
+        return -1;
+    }
     sonde_options_init(&options);
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|zz:Profiler", names,
-                                     &options.service_name, &level))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|zzzd:Profiler", names,
+                                     &options.service_name, &level, &options.endpoint,
+                                     &options.sample_ratio))
         return -1;
     if (level != NULL && parse_level(level, &options.level) != 0)
         return -1;
-    sonde_close(self->sonde);
+    if (!(options.sample_ratio >= 0 && options.sample_ratio <= 1)) {
+        PyErr_SetString(PyExc_ValueError, "sample_ratio is a number from 0 to 1");
+        return -1;
+    }
     self->sonde = sonde_open(&options);
     if (self->sonde == NULL) {
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
+    const char *endpoint = options.endpoint != NULL ? options.endpoint : getenv("SONDE_ENDPOINT");
+    self->has_endpoint = endpoint != NULL && endpoint[0] != '\0';
+    return 0;
+}
+
+static int profiler_traverse(ProfilerObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->collectors);
+    return 0;
+}
+
+static int profiler_clear(ProfilerObject *self)
+{
+    atomic_store(&self->collects, false);
+    Py_CLEAR(self->collectors);
     return 0;
 }
 
 static void profiler_dealloc(ProfilerObject *self)
 {
-    struct sonde *sonde = self->sonde;
     PyTypeObject *type = Py_TYPE(self);
 
-    Py_BEGIN_ALLOW_THREADS sonde_close(
-        sonde); /* Waits for the ticker, which may want the interpreter. */
-    Py_END_ALLOW_THREADS type->tp_free((PyObject *)self);
+    PyObject_GC_UnTrack(self);
+    (void)profiler_clear(self); /* From now on the ticker finds none to call. */
+    PyThreadState *thread = PyEval_SaveThread();
+    sonde_close(self->sonde); /* Waits for the ticker, which may want the interpreter. */
+    PyEval_RestoreThread(thread);
+    type->tp_free((PyObject *)self);
 }
+
+static bool is_open(const ProfilerObject *self)
+{
+    if (self->sonde == NULL)
+        PyErr_SetString(PyExc_RuntimeError,
+                        "the profiler was never opened: call Profiler.__init__");
+    return self->sonde != NULL;
+}
+
+/* ---- Timers and spans. ---- */
 
 static PyObject *profiler_timer(ProfilerObject *self, PyObject *const *arguments, Py_ssize_t count,
                                 PyObject *keyword_names)
@@ -288,7 +103,26 @@ static PyObject *profiler_timer(ProfilerObject *self, PyObject *const *arguments
     if (metadata != NULL && !PyDict_Check(metadata))
         return PyErr_Format(PyExc_TypeError, "metadata is a dict, not %s",
                             Py_TYPE(metadata)->tp_name);
-    return (PyObject *)timer_new(self, arguments[0], metadata);
+    return is_open(self) ? native_timer_new(self, arguments[0], metadata) : NULL;
+}
+
+static PyObject *profiler_span(ProfilerObject *self, PyObject *arguments, PyObject *keywords)
+{
+    return is_open(self) ? native_span_new(self, arguments, keywords) : NULL;
+}
+
+static PyObject *profiler_record_llm(ProfilerObject *self, PyObject *arguments, PyObject *keywords)
+{
+    static const struct sonde_context nowhere;
+    struct sonde_llm_call call = SONDE_LLM_CALL_INIT;
+
+    if (PyTuple_GET_SIZE(arguments) != 0)
+        return PyErr_Format(PyExc_TypeError, "record_llm_call takes its fields by name");
+    if (!is_open(self) || (keywords != NULL && !native_llm_read(keywords, &call)))
+        return NULL;
+    const ContextObject *parent = native_context_now();
+    sonde_llm_record(self->sonde, &call, parent == NULL ? &nowhere : &parent->context);
+    Py_RETURN_NONE;
 }
 
 static struct sonde_operation *operation_of(ProfilerObject *self, PyObject *name)
@@ -467,6 +301,95 @@ static PyObject *profiler_gauge(ProfilerObject *self, PyObject *arguments, PyObj
     Py_RETURN_NONE;
 }
 
+/* ---- Collectors. ---- */
+
+/* On the library's own thread, without the interpreter's lock. No reference to self is taken: it
+ * may be dying, and waits for this thread then. */
+static void collect(struct sonde *sonde, void *argument)
+{
+    ProfilerObject *self = argument;
+
+    (void)sonde; /* Is self->sonde. */
+    if (!atomic_load(&self->collects))
+        return;
+    PyGILState_STATE state = PyGILState_Ensure();
+    PyObject *collectors = self->collectors == NULL
+                               ? NULL
+                               : PyList_GetSlice(self->collectors, 0, SONDE_COLLECTORS_MAX);
+    for (Py_ssize_t i = 0; collectors != NULL && i < PyList_GET_SIZE(collectors); i++) {
+        PyObject *done = PyObject_CallFunctionObjArgs(PyList_GET_ITEM(collectors, i), NULL);
+        if (done == NULL)
+            PyErr_WriteUnraisable(PyList_GET_ITEM(collectors, i));
+        Py_XDECREF(done);
+    }
+    Py_XDECREF(collectors);
+    PyErr_Clear(); /* Without memory for the list this second has no numbers. */
+    PyGILState_Release(state);
+}
+
+static PyObject *profiler_add_collector(ProfilerObject *self, PyObject *function)
+{
+    if (!is_open(self))
+        return NULL;
+    if (!PyCallable_Check(function))
+        return PyErr_Format(PyExc_TypeError, "a collector is called; %s cannot be",
+                            Py_TYPE(function)->tp_name);
+    if (self->collectors == NULL)
+        self->collectors = PyList_New(0);
+    if (self->collectors == NULL)
+        return NULL;
+    if (PyList_GET_SIZE(self->collectors) >= SONDE_COLLECTORS_MAX)
+        return PyErr_Format(PyExc_ValueError, "a profiler has at most %d collectors",
+                            SONDE_COLLECTORS_MAX);
+    if (PyList_Append(self->collectors, function) != 0)
+        return NULL;
+    if (!atomic_exchange(&self->collects, true) && !self->is_registered)
+        self->is_registered = sonde_collect(self->sonde, collect, self);
+    Py_INCREF(function); /* So that it can be a decorator. */
+    return function;
+}
+
+static PyObject *profiler_drop_collectors(ProfilerObject *self, PyObject *unused)
+{
+    (void)unused;               /* METH_NOARGS. */
+    (void)profiler_clear(self); /* Cannot fail. */
+    Py_RETURN_NONE;
+}
+
+/* ---- To the daemon. ---- */
+
+static PyObject *profiler_flush(ProfilerObject *self, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"timeout_ms", NULL};
+    long long timeout_ms = 1000;
+
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|L:flush", names, &timeout_ms) ||
+        !is_open(self))
+        return NULL;
+    PyThreadState *thread = PyEval_SaveThread();
+    bool flushed = sonde_flush(self->sonde, timeout_ms);
+    PyEval_RestoreThread(thread);
+    return PyBool_FromLong(flushed);
+}
+
+static PyObject *profiler_delivery(ProfilerObject *self, PyObject *unused)
+{
+    struct sonde_delivery delivery;
+
+    (void)unused; /* METH_NOARGS. */
+    sonde_read_delivery(self->sonde, &delivery);
+    return Py_BuildValue("{s:O,s:K,s:K,s:K,s:K,s:K,s:O,s:s}", "has_endpoint",
+                         self->has_endpoint ? Py_True : Py_False, "posts",
+                         (unsigned long long)delivery.posts, "posts_failed",
+                         (unsigned long long)delivery.posts_failed, "spans_sent",
+                         (unsigned long long)delivery.spans_sent, "spans_dropped",
+                         (unsigned long long)delivery.spans_dropped, "spans_waiting",
+                         (unsigned long long)delivery.spans_waiting, "is_away",
+                         delivery.is_away ? Py_True : Py_False, "last_error", delivery.last_error);
+}
+
+/* ---- What was left out, and levels. ---- */
+
 static PyObject *profiler_drops(ProfilerObject *self, PyObject *unused)
 {
     struct sonde_drops drops;
@@ -501,12 +424,24 @@ static int profiler_set_level(ProfilerObject *self, PyObject *value, void *unuse
 static PyMethodDef profiler_methods[] = {
     {"timer", (PyCFunction)(void (*)(void))profiler_timer, METH_FASTCALL | METH_KEYWORDS,
      "timer(name, metadata=None): a context manager and decorator."},
+    {"span", (PyCFunction)(void (*)(void))profiler_span, METH_VARARGS | METH_KEYWORDS,
+     "span(name, kind='internal', attributes=None, parent=None): a timer with a place in a trace."},
+    {"record_llm_call", (PyCFunction)(void (*)(void))profiler_record_llm,
+     METH_VARARGS | METH_KEYWORDS,
+     "record_llm_call(model=..., duration_ms=..., ...): a model call that was made elsewhere."},
     {"record", (PyCFunction)(void (*)(void))profiler_record, METH_VARARGS | METH_KEYWORDS,
      "record(name, duration_ms, failed=False): a duration measured elsewhere."},
     {"count", (PyCFunction)(void (*)(void))profiler_count, METH_VARARGS | METH_KEYWORDS,
      "count(name, amount=1): adds to a counter and returns its value."},
     {"gauge", (PyCFunction)(void (*)(void))profiler_gauge, METH_VARARGS | METH_KEYWORDS,
      "gauge(name, value): sets a gauge."},
+    {"add_collector", (PyCFunction)profiler_add_collector, METH_O,
+     "add_collector(function): called once a second on a thread of the library, without arguments;"
+     " returns the function."},
+    {"flush", (PyCFunction)(void (*)(void))profiler_flush, METH_VARARGS | METH_KEYWORDS,
+     "flush(timeout_ms=1000): sends what was recorded so far; whether the daemon has taken it."},
+    {"delivery", (PyCFunction)profiler_delivery, METH_NOARGS, "How sending to the daemon goes."},
+    {"_drop_collectors", (PyCFunction)profiler_drop_collectors, METH_NOARGS, NULL},
     {"reset", (PyCFunction)profiler_reset, METH_NOARGS, "Everything counts from zero again."},
     {"slowest", (PyCFunction)profiler_slowest, METH_O,
      "slowest(name): (milliseconds, metadata) of the slowest call at the detailed level, or None."},
@@ -526,52 +461,17 @@ static PyGetSetDef profiler_attributes[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-static PyTypeObject ProfilerType = {
+PyTypeObject ProfilerType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "sonde._native.Profiler",
     .tp_doc = "A handle of libsonde.",
     .tp_basicsize = sizeof(ProfilerObject),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_traverse = (traverseproc)profiler_traverse,
+    .tp_clear = (inquiry)profiler_clear,
+    .tp_free = PyObject_GC_Del,
     .tp_new = PyType_GenericNew,
     .tp_init = (initproc)profiler_init,
     .tp_dealloc = (destructor)profiler_dealloc,
     .tp_methods = profiler_methods,
     .tp_getset = profiler_attributes,
 };
-
-/* ---- Module ---- */
-
-static PyObject *set_decorator(PyObject *module, PyObject *function)
-{
-    (void)module; /* One per process. */
-    Py_INCREF(function);
-    Py_XSETREF(decorate, function);
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef module_methods[] = {
-    {"_set_decorator", set_decorator, METH_O, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
-static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, .m_name = "sonde._native",   .m_doc = "libsonde for CPython.",
-    .m_size = -1,          .m_methods = module_methods,
-};
-
-PyMODINIT_FUNC PyInit__native(void)
-{
-    if (PyType_Ready(&TimerType) != 0 || PyType_Ready(&ProfilerType) != 0)
-        return NULL;
-    PyObject *self = PyModule_Create(&module);
-    if (self == NULL)
-        return NULL;
-    Py_INCREF(&ProfilerType);
-    Py_INCREF(&TimerType);
-    if (PyModule_AddObject(self, "Profiler", (PyObject *)&ProfilerType) != 0 ||
-        PyModule_AddObject(self, "Timer", (PyObject *)&TimerType) != 0 ||
-        PyModule_AddStringConstant(self, "version", sonde_version()) != 0) {
-        Py_DECREF(self);
-        return NULL;
-    }
-    return self;
-}

@@ -1,0 +1,691 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ASGI in C: what stands between a server and an application costs each request, so it is one
+ * object that has three parts to play:
+ *
+ *     server:       await middleware(scope, receive, send)
+ *                         │ makes a Request, which is
+ *                         ├─ what the server awaits: it steps the application's coroutine
+ *                         ├─ the `send` that the application gets: it looks for the status
+ *                         └─ the timer, or the span when there is a daemon to send it to
+ *
+ * A request is named when it is over, for only then the scope tells which route took it. Names are
+ * found by Python (asgi._Templates) once per route and method, then kept in `places`, a hash table
+ * from the route to libsonde's operation. Routes are held there, so that none's address is given to
+ * another. When the table is full Python is asked each time. */
+#include "native.h"
+
+#include <stddef.h>
+#include <string.h>
+
+enum {
+    FREE_REQUESTS_MAX = 64,
+    PLACES = 1024,
+    PLACES_USED_MAX = 512,
+    SERVER_ERROR = 500,
+    PATH_BYTES_MAX = 256,
+};
+
+struct place {
+    PyObject *route; /* Owned; NULL: free. */
+    int method;
+    struct sonde_operation *operation;
+};
+
+typedef struct {
+    PyObject_HEAD vectorcallfunc call;
+    PyObject *app;
+    ProfilerObject *profiler;
+    PyObject *name_of; /* (scope, application, root, method) -> (name, is it always that) */
+    PyObject *other;   /* (scope, receive, send) -> awaitable: what is no HTTP request. */
+    struct sonde_operation *unnamed;
+    int places_used;
+    struct place places[PLACES];
+} MiddlewareObject;
+
+typedef struct {
+    PyObject_HEAD vectorcallfunc call;
+    MiddlewareObject *middleware;
+    PyObject *inner; /* The iterator of what the application returned; NULL when it is over. */
+    PyObject *scope;
+    PyObject *send;
+    PyObject *application; /* scope["app"] as it came in, or NULL. */
+    PyObject *root;        /* scope["root_path"] as it came in, or NULL. */
+    PyObject *token;       /* Of the context that it works in, or NULL. */
+    long status;           /* 0: has not answered yet. */
+    bool is_begun;
+    bool is_span;
+    struct sonde_span span; /* Of which only the timer counts unless is_span. */
+} RequestObject;
+
+static const char *const methods[] = {"GET",  "POST",    "PUT",   "DELETE", "PATCH",
+                                      "HEAD", "OPTIONS", "QUERY", "OTHER"};
+
+enum { METHODS = sizeof(methods) / sizeof(methods[0]), METHOD_OTHER = METHODS - 1 };
+
+/* Names of the scope and of messages. */
+static PyObject *word_type;
+static PyObject *word_http;
+static PyObject *word_status;
+static PyObject *word_start;
+static PyObject *word_app;
+static PyObject *word_root_path;
+static PyObject *word_route;
+static PyObject *word_endpoint;
+static PyObject *word_method;
+static PyObject *word_headers;
+static PyObject *word_path;
+
+static const struct {
+    PyObject **place;
+    const char *text;
+} words[] = {
+    {&word_type, "type"},     {&word_http, "http"},
+    {&word_status, "status"}, {&word_start, "http.response.start"},
+    {&word_app, "app"},       {&word_root_path, "root_path"},
+    {&word_route, "route"},   {&word_endpoint, "endpoint"},
+    {&word_method, "method"}, {&word_headers, "headers"},
+    {&word_path, "path"},
+};
+
+#ifndef Py_GIL_DISABLED
+static RequestObject *free_requests[FREE_REQUESTS_MAX];
+static int free_request_count;
+#endif
+
+static bool words_ready(void)
+{
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (*words[i].place == NULL)
+            *words[i].place = PyUnicode_InternFromString(words[i].text);
+        if (*words[i].place == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* Borrowed, or NULL; never an exception. */
+static PyObject *look(PyObject *dict, PyObject *key)
+{
+    PyObject *value = PyDict_GetItemWithError(dict, key);
+
+    if (value == NULL)
+        PyErr_Clear(); /* A key that cannot be compared is not there. */
+    return value;
+}
+
+static bool is_word(PyObject *value, PyObject *word)
+{
+    return value == word || (value != NULL && PyUnicode_Check(value) &&
+                             PyUnicode_GET_LENGTH(value) == PyUnicode_GET_LENGTH(word) &&
+                             PyUnicode_Compare(value, word) == 0);
+}
+
+/* ---- Names. ---- */
+
+static int method_of(PyObject *scope)
+{
+    PyObject *method = look(scope, word_method);
+    const char *text = method == NULL || !PyUnicode_Check(method) ? NULL : PyUnicode_AsUTF8(method);
+
+    for (int i = 0; text != NULL && i < METHOD_OTHER; i++) {
+        if (strcmp(text, methods[i]) == 0)
+            return i;
+    }
+    PyErr_Clear(); /* A method that is no text is another. */
+    return METHOD_OTHER;
+}
+
+/* The place of the route, or the free one where it would stand. */
+static struct place *place_of(MiddlewareObject *middleware, PyObject *route, int method)
+{
+    size_t at = ((uintptr_t)route >> 4) * 31 + (size_t)method;
+
+    for (;; at++) {
+        struct place *place = &middleware->places[at % PLACES];
+        if (place->route == NULL || (place->route == route && place->method == method))
+            return place;
+    }
+}
+
+static bool is_root_same(const RequestObject *self)
+{
+    PyObject *now = look(self->scope, word_root_path);
+
+    if (now == self->root)
+        return true;
+    return now != NULL && self->root != NULL && PyUnicode_Check(now) &&
+           PyUnicode_Check(self->root) && PyUnicode_Compare(now, self->root) == 0;
+}
+
+/* What Python says, kept when it says that this is so each time. */
+static struct sonde_operation *ask_name(RequestObject *self, struct place *place, PyObject *route,
+                                        int method)
+{
+    MiddlewareObject *middleware = self->middleware;
+    struct sonde_operation *operation = NULL;
+    PyObject *application = self->application == NULL ? middleware->app : self->application;
+    PyObject *told =
+        PyObject_CallFunction(middleware->name_of, "OOOs", self->scope, application,
+                              self->root == NULL ? Py_None : self->root, methods[method]);
+
+    if (told != NULL && PyTuple_Check(told) && PyTuple_GET_SIZE(told) == 2 &&
+        PyUnicode_Check(PyTuple_GET_ITEM(told, 0))) {
+        const char *name = PyUnicode_AsUTF8(PyTuple_GET_ITEM(told, 0));
+        operation = name == NULL ? NULL : sonde_operation(middleware->profiler->sonde, name);
+        if (operation != NULL && route != NULL && PyTuple_GET_ITEM(told, 1) == Py_True &&
+            place->route == NULL && middleware->places_used < PLACES_USED_MAX) {
+            Py_INCREF(route);
+            *place = (struct place){route, method, operation};
+            middleware->places_used++;
+        }
+    }
+    PyErr_Clear(); /* Whatever a router of another kind does, the answer is not at stake. */
+    Py_XDECREF(told);
+    return operation == NULL ? middleware->unnamed : operation;
+}
+
+static struct sonde_operation *name(RequestObject *self, int method)
+{
+    PyObject *route = look(self->scope, word_route);
+    bool is_known = false;
+    struct place *place = NULL;
+
+    if (route == NULL || route == Py_None)
+        route = look(self->scope, word_endpoint);
+    if (route != NULL && route != Py_None) {
+        place = place_of(self->middleware, route, method);
+        is_known = place->route != NULL && is_root_same(self);
+    } else {
+        route = NULL;
+    }
+    return is_known ? place->operation : ask_name(self, place, route, method);
+}
+
+/* ---- The life of a request. ---- */
+
+static void enter(RequestObject *self, ContextObject *context)
+{
+    self->token = native_context_enter(context);
+    if (self->token == NULL)
+        PyErr_Clear(); /* Then what it calls does not know where it comes from. */
+}
+
+static void begin(RequestObject *self)
+{
+    static const struct sonde_context nowhere;
+    MiddlewareObject *middleware = self->middleware;
+    PyObject *headers = look(self->scope, word_headers);
+    ContextObject *parent = headers == NULL ? NULL : native_context_read(headers);
+
+    self->is_begun = true;
+    self->is_span = native_is_sent(middleware->profiler);
+    if (!self->is_span) {
+        if (parent != NULL)
+            enter(self, parent);
+        Py_XDECREF(parent);
+        sonde_timer_begin(&self->span.timer, middleware->unnamed);
+        return;
+    }
+    sonde_span_begin(&self->span, middleware->profiler->sonde,
+                     sonde_operation_name(middleware->unnamed), SONDE_SERVER,
+                     parent == NULL ? &nowhere : &parent->context);
+    ContextObject *own = native_context_new(&self->span.context, parent);
+    if (own != NULL)
+        enter(self, own);
+    PyErr_Clear(); /* Without memory for it there is none. */
+    Py_XDECREF(own);
+    Py_XDECREF(parent);
+}
+
+static void note_request(RequestObject *self, const struct sonde_operation *operation, int method)
+{
+    const char *template = strchr(sonde_operation_name(operation), ' ');
+    PyObject *path = look(self->scope, word_path);
+    const char *text = path == NULL || !PyUnicode_Check(path) ? NULL : PyUnicode_AsUTF8(path);
+    char shown[PATH_BYTES_MAX];
+
+    sonde_span_note(&self->span, "http.request.method", methods[method]);
+    if (template != NULL)
+        sonde_span_note(&self->span, "http.route", template + 1);
+    if (text != NULL) {
+        (void)snprintf(shown, sizeof(shown), "%s", text); /* Cut if need be. */
+        sonde_span_note(&self->span, "url.path", shown);
+    }
+    PyErr_Clear(); /* A path that is no text is not told. */
+    if (self->status != 0)
+        sonde_span_note_integer(&self->span, "http.response.status_code", self->status);
+}
+
+/* Ends the timer; what exception is set stays so. */
+static void finish(RequestObject *self, bool failed)
+{
+    PyObject *kind;
+    PyObject *value;
+    PyObject *trace;
+
+    if (!self->is_begun || self->span.timer.operation == NULL) /* Disabled, or ended. */
+        return;
+    if (failed && self->is_span)
+        native_fail(&self->span, true);
+    PyErr_Fetch(&kind, &value, &trace);
+    failed = failed || self->status == 0 || self->status >= SERVER_ERROR;
+    int method = method_of(self->scope);
+    struct sonde_operation *operation = name(self, method);
+    self->span.timer.operation = operation;
+    if (failed)
+        sonde_timer_fail(&self->span.timer);
+    if (self->is_span) {
+        note_request(self, operation, method);
+        (void)sonde_span_end(&self->span); /* The duration is kept there. */
+    } else {
+        (void)sonde_timer_end(&self->span.timer); /* Likewise. */
+    }
+    PyErr_Restore(kind, value, trace);
+}
+
+static int request_clear(RequestObject *self)
+{
+    Py_CLEAR(self->inner);
+    Py_CLEAR(self->scope);
+    Py_CLEAR(self->send);
+    Py_CLEAR(self->application);
+    Py_CLEAR(self->root);
+    Py_CLEAR(self->token);
+    Py_CLEAR(self->middleware);
+    return 0;
+}
+
+/* It is over: the context is as before, the application's coroutine is let go. `send` stays, for
+ * tasks that the application left behind. */
+static void let_go(RequestObject *self, bool failed)
+{
+    PyObject *token = self->token;
+
+    finish(self, failed);
+    self->token = NULL;
+    native_context_leave(token);
+    Py_CLEAR(self->inner);
+}
+
+/* ---- Stepping what the application returned. ---- */
+
+enum step { STEP_FAILED, STEP_RETURNED, STEP_YIELDED };
+
+#if PY_VERSION_HEX >= 0x030A0000
+static enum step step_inner(PyObject *inner, PyObject *value, PyObject **ret_result)
+{
+    PySendResult sent = PyIter_Send(inner, value, ret_result);
+
+    return sent == PYGEN_NEXT ? STEP_YIELDED : sent == PYGEN_RETURN ? STEP_RETURNED : STEP_FAILED;
+}
+#else
+/* The value of the StopIteration that is set. */
+static PyObject *stop_value(void)
+{
+    PyObject *kind;
+    PyObject *value;
+    PyObject *trace;
+
+    PyErr_Fetch(&kind, &value, &trace);
+    PyErr_NormalizeException(&kind, &value, &trace);
+    PyObject *result = PyObject_GetAttrString(value, "value");
+    Py_XDECREF(kind);
+    Py_XDECREF(value);
+    Py_XDECREF(trace);
+    return result;
+}
+
+static enum step step_inner(PyObject *inner, PyObject *value, PyObject **ret_result)
+{
+    if (value == Py_None)
+        *ret_result = Py_TYPE(inner)->tp_iternext(inner);
+    else
+        *ret_result = PyObject_CallMethod(inner, "send", "O", value);
+    if (*ret_result != NULL)
+        return STEP_YIELDED;
+    if (!PyErr_Occurred())
+        PyErr_SetNone(PyExc_StopIteration);
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration))
+        return STEP_FAILED;
+    *ret_result = stop_value();
+    return *ret_result == NULL ? STEP_FAILED : STEP_RETURNED;
+}
+#endif
+
+static enum step step(RequestObject *self, PyObject *value, PyObject **ret_result)
+{
+    if (self->inner == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited request");
+        return STEP_FAILED;
+    }
+    if (!self->is_begun)
+        begin(self);
+    Py_INCREF(self); /* The application may drop the last reference to us meanwhile. */
+    enum step done = step_inner(self->inner, value, ret_result);
+    if (done != STEP_YIELDED)
+        let_go(self, done == STEP_FAILED);
+    Py_DECREF(self);
+    return done;
+}
+
+/* As an iterator returns its value. */
+static PyObject *stop_with(PyObject *value)
+{
+    PyObject *stop =
+        value == Py_None ? NULL : PyObject_CallFunctionObjArgs(PyExc_StopIteration, value, NULL);
+
+    if (value == Py_None)
+        PyErr_SetNone(PyExc_StopIteration);
+    else if (stop != NULL)
+        PyErr_SetObject(PyExc_StopIteration, stop);
+    Py_XDECREF(stop);
+    Py_DECREF(value);
+    return NULL;
+}
+
+static PyObject *request_send(RequestObject *self, PyObject *value)
+{
+    PyObject *result = NULL;
+    enum step done = step(self, value, &result);
+
+    return done == STEP_RETURNED ? stop_with(result) : result;
+}
+
+static PyObject *request_next(RequestObject *self)
+{
+    return request_send(self, Py_None);
+}
+
+#if PY_VERSION_HEX >= 0x030A0000
+static PySendResult request_am_send(RequestObject *self, PyObject *value, PyObject **ret_result)
+{
+    *ret_result = NULL;
+    enum step done = step(self, value, ret_result);
+    return done == STEP_YIELDED ? PYGEN_NEXT : done == STEP_RETURNED ? PYGEN_RETURN : PYGEN_ERROR;
+}
+#endif
+
+/* throw(exception), or throw(type, value, traceback) as it was once. */
+static PyObject *request_throw(RequestObject *self, PyObject *arguments)
+{
+    PyObject *method = self->inner == NULL ? NULL : PyObject_GetAttrString(self->inner, "throw");
+
+    if (method == NULL) { /* Over, or what cannot be thrown into: it passes on from here. */
+        PyObject *kind = NULL;
+        PyObject *value = NULL;
+        PyObject *trace = NULL;
+        PyErr_Clear();
+        if (!PyArg_UnpackTuple(arguments, "throw", 1, 3, &kind, &value, &trace))
+            return NULL;
+        if (PyExceptionInstance_Check(kind))
+            PyErr_SetObject((PyObject *)Py_TYPE(kind), kind);
+        else
+            PyErr_SetObject(kind, value);
+        let_go(self, true);
+        return NULL;
+    }
+    if (!self->is_begun)
+        begin(self);
+    Py_INCREF(self);
+    PyObject *result = PyObject_Call(method, arguments, NULL);
+    if (result == NULL)
+        let_go(self, !PyErr_ExceptionMatches(PyExc_StopIteration));
+    Py_DECREF(self);
+    Py_DECREF(method);
+    return result;
+}
+
+static PyObject *request_close(RequestObject *self, PyObject *unused)
+{
+    PyObject *method = self->inner == NULL ? NULL : PyObject_GetAttrString(self->inner, "close");
+    PyObject *result = NULL;
+
+    (void)unused; /* METH_NOARGS. */
+    PyErr_Clear();
+    Py_INCREF(self);
+    if (method != NULL)
+        result = PyObject_CallFunctionObjArgs(method, NULL);
+    bool failed = method != NULL && result == NULL;
+    let_go(self, true);
+    Py_DECREF(self);
+    Py_XDECREF(method);
+    Py_XDECREF(result);
+    if (failed)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *request_await(PyObject *self)
+{
+    Py_INCREF(self);
+    return self;
+}
+
+/* ---- `send`, as the application sees it. ---- */
+
+static PyObject *request_call(PyObject *callable, PyObject *const *arguments, size_t flags,
+                              PyObject *names)
+{
+    RequestObject *self = (RequestObject *)callable;
+
+    if (self->send == NULL)
+        return PyErr_Format(PyExc_RuntimeError, "the request is over");
+    if (PyVectorcall_NARGS(flags) >= 1 && PyDict_Check(arguments[0]) &&
+        is_word(look(arguments[0], word_type), word_start)) {
+        PyObject *status = look(arguments[0], word_status);
+        self->status = status == NULL ? 0 : PyLong_AsLong(status);
+        if (self->status == -1)
+            PyErr_Clear(); /* No number: as if it had not answered. */
+        if (self->status < 0)
+            self->status = 0;
+    }
+    return PyObject_Vectorcall(self->send, arguments, flags, names);
+}
+
+/* ---- The Request. ---- */
+
+static RequestObject *request_new(MiddlewareObject *middleware, PyObject *scope, PyObject *send)
+{
+    RequestObject *self;
+
+#ifndef Py_GIL_DISABLED
+    if (free_request_count > 0) {
+        self = free_requests[--free_request_count];
+        _Py_NewReference((PyObject *)self);
+    } else
+#endif
+    {
+        self = PyObject_GC_New(RequestObject, &RequestType);
+        if (self == NULL)
+            return NULL;
+    }
+    Py_INCREF(middleware);
+    Py_INCREF(scope);
+    Py_INCREF(send);
+    self->call = request_call;
+    self->middleware = middleware;
+    self->inner = NULL;
+    self->scope = scope;
+    self->send = send;
+    self->application = look(scope, word_app);
+    self->root = look(scope, word_root_path);
+    Py_XINCREF(self->application);
+    Py_XINCREF(self->root);
+    self->token = NULL;
+    self->status = 0;
+    self->is_begun = false;
+    self->is_span = false;
+    self->span.timer.operation = NULL;
+    PyObject_GC_Track(self);
+    return self;
+}
+
+static int request_traverse(RequestObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->inner);
+    Py_VISIT(self->scope);
+    Py_VISIT(self->send);
+    Py_VISIT(self->application);
+    Py_VISIT(self->root);
+    Py_VISIT(self->token);
+    Py_VISIT(self->middleware);
+    return 0;
+}
+
+static void request_dealloc(RequestObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    (void)request_clear(self); /* Cannot fail. */
+#ifndef Py_GIL_DISABLED
+    if (free_request_count < FREE_REQUESTS_MAX) {
+        free_requests[free_request_count++] = self;
+        return;
+    }
+#endif
+    PyObject_GC_Del(self);
+}
+
+static PyMethodDef request_methods[] = {
+    {"send", (PyCFunction)request_send, METH_O, NULL},
+    {"throw", (PyCFunction)request_throw, METH_VARARGS, NULL},
+    {"close", (PyCFunction)request_close, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyAsyncMethods request_async = {
+    .am_await = request_await,
+#if PY_VERSION_HEX >= 0x030A0000
+    .am_send = (sendfunc)request_am_send,
+#endif
+};
+
+/* With send, throw, close and __await__ it is a Coroutine to collections.abc, so create_task takes
+ * it. */
+PyTypeObject RequestType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "sonde._native.Request",
+    .tp_doc = "A request under way: awaited by the server, and the send of its application.",
+    .tp_basicsize = sizeof(RequestObject),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
+    .tp_vectorcall_offset = offsetof(RequestObject, call),
+    .tp_call = PyVectorcall_Call,
+    .tp_dealloc = (destructor)request_dealloc,
+    .tp_traverse = (traverseproc)request_traverse,
+    .tp_clear = (inquiry)request_clear,
+    .tp_as_async = &request_async,
+    .tp_iter = PyObject_SelfIter,
+    .tp_iternext = (iternextfunc)request_next,
+    .tp_methods = request_methods,
+};
+
+/* ---- The Middleware. ---- */
+
+/* The iterator behind an awaitable. Takes the reference. */
+static PyObject *iterator_of(PyObject *awaitable)
+{
+    if (PyCoro_CheckExact(awaitable))
+        return awaitable;
+    PyAsyncMethods *methods_async = Py_TYPE(awaitable)->tp_as_async;
+    PyObject *iterator = NULL;
+    if (methods_async == NULL || methods_async->am_await == NULL)
+        PyErr_Format(PyExc_TypeError, "the application returned %s, which cannot be awaited",
+                     Py_TYPE(awaitable)->tp_name);
+    else
+        iterator = methods_async->am_await(awaitable);
+    Py_DECREF(awaitable);
+    return iterator;
+}
+
+static PyObject *middleware_call(PyObject *callable, PyObject *const *arguments, size_t flags,
+                                 PyObject *names)
+{
+    MiddlewareObject *self = (MiddlewareObject *)callable;
+
+    if (PyVectorcall_NARGS(flags) != 3 || (names != NULL && PyTuple_GET_SIZE(names) > 0))
+        return PyErr_Format(PyExc_TypeError, "an ASGI application takes scope, receive and send");
+    PyObject *scope = arguments[0];
+    if (!PyDict_Check(scope) || !is_word(look(scope, word_type), word_http))
+        return PyObject_Vectorcall(self->other, arguments, 3, NULL);
+    RequestObject *request = request_new(self, scope, arguments[2]);
+    if (request == NULL)
+        return NULL;
+    PyObject *inner_arguments[] = {NULL, scope, arguments[1], (PyObject *)request};
+    PyObject *inner = PyObject_Vectorcall(self->app, inner_arguments + 1,
+                                          3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    request->inner = inner == NULL ? NULL : iterator_of(inner);
+    if (request->inner == NULL)
+        Py_CLEAR(request);
+    return (PyObject *)request;
+}
+
+static PyObject *middleware_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"app", "profiler", "name_of", "other", NULL};
+    PyObject *app;
+    PyObject *profiler;
+    PyObject *name_of;
+    PyObject *other;
+
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO!OO:Middleware", names, &app,
+                                     &ProfilerType, &profiler, &name_of, &other) ||
+        !words_ready())
+        return NULL;
+    if (((ProfilerObject *)profiler)->sonde == NULL)
+        return PyErr_Format(PyExc_RuntimeError, "the profiler was never opened");
+    MiddlewareObject *self = (MiddlewareObject *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    Py_INCREF(app);
+    Py_INCREF(profiler);
+    Py_INCREF(name_of);
+    Py_INCREF(other);
+    self->call = middleware_call;
+    self->app = app;
+    self->profiler = (ProfilerObject *)profiler;
+    self->name_of = name_of;
+    self->other = other;
+    self->unnamed = sonde_operation(self->profiler->sonde, "http.server.request");
+    return (PyObject *)self;
+}
+
+static int middleware_traverse(MiddlewareObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->app);
+    Py_VISIT(self->profiler);
+    Py_VISIT(self->name_of);
+    Py_VISIT(self->other);
+    for (size_t i = 0; i < PLACES; i++)
+        Py_VISIT(self->places[i].route);
+    return 0;
+}
+
+static int middleware_clear(MiddlewareObject *self)
+{
+    for (size_t i = 0; i < PLACES; i++)
+        Py_CLEAR(self->places[i].route);
+    Py_CLEAR(self->app);
+    Py_CLEAR(self->name_of);
+    Py_CLEAR(self->other);
+    return 0; /* The profiler stays: a request may be under way. */
+}
+
+static void middleware_dealloc(MiddlewareObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    (void)middleware_clear(self); /* Cannot fail. */
+    Py_CLEAR(self->profiler);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+PyTypeObject MiddlewareType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "sonde._native.Middleware",
+    .tp_doc = "Times each HTTP request of an ASGI application; hands on what is none.",
+    .tp_basicsize = sizeof(MiddlewareObject),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
+    .tp_vectorcall_offset = offsetof(MiddlewareObject, call),
+    .tp_call = PyVectorcall_Call,
+    .tp_new = middleware_new,
+    .tp_free = PyObject_GC_Del,
+    .tp_dealloc = (destructor)middleware_dealloc,
+    .tp_traverse = (traverseproc)middleware_traverse,
+    .tp_clear = (inquiry)middleware_clear,
+};
