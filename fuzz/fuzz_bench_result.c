@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes: results whose every metric can be compared and written, or an error with a sentence.
  * What is written reads back as the same. */
-#include "cli/bench_result.h"
+#include "analysis/bench_result.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

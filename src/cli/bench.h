@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench - the options that the actions of `sonde bench` share, and the actions. */
 #pragma once
-#include "cli/bench_compare.h"
+#include "analysis/bench_compare.h"
+#include "cli/bench_table.h"
 #include "cli/command.h"
 
 enum bench_option {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/bench_compare.h"
+#include "analysis/bench_compare.h"
 #include "test.h"
 
 static struct bench_results parse(const char *text)

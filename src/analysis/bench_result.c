@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/bench_result.h"
+#include "analysis/bench_result.h"
 #include "base/arena.h"
 #include "base/file.h"
 #include "codec/json_tree.h"

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_compare - two results side by side: a verdict for each metric, told as a table or as JSON.
+/* bench_compare - two results side by side: a verdict for each metric, told in words or as JSON.
  * One thread. */
 #pragma once
-#include "cli/bench_result.h"
-#include "cli/terminal.h"
+#include "analysis/bench_result.h"
 
 struct bench_judging {
     double alpha;
@@ -34,8 +33,6 @@ void bench_comparison_done(struct bench_comparison *comparison);
 /* Rows of that verdict that are not in quarantine. */
 size_t bench_comparison_count(const struct bench_comparison *comparison, enum verdict_kind kind);
 
-void bench_comparison_write_table(const struct bench_comparison *comparison,
-                                  const struct terminal *terminal, struct buf *out);
 void bench_comparison_write_markdown(const struct bench_comparison *comparison, struct buf *out);
 void bench_comparison_write_json(const struct bench_comparison *comparison, struct json *json);
 
@@ -44,3 +41,7 @@ void bench_row_write_change(const struct bench_row *row, struct buf *out);
 /* "1.234s ± 2%". */
 void bench_write_median(const struct describe *describe, const struct interval *interval,
                         const char *unit, struct buf *out);
+/* "degraded (warning)", "stable: a change of 15 % is ruled out". */
+void bench_row_write_verdict(const struct bench_row *row, struct buf *out);
+/* What the rows cannot tell: metrics with several hills, metrics of one side only. */
+void bench_comparison_write_notes(const struct bench_comparison *comparison, struct buf *out);
