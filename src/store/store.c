@@ -106,6 +106,11 @@ struct store *store_close(struct store *store)
     return NULL;
 }
 
+const char *store_path(const struct store *store)
+{
+    return store->path;
+}
+
 static struct store *store_of(void *self)
 {
     struct store *store = self;

@@ -43,6 +43,8 @@ CHECKED enum err store_open(const struct store_options *options, struct store **
 /* Seals what is pending. No views are left. Always returns NULL. */
 struct store *store_close(struct store *store);
 
+const char *store_path(const struct store *store); /* The data folder; lives as long as it. */
+
 /* The calls of a sink, hub/sink.h; self is the store. ERR_FULL: come back later. A batch that was
  * accepted stays until the commit: its spans and events are borrowed. */
 enum err store_accept(void *self, struct batch *batch, struct why *why);
