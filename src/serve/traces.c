@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One trace, and spans that fit. */
+#include "serve/traces.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "codec/otlp.h"
@@ -211,7 +212,7 @@ static void add_logs(struct json *json, const struct event_list *events)
     json_close(json, ']');
 }
 
-static enum err need_traces(const struct call *call, struct why *why)
+enum err traces_needed(const struct call *call, struct why *why)
 {
     if (call->view->ops->traces != NULL)
         return ERR_NONE;
@@ -282,7 +283,7 @@ static enum err work_trace(struct call *call, struct why *why)
     if (!read_id(call->captures[0], id))
         return fail(why, ERR_INVALID, "'%.*s' is no trace id: up to 32 hexadecimal digits",
                     STR_ARG(call->captures[0]));
-    TRY(need_traces(call, why));
+    TRY(traces_needed(call, why));
     if (str_eq(format, STR("columns")))
         return write_columns(call, id, why);
     TRY(read_spans(call, id, &spans, &events, why));
@@ -360,7 +361,7 @@ static enum err read_duration(struct call *call, const char *name, int64_t *dura
     return ERR_NONE;
 }
 
-static enum err read_query(struct call *call, struct trace_query *query, struct why *why)
+enum err traces_read_query(struct call *call, struct trace_query *query, struct why *why)
 {
     struct params_range range = {clock_now_ms() - SEARCH_MS, clock_now_ms()};
     struct str status = call_parameter(call, "status");
@@ -411,8 +412,8 @@ static enum err work_search(struct call *call, struct why *why)
 
     if (call_parameter(call, "q").data != NULL)
         return search_by_traceql(call, why);
-    TRY(read_query(call, &query, why));
-    TRY(need_traces(call, why));
+    TRY(traces_read_query(call, &query, why));
+    TRY(traces_needed(call, why));
     TRY(call->view->ops->traces->search(call->view, &query, call->arena, &spans, why));
     struct json json = json_begin(&call->answer.body);
     json_open(&json, '{');
