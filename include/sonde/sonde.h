@@ -11,7 +11,7 @@
  *             retrieve();
  *         }
  *         sonde_sla_set(sonde, "retrieval", "max_p95_latency_ms", 100);
- *         sonde_print(sonde, stdout);
+ *         sonde_report_print(sonde, stdout);
  *         sonde_close(sonde);
  *     }
  *
@@ -59,7 +59,7 @@ struct sonde;
 enum sonde_level {
     SONDE_DISABLED = 0, /* Nothing is recorded; a timer costs a load and a branch. */
     SONDE_BASIC,        /* Statistics of timers, counters and gauges. */
-    SONDE_STANDARD,     /* The default: also throughput by the second. */
+    SONDE_STANDARD,     /* The default: also throughput by the second, and spans to the daemon. */
     SONDE_DETAILED,     /* Also the metadata of each operation's slowest call. */
 };
 
@@ -145,10 +145,56 @@ SONDE_API bool sonde_context_read(const char *traceparent, struct sonde_context 
 SONDE_API void sonde_context_write(const struct sonde_context *context,
                                    char ret_text[SONDE_TRACEPARENT_SIZE]);
 
+/* The same as B3 has it, in one header: "4bf9…-00f0…-1". Read is also a trace id of 64 bits, which
+ * gets zeros before it; who does not say whether it is sampled leaves it to us, and it is. */
+#define SONDE_B3_SIZE 52 /* With the NUL. */
+SONDE_API bool sonde_context_read_b3(const char *b3, struct sonde_context *ret_context);
+SONDE_API void sonde_context_write_b3(const struct sonde_context *context,
+                                      char ret_text[SONDE_B3_SIZE]);
+
 /* What this thread works for: the parent of spans begun without one. `sonde_use` returns what it
  * was before, to be put back. */
 SONDE_API struct sonde_context sonde_current(void);
 SONDE_API struct sonde_context sonde_use(const struct sonde_context *context);
+
+/* What of a request's headers belongs to tracing: where it is in a trace, what other vendors say of
+ * it (tracestate), and what is handed from service to service (baggage). A server reads it, works
+ * for `context`, and writes it, with the context of its own span, to whom it calls. */
+#define SONDE_TRACESTATE_BYTES_MAX 512  /* A longer one loses the members at its end. */
+#define SONDE_BAGGAGE_BYTES_MAX    8192 /* Likewise; members at most: */
+#define SONDE_BAGGAGE_MEMBERS_MAX  64
+
+struct sonde_headers {
+    struct sonde_context context;
+    char tracestate[SONDE_TRACESTATE_BYTES_MAX + 1];
+    char baggage[SONDE_BAGGAGE_BYTES_MAX + 1];
+};
+
+enum sonde_propagation {
+    SONDE_W3C = 1,      /* traceparent, tracestate; baggage goes with any of the three. */
+    SONDE_B3 = 2,       /* b3 */
+    SONDE_B3_MULTI = 4, /* X-B3-TraceId, X-B3-SpanId, X-B3-Sampled */
+};
+
+/* The value of a header that is told in small letters ("traceparent"), or NULL. */
+typedef const char *(*sonde_header_get)(void *self, const char *name);
+typedef void (*sonde_header_put)(void *self, const char *name, const char *value);
+
+/* traceparent counts first, then b3, then X-B3-…. What is malformed counts as absent. False: they
+ * say nothing of a trace (baggage may be there all the same). */
+SONDE_API bool sonde_headers_read(struct sonde_headers *ret_headers, sonde_header_get get,
+                                  void *self);
+/* Puts each header once, in the forms told. headers NULL: nothing but the context is handed on;
+ * context NULL: that of the headers. */
+SONDE_API void sonde_headers_write(const struct sonde_headers *headers,
+                                   const struct sonde_context *context, unsigned forms,
+                                   sonde_header_put put, void *self);
+
+/* The value of a key in the baggage, decoded. False: it is not there, or longer than capacity. */
+SONDE_API bool sonde_baggage_get(const struct sonde_headers *headers, const char *key,
+                                 char *ret_value, size_t capacity);
+/* Sets it, or takes it out when value is NULL. False: key is no token, or there is no room. */
+SONDE_API bool sonde_baggage_set(struct sonde_headers *headers, const char *key, const char *value);
 
 enum sonde_span_kind { /* Numbers of OTLP. */
                        SONDE_INTERNAL = 1,
@@ -266,6 +312,9 @@ SONDE_API double sonde_gauge_value(const struct sonde_gauge *gauge);
 #define SONDE_COLLECTORS_MAX 64
 typedef void (*sonde_collector)(struct sonde *sonde, void *self);
 SONDE_API bool sonde_collect(struct sonde *sonde, sonde_collector collector, void *self);
+/* Takes it back; when this returns, it is not being called and never will be again. Not from within
+ * a collector. */
+SONDE_API void sonde_collect_stop(struct sonde *sonde, sonde_collector collector, void *self);
 
 /* ---- Statistics. ---- */
 
@@ -333,12 +382,12 @@ enum sonde_form {
 /* All statistics, the promises and what was left out, as text to free(); *ret_size without the NUL
  * behind it. NULL: no memory. colour matters to SONDE_CONSOLE only. Unlike recording, a report
  * allocates as it needs. */
-SONDE_API char *sonde_report(struct sonde *sonde, enum sonde_form form, bool colour,
-                             size_t *ret_size);
+SONDE_API char *sonde_report_text(struct sonde *sonde, enum sonde_form form, bool colour,
+                                  size_t *ret_size);
 /* The console form, coloured when out is a terminal and NO_COLOR is not set. */
-SONDE_API void sonde_print(struct sonde *sonde, FILE *out);
+SONDE_API void sonde_report_print(struct sonde *sonde, FILE *out);
 /* Writes the report to a new file, as a whole. False: errno tells. */
-SONDE_API bool sonde_save(struct sonde *sonde, enum sonde_form form, const char *path);
+SONDE_API bool sonde_report_save(struct sonde *sonde, enum sonde_form form, const char *path);
 
 /* ---- To the daemon. ---- */
 

@@ -261,7 +261,7 @@ static PyObject *profiler_report(ProfilerObject *self, PyObject *arguments)
 
     if (!PyArg_ParseTuple(arguments, "i|p:report", &form, &colour))
         return NULL;
-    char *text = sonde_report(self->sonde, (enum sonde_form)form, colour, &size);
+    char *text = sonde_report_text(self->sonde, (enum sonde_form)form, colour, &size);
     if (text == NULL)
         return PyErr_NoMemory();
     PyObject *result = PyUnicode_DecodeUTF8(text, (Py_ssize_t)size, "replace");

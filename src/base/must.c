@@ -3,6 +3,7 @@
 #include "base/must.h"
 
 #include <inttypes.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,10 +25,29 @@ void must_failed(const char *condition, const char *file, int line)
     abort();
 }
 
+/* Where this thread goes to when memory runs out; NULL: nowhere, the process ends. */
+static _Thread_local jmp_buf *refuge;
+
+bool must_try(void (*work)(void *self), void *self)
+{
+    jmp_buf place;
+
+    if (setjmp(place) != 0) {
+        refuge = NULL;
+        return false;
+    }
+    refuge = &place;
+    work(self);
+    refuge = NULL;
+    return true;
+}
+
 void must_memory(uint64_t wanted_bytes)
 {
     char text[128];
 
+    if (refuge != NULL)
+        longjmp(*refuge, 1);
     int size = snprintf(text, sizeof(text),
                         "sonde: out of memory (%" PRIu64 " bytes more were needed); exiting.\n",
                         wanted_bytes);

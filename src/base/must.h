@@ -3,6 +3,7 @@
  *
  * Input from outside is never a MUST: it is an `enum err`. Any thread. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Ends the process with a plain sentence naming the condition and its place. */
@@ -44,3 +45,8 @@ _Noreturn void must_failed(const char *condition, const char *file, int line);
 
 /* Out of memory ends the process with a plain sentence; budgets make it rare. */
 _Noreturn void must_memory(uint64_t wanted_bytes);
+
+/* For the library that lives in other people's programs, where nothing may end the process: runs
+ * work(self), and returns false when memory ran out in the midst. What self does not hold then, and
+ * work had taken, is lost. Not nested. */
+bool must_try(void (*work)(void *self), void *self);

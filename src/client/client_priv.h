@@ -56,6 +56,7 @@ struct sonde_operation {
     _Atomic int64_t first_ns; /* Start of the first record since the last reset; 0: none. */
     /* Of the ticker: count at the last tick, and per second. */
     uint64_t ticked_count;
+    uint32_t ticked_epoch;
     _Atomic uint64_t now_rps;
     _Atomic uint64_t peak_rps;
     _Atomic int64_t slow_ns;     /* P99 so far, while spans are sent; 0: too few calls to tell. */
@@ -116,6 +117,7 @@ struct sonde {
     struct sla_targets promises; /* Over all. */
     struct collector collectors[SONDE_COLLECTORS_MAX];
     size_t collector_count;
+    pthread_mutex_t collect_lock; /* Held while a collector is called; taken before `lock`. */
 
     pthread_t ticker;
     bool ticker_runs;
@@ -169,6 +171,9 @@ double client_quantile_ns(const struct totals *totals, double q);
 
 /* context.c */
 void client_reseed(void); /* In a forked child. */
+/* Two small digits for each byte; false: something else is among them, and bytes are spoilt. */
+bool client_read_hex(const char *text, uint8_t *bytes, size_t size);
+void client_write_hex(char *text, const uint8_t *bytes, size_t size); /* Without a NUL. */
 bool client_is_nowhere(const struct sonde_context *context);
 /* A span of the parent's trace, or of a new one when the parent is nowhere. */
 struct sonde_context client_context_begin(const struct sonde_context *parent, double sample_ratio);

@@ -103,7 +103,7 @@ struct sonde_context sonde_use(const struct sonde_context *context)
 }
 
 /* Lower case only, as W3C has it. */
-static bool read_hex(const char *text, uint8_t *bytes, size_t size)
+bool client_read_hex(const char *text, uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < 2 * size; i++) {
         char c = text[i];
@@ -130,21 +130,21 @@ bool sonde_context_read(const char *traceparent, struct sonde_context *ret_conte
     if (traceparent == NULL)
         return false;
     size_t size = strnlen(traceparent, TEXT_SIZE + 1);
-    if (size < TEXT_SIZE || !read_hex(traceparent, &version, 1) || version == 0xff ||
+    if (size < TEXT_SIZE || !client_read_hex(traceparent, &version, 1) || version == 0xff ||
         traceparent[TRACE_AT - 1] != '-' || traceparent[SPAN_AT - 1] != '-' ||
         traceparent[FLAGS_AT - 1] != '-')
         return false;
     if (size > TEXT_SIZE && (version == 0 || traceparent[TEXT_SIZE] != '-'))
         return false;
-    if (!read_hex(traceparent + TRACE_AT, context.trace_id, sizeof(context.trace_id)) ||
-        !read_hex(traceparent + SPAN_AT, context.span_id, sizeof(context.span_id)) ||
-        !read_hex(traceparent + FLAGS_AT, &context.flags, 1) || client_is_nowhere(&context))
+    if (!client_read_hex(traceparent + TRACE_AT, context.trace_id, sizeof(context.trace_id)) ||
+        !client_read_hex(traceparent + SPAN_AT, context.span_id, sizeof(context.span_id)) ||
+        !client_read_hex(traceparent + FLAGS_AT, &context.flags, 1) || client_is_nowhere(&context))
         return false;
     *ret_context = context;
     return true;
 }
 
-static void write_hex(char *text, const uint8_t *bytes, size_t size)
+void client_write_hex(char *text, const uint8_t *bytes, size_t size)
 {
     static const char digits[] = "0123456789abcdef";
 
@@ -164,10 +164,10 @@ void sonde_context_write(const struct sonde_context *context, char ret_text[SOND
     if (context == NULL || client_is_nowhere(context))
         return;
     memcpy(ret_text, frame, TRACE_AT);
-    write_hex(ret_text + TRACE_AT, context->trace_id, sizeof(context->trace_id));
+    client_write_hex(ret_text + TRACE_AT, context->trace_id, sizeof(context->trace_id));
     ret_text[SPAN_AT - 1] = '-';
-    write_hex(ret_text + SPAN_AT, context->span_id, sizeof(context->span_id));
+    client_write_hex(ret_text + SPAN_AT, context->span_id, sizeof(context->span_id));
     ret_text[FLAGS_AT - 1] = '-';
-    write_hex(ret_text + FLAGS_AT, &context->flags, 1);
+    client_write_hex(ret_text + FLAGS_AT, &context->flags, 1);
     ret_text[TEXT_SIZE] = '\0';
 }

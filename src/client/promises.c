@@ -44,6 +44,31 @@ struct teller {
     void *self;
 };
 
+struct sentence {
+    const char *operation;
+    const struct sla_violation *violation;
+    struct buf text;
+};
+
+static void write_sentence(void *self)
+{
+    struct sentence *sentence = self;
+
+    sla_write(&sentence->text, str_of(sentence->operation), sentence->violation);
+    (void)buf_cstr(&sentence->text); /* Has the NUL behind it. */
+}
+
+static void tell_one(const struct teller *teller, const char *operation,
+                     const struct sla_violation *violation)
+{
+    struct sentence sentence = {operation, violation, {0}};
+    bool written = must_try(write_sentence, &sentence);
+
+    teller->tell(teller->self, operation,
+                 written ? buf_cstr(&sentence.text) : sla_key(violation->kind));
+    buf_done(&sentence.text);
+}
+
 static size_t check(struct sonde *sonde, const struct sla_targets *promises, const char *operation,
                     const struct sonde_stats *stats, const struct teller *teller)
 {
@@ -54,11 +79,8 @@ static size_t check(struct sonde *sonde, const struct sla_targets *promises, con
     struct sla_targets targets = *promises;
     (void)pthread_mutex_unlock(&sonde->lock); /* Locked above. */
     size_t count = sla_check(&targets, &measure, violations);
-    for (size_t i = 0; i < count && teller->tell != NULL; i++) {
-        struct buf sentence CLEANUP(buf_done) = {0};
-        sla_write(&sentence, str_of(operation), &violations[i]);
-        teller->tell(teller->self, operation, buf_cstr(&sentence));
-    }
+    for (size_t i = 0; i < count && teller->tell != NULL; i++)
+        tell_one(teller, operation, &violations[i]);
     return count;
 }
 

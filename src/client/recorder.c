@@ -262,22 +262,26 @@ void sonde_timer_fail(struct sonde_timer *timer)
         timer->failed = true;
 }
 
-/* Keys and values stand as key NUL value NUL, one after the other. */
+/* Keys and values stand as key NUL value NUL, one after the other. A value is cut to what is left;
+ * a key that does not fit whole would be another key, so it is left out. */
 void sonde_timer_note(struct sonde_timer *timer, const char *key, const char *value)
 {
     if (timer == NULL || timer->operation == NULL || key == NULL || value == NULL)
         return;
-    size_t key_size = strnlen(key, SONDE_METADATA_BYTES_MAX) + 1;
-    size_t value_size = strnlen(value, SONDE_METADATA_BYTES_MAX) + 1;
-    if (key_size + value_size > sizeof(timer->metadata) - timer->metadata_size) {
+    size_t left = sizeof(timer->metadata) - timer->metadata_size;
+    size_t key_size = strnlen(key, SONDE_METADATA_BYTES_MAX);
+    bool fits = key_size + 2 < left;
+    size_t value_size = fits ? client_cut(value, left - key_size - 2) : 0;
+    if (!fits || value[value_size] != '\0')
         (void)atomic_fetch_add(&timer->operation->sonde->names_cut, 1); /* The count is all. */
+    if (!fits)
         return;
-    }
-    memcpy(timer->metadata + timer->metadata_size, key, key_size - 1);
-    timer->metadata[timer->metadata_size + key_size - 1] = '\0';
-    memcpy(timer->metadata + timer->metadata_size + key_size, value, value_size - 1);
-    timer->metadata[timer->metadata_size + key_size + value_size - 1] = '\0';
-    timer->metadata_size = (uint16_t)(timer->metadata_size + key_size + value_size);
+    char *place = timer->metadata + timer->metadata_size;
+    memcpy(place, key, key_size);
+    place[key_size] = '\0';
+    memcpy(place + key_size + 1, value, value_size);
+    place[key_size + 1 + value_size] = '\0';
+    timer->metadata_size = (uint16_t)(timer->metadata_size + key_size + value_size + 2);
 }
 
 /* A new slowest is rare; two at once may leave the lesser, and nobody waits. */

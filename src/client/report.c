@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "client/client_priv.h"
 #include "document/document.h"
+#include "sketch/quantile_key.h"
 
 #include <errno.h>
 #include <math.h>
@@ -139,37 +140,109 @@ static void add_operations(struct document *document, struct sonde *sonde)
     }
 }
 
+static void add_distribution(struct document *document, struct sonde *sonde)
+{
+    uint32_t known = atomic_load(&sonde->operation_names.count);
+    double values_ms[BUCKETS];
+    double counts[BUCKETS] = {0};
+    struct totals totals;
+
+    for (uint32_t i = 0; i < known; i++) {
+        client_totals(&sonde->operations[i], &totals);
+        for (int32_t bucket = 0; bucket < BUCKETS; bucket++)
+            counts[bucket] += (double)totals.buckets[bucket];
+    }
+    for (int32_t bucket = 0; bucket < BUCKETS; bucket++)
+        values_ms[bucket] = quantile_key_value(bucket, 0) / 1e6;
+    document_distribution(document, "distribution", "How long calls took", values_ms, counts,
+                          BUCKETS);
+}
+
+/* At SONDE_DETAILED. */
+static void add_slowest(struct document *document, struct sonde *sonde)
+{
+    static const struct column columns[] = {
+        {"operation", "Operation", UNIT_NONE, true},
+        {"duration_ms", "Took", UNIT_MS, false},
+        {"metadata", "Metadata", UNIT_NONE, true},
+    };
+    uint32_t known = atomic_load(&sonde->operation_names.count);
+    struct table *table = NULL;
+
+    for (uint32_t i = 0; i < known; i++) {
+        char metadata[SONDE_METADATA_BYTES_MAX];
+        int64_t slowest_ns = sonde_slowest(&sonde->operations[i], metadata, sizeof(metadata));
+        if (slowest_ns < 0)
+            continue;
+        if (table == NULL) {
+            document_section(document, "slowest", "Slowest calls");
+            table = document_table(document, "slowest", "", columns, ARRAY_COUNT(columns));
+        }
+        table_add_row(table, STATUS_NONE);
+        table_text(table, sonde->operations[i].name);
+        table_number(table, (double)slowest_ns / 1e6);
+        table_text(table, metadata);
+    }
+}
+
+static void add_values(struct document *document, struct sonde *sonde)
+{
+    static const struct column columns[] = {
+        {"name", "Name", UNIT_NONE, true},
+        {"kind", "Kind", UNIT_NONE, true},
+        {"value", "Value", UNIT_NONE, false},
+    };
+    uint32_t counters = atomic_load(&sonde->counter_names.count);
+    uint32_t gauges = atomic_load(&sonde->gauge_names.count);
+
+    if (counters + gauges == 0)
+        return;
+    document_section(document, "values", "Counters and gauges");
+    struct table *table = document_table(document, "values", "", columns, ARRAY_COUNT(columns));
+    for (uint32_t i = 0; i < counters + gauges; i++) {
+        bool is_counter = i < counters;
+        const struct sonde_gauge *gauge = &sonde->gauges[is_counter ? 0 : i - counters];
+        table_add_row(table, STATUS_NONE);
+        table_text(table, is_counter ? sonde->counters[i].name : gauge->name);
+        table_text(table, is_counter ? "counter" : "gauge");
+        table_number(table, is_counter ? (double)sonde_count_value(&sonde->counters[i])
+                                       : sonde_gauge_value(gauge));
+    }
+}
+
 static void add_drops(struct document *document, struct sonde *sonde)
 {
     struct sonde_drops drops;
+    struct sonde_delivery delivery;
 
     sonde_read_drops(sonde, &drops);
-    if (drops.records + drops.names_cut + drops.names_shared == 0)
+    sonde_read_delivery(sonde, &delivery);
+    if (drops.records + drops.names_cut + drops.names_shared + delivery.spans_dropped == 0)
         return;
     document_section(document, "left_out", "Left out");
     document_number(document, "records", "Records dropped", (double)drops.records, UNIT_COUNT);
     document_number(document, "names_cut", "Names cut", (double)drops.names_cut, UNIT_COUNT);
     document_number(document, "names_shared", "Names shared", (double)drops.names_shared,
                     UNIT_COUNT);
+    document_number(document, "spans", "Spans dropped", (double)delivery.spans_dropped, UNIT_COUNT);
 }
 
-static struct document *build(struct sonde *sonde)
+static void fill(struct document *document, struct sonde *sonde)
 {
-    struct buf title CLEANUP(buf_done) = {0};
     struct sonde_stats stats;
 
-    buf_printf(&title, "Performance of %s", sonde->service_name);
-    struct document *document = document_new(buf_cstr(&title), DOCUMENT_BYTES_MAX);
     document_set_time(document, clock_now_ms());
     if (!sonde_overall_stats(sonde, &stats)) {
         document_text(document, "Nothing has been recorded yet.");
-        return document;
+        return;
     }
     add_overall(document, &stats);
     add_promises(document, sonde);
     add_operations(document, sonde);
+    add_distribution(document, sonde);
+    add_slowest(document, sonde);
+    add_values(document, sonde);
     add_drops(document, sonde);
-    return document;
 }
 
 static const enum document_form forms[] = {
@@ -177,29 +250,58 @@ static const enum document_form forms[] = {
     [SONDE_HTML] = FORM_HTML,       [SONDE_CSV] = FORM_CSV,
 };
 
-static bool write_report(struct sonde *sonde, enum sonde_form form, bool colour, struct buf *out)
-{
-    const struct document_look look = {.colour = colour};
+struct writing {
+    struct sonde *sonde;
+    enum document_form form;
+    struct document_look look;
+    struct document *document;
+    struct buf *out;
+    bool written;
+};
 
-    if (sonde == NULL || (unsigned)form >= ARRAY_COUNT(forms))
-        return false;
-    struct document *document CLEANUP(document_freep) = build(sonde);
-    return document_write(document, forms[form], &look, out, NULL) == ERR_NONE;
+static void write_all(void *self)
+{
+    static const char title_start[] = "Performance of ";
+    struct writing *writing = self;
+    char title[sizeof(title_start) + SONDE_NAME_BYTES_MAX];
+
+    (void)snprintf(title, sizeof(title), "%s%s", title_start,
+                   writing->sonde->service_name); /* Fits. */
+    writing->document = document_new(title, DOCUMENT_BYTES_MAX);
+    fill(writing->document, writing->sonde);
+    writing->written = document_write(writing->document, writing->form, &writing->look,
+                                      writing->out, NULL) == ERR_NONE;
+    (void)buf_cstr(writing->out); /* Has the NUL behind it. */
 }
 
-char *sonde_report(struct sonde *sonde, enum sonde_form form, bool colour, size_t *ret_size)
+/* False, with errno: the form is none, or there is no memory. */
+static bool write_report(struct sonde *sonde, enum sonde_form form, bool colour, struct buf *out)
+{
+    if (sonde == NULL || (unsigned)form >= ARRAY_COUNT(forms)) {
+        errno = EINVAL;
+        return false;
+    }
+    struct writing writing = {
+        .sonde = sonde, .form = forms[form], .look = {.colour = colour}, .out = out};
+    bool written = must_try(write_all, &writing) && writing.written;
+    (void)document_free(writing.document); /* Always NULL. */
+    if (!written)
+        errno = ENOMEM;
+    return written;
+}
+
+char *sonde_report_text(struct sonde *sonde, enum sonde_form form, bool colour, size_t *ret_size)
 {
     struct buf out CLEANUP(buf_done) = {0};
 
     if (!write_report(sonde, form, colour, &out))
         return NULL;
-    (void)buf_cstr(&out); /* The NUL behind it goes along. */
     if (ret_size != NULL)
         *ret_size = out.size;
     return TAKE(out.data);
 }
 
-void sonde_print(struct sonde *sonde, FILE *out)
+void sonde_report_print(struct sonde *sonde, FILE *out)
 {
     struct buf text CLEANUP(buf_done) = {0};
 
@@ -210,13 +312,32 @@ void sonde_print(struct sonde *sonde, FILE *out)
         (void)fwrite(text.data, 1, text.size, out); /* The stream keeps its own error. */
 }
 
-bool sonde_save(struct sonde *sonde, enum sonde_form form, const char *path)
+struct saving {
+    const char *path;
+    struct str text;
+    bool saved;
+};
+
+static void save(void *self)
+{
+    struct saving *saving = self;
+
+    saving->saved = file_write(saving->path, saving->text, 0644, NULL) == ERR_NONE;
+}
+
+bool sonde_report_save(struct sonde *sonde, enum sonde_form form, const char *path)
 {
     struct buf text CLEANUP(buf_done) = {0};
 
-    if (path == NULL || !write_report(sonde, form, false, &text)) {
+    if (path == NULL) {
         errno = EINVAL;
         return false;
     }
-    return file_write(path, buf_view(&text), 0644, NULL) == ERR_NONE;
+    if (!write_report(sonde, form, false, &text))
+        return false;
+    struct saving saving = {path, buf_view(&text), false};
+    if (must_try(save, &saving))
+        return saving.saved;
+    errno = ENOMEM;
+    return false;
 }

@@ -63,9 +63,10 @@ static void make_locks(struct sonde *sonde)
 {
     pthread_condattr_t attributes;
 
-    (void)pthread_mutex_init(&sonde->lock, NULL);      /* Cannot fail with these attributes. */
-    (void)pthread_mutex_init(&sonde->tick_lock, NULL); /* Likewise. */
-    (void)pthread_condattr_init(&attributes);          /* Likewise. */
+    (void)pthread_mutex_init(&sonde->lock, NULL);         /* Cannot fail with these attributes. */
+    (void)pthread_mutex_init(&sonde->tick_lock, NULL);    /* Likewise. */
+    (void)pthread_mutex_init(&sonde->collect_lock, NULL); /* Likewise. */
+    (void)pthread_condattr_init(&attributes);             /* Likewise. */
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC); /* Likewise. */
     (void)pthread_cond_init(&sonde->tick_stop, &attributes);       /* Likewise. */
     (void)pthread_condattr_destroy(&attributes);                   /* Likewise. */
@@ -222,4 +223,21 @@ bool sonde_collect(struct sonde *sonde, sonde_collector collector, void *self)
     }
     (void)pthread_mutex_unlock(&sonde->lock); /* Locked above. */
     return taken;
+}
+
+void sonde_collect_stop(struct sonde *sonde, sonde_collector collector, void *self)
+{
+    if (sonde == NULL)
+        return;
+    (void)pthread_mutex_lock(&sonde->collect_lock); /* Ours alone; cannot fail. */
+    (void)pthread_mutex_lock(&sonde->lock);         /* Likewise. */
+    size_t kept = 0;
+    for (size_t i = 0; i < sonde->collector_count; i++) {
+        const struct collector *known = &sonde->collectors[i];
+        if (known->collect != collector || known->self != self)
+            sonde->collectors[kept++] = *known;
+    }
+    sonde->collector_count = kept;
+    (void)pthread_mutex_unlock(&sonde->lock);         /* Locked above. */
+    (void)pthread_mutex_unlock(&sonde->collect_lock); /* Likewise. */
 }

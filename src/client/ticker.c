@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread that counts: once a second it counts what each operation did in that second and
- * calls the program's collectors. It has all signals blocked and starts with the first record. */
+ * calls the program's collectors. It has all signals blocked and starts with the first record.
+ *
+ * A second that came late, for a collector took its time or the machine slept, is longer than one:
+ * what was done in it is told per second, and seconds that were missed are not made up for. */
 #include "client/sender.h"
 
+#include <math.h>
 #include <signal.h>
 #include <time.h>
 
@@ -20,48 +24,81 @@ static int64_t slow_of(const struct sonde_operation *operation)
     return totals.count < SLOW_CALLS_MIN ? 0 : (int64_t)client_quantile_ns(&totals, 0.99);
 }
 
-static void tick_operation(struct sonde *sonde, uint32_t index)
+static void note_rate(_Atomic uint64_t *now_rps, _Atomic uint64_t *peak_rps, uint64_t done,
+                      double seconds)
+{
+    uint64_t rate = (uint64_t)llround((double)done / seconds);
+
+    atomic_store(now_rps, rate);
+    if (rate > atomic_load(peak_rps))
+        atomic_store(peak_rps, rate);
+}
+
+/* Returns what was done since the last tick. */
+static uint64_t tick_operation(struct sonde *sonde, uint32_t index, double seconds)
 {
     struct sonde_operation *operation = &sonde->operations[index];
+    uint32_t epoch = atomic_load(&sonde->epoch);
     uint64_t count = client_count(sonde, index);
-    /* Less than before: reset since. */
-    uint64_t done = count >= operation->ticked_count ? count - operation->ticked_count : count;
+    /* After a reset all that is counted is new. */
+    bool goes_on = operation->ticked_epoch == epoch && count >= operation->ticked_count;
+    uint64_t done = goes_on ? count - operation->ticked_count : count;
 
     if (sonde->sender != NULL && done > 0)
         operation->slow_ns = slow_of(operation);
     operation->ticked_count = count;
-    atomic_store(&operation->now_rps, done);
-    if (done > atomic_load(&operation->peak_rps))
-        atomic_store(&operation->peak_rps, done);
+    operation->ticked_epoch = epoch;
+    note_rate(&operation->now_rps, &operation->peak_rps, done, seconds);
+    return done;
 }
 
-static void tick(struct sonde *sonde)
+static void tick(struct sonde *sonde, double seconds)
 {
     uint32_t known = atomic_load(&sonde->operation_names.count);
     uint64_t overall = 0;
 
     if (atomic_load(&sonde->level) < SONDE_STANDARD)
         return;
-    for (uint32_t i = 0; i < known; i++) {
-        tick_operation(sonde, i);
-        overall += atomic_load(&sonde->operations[i].now_rps);
-    }
-    atomic_store(&sonde->overall_now_rps, overall);
-    if (overall > atomic_load(&sonde->overall_peak_rps))
-        atomic_store(&sonde->overall_peak_rps, overall);
+    for (uint32_t i = 0; i < known; i++)
+        overall += tick_operation(sonde, i, seconds);
+    note_rate(&sonde->overall_now_rps, &sonde->overall_peak_rps, overall, seconds);
 }
 
+/* The lock of collecting is held around each call, so that who takes a collector back knows when it
+ * has ended; the handle's own is not, for a collector may look names up. */
 static void call_collectors(struct sonde *sonde)
 {
-    struct collector collectors[SONDE_COLLECTORS_MAX];
+    for (size_t i = 0; i < SONDE_COLLECTORS_MAX; i++) {
+        (void)pthread_mutex_lock(&sonde->collect_lock); /* Ours alone; cannot fail. */
+        (void)pthread_mutex_lock(&sonde->lock);         /* Likewise. */
+        struct collector collector =
+            i < sonde->collector_count ? sonde->collectors[i] : (struct collector){NULL, NULL};
+        (void)pthread_mutex_unlock(&sonde->lock); /* Locked above. */
+        if (collector.collect != NULL)
+            collector.collect(sonde, collector.self);
+        (void)pthread_mutex_unlock(&sonde->collect_lock); /* Locked above. */
+        if (collector.collect == NULL)
+            return;
+    }
+}
 
-    (void)pthread_mutex_lock(&sonde->lock); /* Ours alone; cannot fail. */
-    size_t count = sonde->collector_count;
-    for (size_t i = 0; i < count; i++)
-        collectors[i] = sonde->collectors[i];
-    (void)pthread_mutex_unlock(&sonde->lock); /* Locked above. */
-    for (size_t i = 0; i < count; i++)
-        collectors[i].collect(sonde, collectors[i].self);
+static double seconds_between(const struct timespec *from, const struct timespec *to)
+{
+    return (double)(to->tv_sec - from->tv_sec) + (double)(to->tv_nsec - from->tv_nsec) / 1e9;
+}
+
+/* The counting itself, at the time that ret_last becomes. */
+static void tick_now(struct sonde *sonde, struct timespec *last, struct timespec *next)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* Cannot fail with this clock. */
+    double seconds = seconds_between(last, &now);
+    if (seconds > 0)
+        tick(sonde, seconds);
+    *last = now;
+    if (seconds_between(next, &now) > TICK_S)
+        *next = now;
 }
 
 static void *ticker_main(void *argument)
@@ -70,6 +107,7 @@ static void *ticker_main(void *argument)
     struct timespec next;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &next); /* Cannot fail with this clock. */
+    struct timespec last = next;
     (void)pthread_mutex_lock(&sonde->tick_lock); /* Ours alone; cannot fail. */
     while (!sonde->stopping) {
         next.tv_sec += TICK_S;
@@ -81,7 +119,7 @@ static void *ticker_main(void *argument)
             break;
         (void)pthread_mutex_unlock(&sonde->tick_lock); /* Locked here. */
         call_collectors(sonde);
-        tick(sonde);
+        tick_now(sonde, &last, &next);
         (void)pthread_mutex_lock(&sonde->tick_lock); /* Ours alone; cannot fail. */
     }
     (void)pthread_mutex_unlock(&sonde->tick_lock); /* Locked here. */

@@ -85,6 +85,11 @@ void chart_series(struct chart *chart, const char *name, const double *x, const 
 void chart_bar(struct chart *chart, const char *name, double value);
 void chart_set_time_axis(struct chart *chart);
 
+/* How often what took how long, as bars over ranges such as 1 to 2 ms; nothing when there is no
+ * count. values_ms need not be in order. */
+void document_distribution(struct document *document, const char *key, const char *title,
+                           const double *values_ms, const double *counts, size_t count);
+
 enum document_form {
     FORM_CONSOLE,
     FORM_JSON,

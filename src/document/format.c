@@ -103,7 +103,7 @@ void document_format(struct buf *out, double value, enum unit unit)
         buf_printf(out, fabs(value) >= 1 ? "$%.2f" : "$%.4f", value);
         break;
     case UNIT_NONE:
-        buf_printf(out, "%.6g", value);
+        buf_printf(out, value == floor(value) && fabs(value) < 1e15 ? "%.0f" : "%.6g", value);
         break;
     }
 }

@@ -167,6 +167,76 @@ TEST(the_slowest_call_keeps_its_metadata)
     sonde_close(sonde);
 }
 
+TEST(metadata_over_the_limit_is_cut_and_counted)
+{
+    struct sonde *sonde = opened();
+    struct sonde_operation *operation = sonde_operation(sonde, "x");
+    struct sonde_timer timer;
+    struct sonde_drops drops;
+    char metadata[SONDE_METADATA_BYTES_MAX];
+    char longer[400];
+
+    for (size_t i = 0; i + 2 < sizeof(longer); i += 2)
+        memcpy(longer + i, "ü", 2);
+    longer[sizeof(longer) - 2] = '\0';
+    sonde_set_level(sonde, SONDE_DETAILED);
+    sonde_timer_begin(&timer, operation);
+    sonde_timer_note(&timer, "k", longer);
+    sonde_timer_note(&timer, "another", "one");
+    usleep(1);
+    EXPECT(sonde_timer_end(&timer) > 0);
+    EXPECT(sonde_slowest(operation, metadata, sizeof(metadata)) > 0);
+    EXPECT(strlen(metadata) == 2 + 188 && strncmp(metadata, "k=üü", 6) == 0);
+    sonde_read_drops(sonde, &drops);
+    EXPECT(drops.names_cut == 2);
+    sonde_close(sonde);
+}
+
+static void *die_in_the_midst(void *argument)
+{
+    struct sonde_operation *operation = argument;
+    struct sonde_timer timer;
+
+    sonde_record(operation, 1000, false);
+    sonde_timer_begin(&timer, operation);
+    pthread_exit(NULL);
+}
+
+static void *wait_to_be_cancelled(void *argument)
+{
+    struct sonde_operation *operation = argument;
+    struct sonde_timer timer;
+
+    sonde_record(operation, 1000, false);
+    sonde_timer_begin(&timer, operation);
+    (void)pause(); /* Only cancelling ends it. */
+    return NULL;
+}
+
+TEST(a_thread_that_dies_in_a_timer_loses_only_that)
+{
+    struct sonde *sonde = opened();
+    struct sonde_operation *operation = sonde_operation(sonde, "x");
+    struct sonde_stats stats;
+    pthread_t thread;
+
+    for (int i = 0; i < 100; i++) {
+        bool cancelled = i % 2 == 0;
+        ASSERT(pthread_create(&thread, NULL, cancelled ? wait_to_be_cancelled : die_in_the_midst,
+                              operation) == 0);
+        if (cancelled) {
+            usleep(1000);
+            EXPECT(pthread_cancel(thread) == 0);
+        }
+        EXPECT(pthread_join(thread, NULL) == 0);
+    }
+    /* One cancelled before it recorded tells nothing; that none is told twice shows all the same.
+     */
+    EXPECT(sonde_operation_stats(operation, &stats) && stats.count >= 50 && stats.count <= 100);
+    EXPECT(sonde->lanes_used <= 2);
+    sonde_close(sonde);
+}
+
 enum { THREADS = 16, EACH = 62500 };
 
 static void *record_many(void *argument)
@@ -314,6 +384,58 @@ TEST(collectors_are_called_and_seconds_are_counted)
         usleep(10000);
     EXPECT(sonde_gauge_value(sonde_gauge(sonde, "queue")) == 42);
     EXPECT(sonde_operation_stats(operation, &stats) && operation->peak_rps == 50);
+    sonde_close(sonde);
+}
+
+static void count_up(struct sonde *sonde, void *self)
+{
+    (void)sonde; /* Only counts. */
+    (void)atomic_fetch_add((_Atomic int *)self, 1);
+}
+
+TEST(a_collector_taken_back_is_not_called_again)
+{
+    struct sonde *sonde = opened();
+    _Atomic int first = 0;
+    _Atomic int second = 0;
+
+    for (int i = 0; i < SONDE_COLLECTORS_MAX - 1; i++)
+        EXPECT(sonde_collect(sonde, count_up, &first));
+    EXPECT(sonde_collect(sonde, count_up, &second));
+    EXPECT(!sonde_collect(sonde, count_up, &second));
+    for (int i = 0; i < 500 && atomic_load(&second) == 0; i++)
+        usleep(10000);
+    sonde_collect_stop(sonde, count_up, &first);
+    int before = atomic_load(&first);
+    int seen = atomic_load(&second);
+    for (int i = 0; i < 500 && atomic_load(&second) == seen; i++)
+        usleep(10000);
+    EXPECT(atomic_load(&second) > seen && atomic_load(&first) == before);
+    EXPECT(sonde_collect(sonde, count_up, &first));
+    sonde_collect_stop(sonde, count_up, &second);
+    sonde_collect_stop(NULL, count_up, &second);
+    sonde_close(sonde);
+}
+
+static void be_slow(struct sonde *sonde, void *self)
+{
+    struct sonde_operation *operation = self;
+
+    for (int i = 0; i < 300; i++)
+        sonde_record(operation, 1000, false);
+    (void)sonde; /* Only slow. */
+    usleep(1900000);
+}
+
+TEST(a_late_second_is_told_per_second)
+{
+    struct sonde *sonde = opened();
+    struct sonde_operation *operation = sonde_operation(sonde, "x");
+
+    EXPECT(sonde_collect(sonde, be_slow, operation));
+    for (int i = 0; i < 1000 && operation->peak_rps == 0; i++)
+        usleep(10000);
+    EXPECT(operation->peak_rps > 50 && operation->peak_rps < 200);
     sonde_close(sonde);
 }
 

@@ -2,6 +2,9 @@
 #include "sonde/sonde.h"
 #include "test.h"
 
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct sonde *recorded(void)
@@ -59,7 +62,7 @@ TEST(every_form_tells_the_same)
     EXPECT(sonde_sla_set(sonde, "retrieval", "max_p95_latency_ms", 50));
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
         size_t size = 0;
-        char *text = sonde_report(sonde, forms[i], false, &size);
+        char *text = sonde_report_text(sonde, forms[i], false, &size);
         ASSERT(text != NULL);
         EXPECT(size == strlen(text) && strstr(text, "retrieval") != NULL);
         EXPECT(forms[i] == SONDE_CSV || strstr(text, "exceeds target") != NULL);
@@ -71,12 +74,12 @@ TEST(every_form_tells_the_same)
 TEST(a_report_of_nothing_says_so)
 {
     struct sonde *sonde = sonde_open(NULL);
-    char *text = sonde_report(sonde, SONDE_CONSOLE, false, NULL);
+    char *text = sonde_report_text(sonde, SONDE_CONSOLE, false, NULL);
 
     ASSERT(text != NULL);
     EXPECT(strstr(text, "Nothing has been recorded yet.") != NULL);
     free(text);
-    EXPECT(sonde_report(NULL, SONDE_JSON, false, NULL) == NULL);
+    EXPECT(sonde_report_text(NULL, SONDE_JSON, false, NULL) == NULL);
     sonde_close(sonde);
 }
 
@@ -89,14 +92,67 @@ TEST(a_report_is_saved_as_a_whole)
     int fd = mkstemp(path);
     ASSERT(fd >= 0);
     (void)close(fd); /* Only its name is wanted. */
-    EXPECT(sonde_save(sonde, SONDE_MARKDOWN, path));
+    EXPECT(sonde_report_save(sonde, SONDE_MARKDOWN, path));
     FILE *file = fopen(path, "r");
     ASSERT(file != NULL);
     EXPECT(fgets(line, sizeof(line), file) != NULL);
     EXPECT_TEXT(line, "# Performance of shop\n");
     (void)fclose(file); /* Only read. */
     (void)unlink(path); /* Ours. */
-    EXPECT(!sonde_save(sonde, SONDE_JSON, "/nonexistent/x"));
+    EXPECT(!sonde_report_save(sonde, SONDE_JSON, "/nonexistent/x"));
+    sonde_close(sonde);
+}
+
+TEST(counters_slowest_calls_and_the_distribution_are_told)
+{
+    struct sonde *sonde = recorded();
+    struct sonde_timer timer;
+
+    sonde_set_level(sonde, SONDE_DETAILED);
+    sonde_timer_begin(&timer, sonde_operation(sonde, "answer"));
+    sonde_timer_note(&timer, "user", "7");
+    usleep(1000);
+    EXPECT(sonde_timer_end(&timer) > 0);
+    sonde_count_add(sonde_counter(sonde, "answers"), 41);
+    sonde_gauge_set(sonde_gauge(sonde, "queue"), 2.5);
+    char *text = sonde_report_text(sonde, SONDE_JSON, false, NULL);
+    ASSERT(text != NULL);
+    EXPECT(strstr(text, "{\"name\":\"answers\",\"kind\":\"counter\",\"value\":41}") != NULL);
+    EXPECT(strstr(text, "{\"name\":\"queue\",\"kind\":\"gauge\",\"value\":2.5}") != NULL);
+    EXPECT(strstr(text, "\"metadata\":\"user=7\"") != NULL);
+    EXPECT(strstr(text, "{\"name\":\"100 – 200 ms\",\"value\":1}") != NULL);
+    free(text);
+    sonde_close(sonde);
+}
+
+TEST(no_memory_for_a_report_is_no_report)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    SKIP("sanitizers need their own address space");
+#endif
+    struct sonde *sonde = recorded();
+    int status = -1;
+
+    EXPECT(sonde_sla_set(sonde, "retrieval", "max_p95_latency_ms", 50));
+    pid_t child = fork();
+    if (child == 0) {
+        const struct rlimit none = {0, 0};
+        size_t size = 0;
+        sonde_record(sonde_operation(sonde, "retrieval"), INT64_C(90000000), false);
+        if (setrlimit(RLIMIT_AS, &none) != 0)
+            _exit(2);
+        while (malloc(4096) != NULL || malloc(16) != NULL)
+            ;
+        errno = 0;
+        bool refused = sonde_report_text(sonde, SONDE_HTML, false, &size) == NULL &&
+                       errno == ENOMEM && !sonde_report_save(sonde, SONDE_JSON, "/nonexistent/x");
+        sonde_report_print(sonde, NULL);
+        struct told told = {0};
+        bool judged = sonde_sla_check(sonde, tell, &told) == 1 && told.sentences[0][0] != '\0';
+        _exit(refused && judged ? 0 : 1);
+    }
+    ASSERT(child > 0 && waitpid(child, &status, 0) == child);
+    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     sonde_close(sonde);
 }
 

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Many narrow buckets become few ranges that a person reads: 1, 2 and 5 of each power of ten, or
+ * powers of ten alone where that would be too many lines. A bucket counts where its value lies. */
+#include "document/document_priv.h"
+
+#include <math.h>
+
+enum {
+    STEPS_MIN = -21, /* 1e-7 ms, a tenth of a nanosecond. */
+    STEPS_MAX = 30,  /* 1e10 ms, four months. */
+    STEPS_COUNT = STEPS_MAX - STEPS_MIN + 1,
+    LINES_MAX = 18, /* More, and powers of ten are told. */
+};
+
+/* Where step begins: …, 0.1, 0.2, 0.5, 1, 2, 5, … */
+static double begin_of(int step)
+{
+    static const double within[] = {1, 2, 5};
+    int decade = step >= 0 ? step / 3 : -((2 - step) / 3);
+
+    return within[step - 3 * decade] * pow(10, decade);
+}
+
+/* The last step that begins at or below the value. */
+static int step_of(double value)
+{
+    int step = value > 0 ? (int)floor(log10(value)) * 3 : STEPS_MIN;
+
+    step = step < STEPS_MIN ? STEPS_MIN : step > STEPS_MAX ? STEPS_MAX : step;
+    while (step < STEPS_MAX && begin_of(step + 1) <= value)
+        step++;
+    return step;
+}
+
+struct scale {
+    const char *name;
+    double in_ms;
+};
+
+static const struct scale *scale_of(double value_ms)
+{
+    static const struct scale scales[] = {{"s", 1e3}, {"ms", 1}, {"µs", 1e-3}, {"ns", 1e-6}};
+    size_t i = 0;
+
+    while (i + 1 < ARRAY_COUNT(scales) && value_ms < scales[i].in_ms * 0.9999)
+        i++;
+    return &scales[i];
+}
+
+/* "1 – 2 ms", "500 µs – 1 ms" */
+static void name_range(struct buf *out, int from, int to)
+{
+    double begin_ms = from == STEPS_MIN ? 0 : begin_of(from);
+    double end_ms = begin_of(to);
+    const struct scale *begin = scale_of(begin_ms);
+    const struct scale *end = scale_of(end_ms);
+
+    buf_printf(out, "%g", begin_ms / begin->in_ms);
+    if (begin != end && begin_ms > 0)
+        buf_printf(out, " %s", begin->name);
+    buf_printf(out, " – %g %s", end_ms / end->in_ms, end->name);
+}
+
+void document_distribution(struct document *document, const char *key, const char *title,
+                           const double *values_ms, const double *counts, size_t count)
+{
+    double steps[STEPS_COUNT] = {0};
+    int first = STEPS_MAX;
+    int last = STEPS_MIN;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!(counts[i] > 0) || !isfinite(values_ms[i]))
+            continue;
+        int step = step_of(values_ms[i]);
+        steps[step - STEPS_MIN] += counts[i];
+        first = step < first ? step : first;
+        last = step > last ? step : last;
+    }
+    if (first > last)
+        return;
+    struct chart *chart = document_chart(document, key, title, CHART_BAR, UNIT_COUNT);
+    int width = last - first < LINES_MAX ? 1 : 3;
+    if (width == 3)
+        first -= ((first % 3) + 3) % 3;
+    for (int from = first; from <= last; from += width) {
+        struct buf name CLEANUP(buf_done) = {0};
+        double sum = 0;
+        for (int step = from; step < from + width && step <= last; step++)
+            sum += steps[step - STEPS_MIN];
+        name_range(&name, from, from + width);
+        chart_bar(chart, buf_cstr(&name), sum);
+    }
+}
