@@ -104,6 +104,32 @@ static struct prometheus_error prometheus_error(bool is_evaluation, enum err err
     }
 }
 
+/* As Jaeger's query service, with the hint behind the message. */
+static int jaeger_error(enum err err, const struct why *why, const char *text, struct buf *body)
+{
+    struct json json = json_begin(body);
+    struct buf message CLEANUP(buf_done) = {0};
+    int status = err == ERR_LIMIT ? 500 : err_http_status(err); /* It knows no 422. */
+
+    buf_text(&message, text);
+    if (why != NULL && why->hint[0] != '\0')
+        buf_printf(&message, "; %s", why->hint);
+    json_open(&json, '{');
+    json_put_text(&json, "data", NULL);
+    json_put_i64(&json, "total", 0);
+    json_put_i64(&json, "limit", 0);
+    json_put_i64(&json, "offset", 0);
+    json_key(&json, "errors");
+    json_open(&json, '[');
+    json_open(&json, '{');
+    json_put_i64(&json, "code", status);
+    json_put_str(&json, "msg", buf_view(&message));
+    json_close(&json, '}');
+    json_close(&json, ']');
+    json_close(&json, '}');
+    return status;
+}
+
 int call_error_body(enum route_form form, bool is_evaluation, enum err err, const struct why *why,
                     struct buf *body)
 {
@@ -111,6 +137,8 @@ int call_error_body(enum route_form form, bool is_evaluation, enum err err, cons
     const char *text = why == NULL || why->text[0] == '\0' ? err_text(err) : why->text;
     int status = err_http_status(err);
 
+    if (form == FORM_JAEGER)
+        return jaeger_error(err, why, text, body);
     json_open(&json, '{');
     if (form == FORM_PROMETHEUS) {
         struct prometheus_error error = prometheus_error(is_evaluation, err);

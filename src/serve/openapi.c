@@ -177,7 +177,10 @@ static void add_error(struct json *json, const struct route *route)
     json_open(json, '{');
     json_key(json, "application/json");
     json_open(json, '{');
-    add_schema(json, route->form == FORM_PROMETHEUS ? "AnyError" : "Error");
+    if (route->form == FORM_JAEGER)
+        add_schema(json, "JaegerAnswer");
+    else
+        add_schema(json, route->form == FORM_PROMETHEUS ? "AnyError" : "Error");
     json_close(json, '}');
     json_close(json, '}');
     json_close(json, '}');

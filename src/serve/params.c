@@ -73,6 +73,26 @@ enum err params_count(struct call *call, const char *name, uint64_t default_coun
     return ERR_NONE;
 }
 
+bool params_trace_id(struct str text, uint8_t id[TRACE_ID_BYTES])
+{
+    if (text.size == 0 || text.size > (size_t)2 * TRACE_ID_BYTES)
+        return false;
+    memset(id, 0, TRACE_ID_BYTES);
+    for (size_t i = 0; i < text.size; i++) { /* Short ids have leading zeros. */
+        size_t place = 2 * TRACE_ID_BYTES - text.size + i;
+        char c = text.data[i];
+        int digit = -1;
+        if (c >= '0' && c <= '9')
+            digit = c - '0';
+        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+            digit = (c | 0x20) - 'a' + 10;
+        if (digit < 0)
+            return false;
+        id[place / 2] = (uint8_t)(id[place / 2] | digit << (place % 2 == 0 ? 4 : 0));
+    }
+    return true;
+}
+
 bool params_flag(struct call *call, const char *name)
 {
     struct str text = call_parameter(call, name);

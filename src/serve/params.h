@@ -5,6 +5,7 @@
  * words: invalid parameter "start": cannot parse "x" to a valid timestamp. The thread that has the
  * call. */
 #pragma once
+#include "model/span.h"
 #include "serve/call.h"
 
 struct matcher;
@@ -19,6 +20,8 @@ CHECKED enum err params_duration(struct call *call, const char *name, int64_t de
 /* A whole number from 0 to most. */
 CHECKED enum err params_count(struct call *call, const char *name, uint64_t default_count,
                               uint64_t most, uint64_t *ret_count, struct why *why);
+/* Up to 32 hexadecimal digits; shorter ids have leading zeros. */
+bool params_trace_id(struct str text, uint8_t id[TRACE_ID_BYTES]);
 bool params_flag(struct call *call, const char *name); /* "1" or "true". */
 
 /* start, end (both default to given) with end not before start. */

@@ -27,6 +27,7 @@ struct call;
 enum route_form {
     FORM_PLAIN,      /* {"error":{"code","message","hint"}} */
     FORM_PROMETHEUS, /* {"status":"error","errorType","error","hint"} */
+    FORM_JAEGER,     /* {"data":null,"total":0,…,"errors":[{"code","msg"}]} */
     FORM_OTLP,       /* A google.rpc.Status in the request's content type. */
     FORM_GRPC,       /* A grpc-status. */
 };

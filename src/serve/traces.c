@@ -19,26 +19,6 @@ enum {
     SEARCH_MS = 3600000, /* Looked through when no time is given. */
 };
 
-static bool read_id(struct str text, uint8_t id[TRACE_ID_BYTES])
-{
-    if (text.size == 0 || text.size > (size_t)2 * TRACE_ID_BYTES)
-        return false;
-    memset(id, 0, TRACE_ID_BYTES);
-    for (size_t i = 0; i < text.size; i++) { /* Short ids have leading zeros. */
-        size_t place = 2 * TRACE_ID_BYTES - text.size + i;
-        char c = text.data[i];
-        int digit = -1;
-        if (c >= '0' && c <= '9')
-            digit = c - '0';
-        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-            digit = (c | 0x20) - 'a' + 10;
-        if (digit < 0)
-            return false;
-        id[place / 2] = (uint8_t)(id[place / 2] | digit << (place % 2 == 0 ? 4 : 0));
-    }
-    return true;
-}
-
 static void add_id(struct json *json, const char *key, const uint8_t *id, size_t size)
 {
     char text[2 * TRACE_ID_BYTES + 1];
@@ -280,7 +260,7 @@ static enum err work_trace(struct call *call, struct why *why)
     struct event_list events;
     struct str format = call_parameter(call, "format");
 
-    if (!read_id(call->captures[0], id))
+    if (!params_trace_id(call->captures[0], id))
         return fail(why, ERR_INVALID, "'%.*s' is no trace id: up to 32 hexadecimal digits",
                     STR_ARG(call->captures[0]));
     TRY(traces_needed(call, why));

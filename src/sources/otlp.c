@@ -174,3 +174,18 @@ void otlp_receiver_tell(struct otlp_receiver *receiver, struct hub *hub, int64_t
     for (size_t i = 0; i < count; i++)
         tell_tenant(tenants[i], hub, now_ms);
 }
+
+void otlp_receiver_each(struct otlp_receiver *receiver, const char *tenant,
+                        void (*visit)(void *self, const struct span_series *series), void *self)
+{
+    struct tenant_metrics *found;
+
+    lock(&receiver->lock);
+    found = map_get(&receiver->tenants, str_of(tenant));
+    unlock(&receiver->lock);
+    if (found == NULL)
+        return; /* It has sent nothing. */
+    lock(&found->lock);
+    span_metrics_each(found->spans, visit, self);
+    unlock(&found->lock);
+}

@@ -14,6 +14,7 @@
 
 struct hub;
 struct otlp_receiver;
+struct span_series;
 
 struct otlp_receiver *otlp_receiver_new(void);
 struct otlp_receiver *otlp_receiver_free(struct otlp_receiver *receiver); /* Returns NULL. */
@@ -34,3 +35,8 @@ CHECKED enum err otlp_receive(struct otlp_receiver *receiver, const struct otlp_
  * called every OTLP_METRICS_PERIOD_MS, on a thread that may take a few milliseconds. */
 #define OTLP_METRICS_PERIOD_MS 10000
 void otlp_receiver_tell(struct otlp_receiver *receiver, struct hub *hub, int64_t now_ms);
+
+/* Every series that the tenant's spans have made since the start (sources/span_metrics.h), with
+ * what the store does not know of it yet. visit runs under a lock: it is quick. */
+void otlp_receiver_each(struct otlp_receiver *receiver, const char *tenant,
+                        void (*visit)(void *self, const struct span_series *series), void *self);

@@ -36,8 +36,10 @@ struct series {
     uint64_t failed;         /* Of an edge. */
     struct durations client; /* Of spans: their own. */
     struct durations server;
+    uint64_t told_calls;
     bool is_edge;
     bool changed;
+    bool told; /* Once at least. */
     size_t key_size;
     char bytes[]; /* The key, then the labels' values. */
 };
@@ -186,7 +188,7 @@ static void count_span(struct span_metrics *metrics, const struct span *span)
         find_series(&metrics->series, SPAN_METRICS_SERIES_MAX, names, values, SPAN_LABELS);
 
     if (series == NULL) {
-        values[0] = values[1] = STR("(others)");
+        values[0] = values[1] = STR(SPAN_METRICS_OTHERS);
         series = find_series(&metrics->series, SIZE_MAX, names, values, SPAN_LABELS);
     }
     series->calls++;
@@ -329,6 +331,22 @@ void span_metrics_add(struct span_metrics *metrics, const struct span *spans, si
     }
 }
 
+static void visit_map(const struct map *map, span_metrics_visit *visit, void *self)
+{
+    MAP_EACH (map, entry) {
+        const struct series *series = entry->value;
+        const struct span_series seen = {series->labels, series->labels_count, series->is_edge,
+                                         series->calls - series->told_calls};
+        visit(self, &seen);
+    }
+}
+
+void span_metrics_each(const struct span_metrics *metrics, span_metrics_visit *visit, void *self)
+{
+    visit_map(&metrics->series, visit, self);
+    visit_map(&metrics->edges, visit, self);
+}
+
 /* ---- Telling. ---- */
 
 struct telling {
@@ -368,9 +386,8 @@ static enum err tell_durations(const struct telling *telling, const struct serie
     return batch_histogram(telling->out, telling->metrics->pool, &histogram, telling->why);
 }
 
-static enum err tell_series(const struct telling *telling, struct series *series)
+static enum err tell_numbers(const struct telling *telling, const struct series *series)
 {
-    series->changed = false;
     if (!series->is_edge) {
         TRY(tell_count(telling, series, STR("traces_span_metrics_calls_total"), series->calls));
         return tell_durations(telling, series, STR("traces_span_metrics_duration_seconds"),
@@ -383,6 +400,29 @@ static enum err tell_series(const struct telling *telling, struct series *series
                        &series->client));
     return tell_durations(telling, series, STR("traces_service_graph_request_server_seconds"),
                           &series->server);
+}
+
+static enum err tell_beginning(const struct telling *telling, const struct series *series)
+{
+    struct telling before = *telling;
+    struct series zero = *series; /* Its labels point into the series itself. */
+
+    before.time_ms--;
+    zero.calls = 0;
+    zero.failed = 0;
+    zero.client = (struct durations){0};
+    zero.server = (struct durations){0};
+    return tell_numbers(&before, &zero);
+}
+
+static enum err tell_series(const struct telling *telling, struct series *series)
+{
+    if (!series->told)
+        TRY(tell_beginning(telling, series));
+    series->told = true;
+    series->changed = false;
+    series->told_calls = series->calls;
+    return tell_numbers(telling, series);
 }
 
 static enum err tell_map(const struct telling *telling, struct map *map, bool all)
