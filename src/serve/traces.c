@@ -243,7 +243,7 @@ static enum err read_spans(struct call *call, const uint8_t *id, struct span_lis
     uint8_t span_id[TRACE_ID_BYTES];
     const uint8_t *last = span_id + TRACE_ID_BYTES - SPAN_ID_BYTES;
 
-    if (text.size > 0 && (text.size > (size_t)2 * SPAN_ID_BYTES || !read_id(text, span_id)))
+    if (text.size > 0 && (text.size > (size_t)2 * SPAN_ID_BYTES || !params_trace_id(text, span_id)))
         return fail(why, ERR_INVALID, "'%.*s' is no span id: up to 16 hexadecimal digits",
                     STR_ARG(text));
     TRY(ops->logs(call->view, id, call->arena, events, why));
