@@ -2,111 +2,17 @@
 /* Spans of the shape that SDKs send (12 attributes, four services, ten spans a trace): how many can
  * be decoded, and how many come all the way to the disk, per second of CPU time; and what a span
  * takes there. The messages are made first and are not counted. */
-#include "base/clock.h"
-#include "codec/otlp.h"
 #include "codec/otlp_json.h"
+#include "sdk_spans.h"
 #include "store/store.h"
 #include "store/trace_read.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    MESSAGE_SPANS = 512, /* The default of SDKs' batches. */
-    SPANS_PER_TRACE = 10,
-    MESSAGES = 400,
-    ATTRIBUTES = 12,
-};
+enum { MESSAGES = 400 };
 
-static const char *const services[] = {"frontend", "checkout", "inventory", "payment"};
-static const char *const routes[] = {"/", "/cart", "/cart/{id}", "/checkout", "/product/{id}"};
-static const char *const methods[] = {"GET", "POST"};
-
-static uint64_t state = UINT64_C(0x2545f4914f6cdd1d);
-
-static uint64_t next_random(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
-
-static void set_text(struct attribute *item, const char *key, const char *text)
-{
-    *item = (struct attribute){str_of(key), {.kind = VALUE_TEXT, .text = str_of(text)}};
-}
-
-static void set_number(struct attribute *item, const char *key, int64_t number)
-{
-    *item = (struct attribute){str_of(key), {.kind = VALUE_INTEGER, .integer = number}};
-}
-
-static void set_attributes(struct arena *arena, struct span *span, uint64_t user)
-{
-    struct attribute *items = ARENA_ARRAY(arena, ATTRIBUTES, struct attribute);
-    size_t route = next_random() % 5;
-    int i = 0;
-
-    MUST(items != NULL);
-    set_text(&items[i++], "http.request.method", methods[next_random() % 2]);
-    set_text(&items[i++], "url.scheme", "https");
-    set_text(&items[i++], "server.address", "shop.example.com");
-    set_number(&items[i++], "server.port", 443);
-    set_text(&items[i++], "http.route", routes[route]);
-    set_text(&items[i++], "url.path",
-             arena_printf(arena, "/product/%llu", (unsigned long long)(next_random() % 5000)));
-    set_number(&items[i++], "http.response.status_code", next_random() % 50 == 0 ? 500 : 200);
-    set_text(&items[i++], "network.protocol.version", "1.1");
-    set_text(&items[i++], "client.address",
-             arena_printf(arena, "10.0.%llu.%llu", (unsigned long long)(user >> 8 & 15),
-                          (unsigned long long)(user & 255)));
-    set_number(&items[i++], "client.port", 32768 + (int64_t)(next_random() % 28000));
-    set_text(&items[i++], "user_agent.original", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0");
-    set_number(&items[i++], "thread.id", (int64_t)(next_random() % 32));
-    span->attributes = (struct attributes){items, ATTRIBUTES, 0};
-    span->name = str_of(routes[route]);
-}
-
-/* One message of spans, as `service` sends them, for traces that others take part in too. */
-static void make_message(size_t number, int64_t base_ns, struct buf *out)
-{
-    struct arena *arena = arena_new(64 << 20);
-    struct span *spans = ARENA_ARRAY(arena, MESSAGE_SPANS, struct span);
-    struct resource *resource = ARENA_NEW(arena, struct resource);
-    struct scope *scope = ARENA_NEW(arena, struct scope);
-    struct attribute *items = ARENA_ARRAY(arena, 4, struct attribute);
-
-    MUST(spans != NULL && resource != NULL && scope != NULL && items != NULL);
-    set_text(&items[0], "service.name", services[number % 4]);
-    set_text(&items[1], "telemetry.sdk.language", "go");
-    set_text(&items[2], "telemetry.sdk.name", "opentelemetry");
-    set_text(&items[3], "host.name", "web-1");
-    resource->attributes = (struct attributes){items, 4, 0};
-    scope->name = STR("net/http");
-    for (size_t i = 0; i < MESSAGE_SPANS; i++) {
-        struct span *span = &spans[i];
-        uint64_t trace = (number * MESSAGE_SPANS + i) / SPANS_PER_TRACE;
-        uint64_t id = (trace + 1) * UINT64_C(0x9e3779b97f4a7c15);
-        memcpy(span->trace_id, &id, 8);
-        id = (trace + 1) * UINT64_C(0xbf58476d1ce4e5b9);
-        memcpy(span->trace_id + 8, &id, 8);
-        id = next_random();
-        memcpy(span->span_id, &id, 8);
-        if (i % SPANS_PER_TRACE > 0)
-            memcpy(span->parent_span_id, spans[i - 1].span_id, 8);
-        span->start_ns = base_ns + (int64_t)(number * MESSAGE_SPANS + i) * 50000 +
-                         (int64_t)(next_random() % 30000);
-        span->end_ns = span->start_ns + 100000 + (int64_t)(next_random() % 20000000);
-        span->kind = SPAN_KIND_SERVER;
-        span->flags = 257;
-        span->resource = resource;
-        span->scope = scope;
-        set_attributes(arena, span, next_random() % 3000);
-    }
-    otlp_write_traces(spans, MESSAGE_SPANS, out);
-    arena_free(arena);
-}
+static const int64_t STEP_NS = 50000;
 
 static struct batch *decode(const struct buf *message)
 {
@@ -178,10 +84,7 @@ static void bench_read(struct store *store, int64_t base_ns)
         struct span_list list;
         uint8_t trace_id[TRACE_ID_BYTES];
         uint64_t trace = next_random() % ((uint64_t)MESSAGES * MESSAGE_SPANS / SPANS_PER_TRACE);
-        uint64_t id = (trace + 1) * UINT64_C(0x9e3779b97f4a7c15);
-        memcpy(trace_id, &id, 8);
-        id = (trace + 1) * UINT64_C(0xbf58476d1ce4e5b9);
-        memcpy(trace_id + 8, &id, 8);
+        set_trace_id(trace_id, trace);
         int64_t before = clock_monotonic_ns();
         enum err err = store_view(store, "default", NULL, &view, &why);
         MUST(err == ERR_NONE);
@@ -272,7 +175,7 @@ int main(void)
 
     MUST(messages != NULL);
     for (size_t i = 0; i < MESSAGES; i++) {
-        make_message(i, base_ns, &messages[i]);
+        make_message(i, base_ns, STEP_NS, &messages[i]);
         bytes += messages[i].size;
     }
     printf("%-28s %10.0f bytes a span\n", "on the wire",

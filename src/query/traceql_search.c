@@ -16,6 +16,8 @@
 enum {
     TRACES_DEFAULT = 20,
     SPANS_DEFAULT = 3,
+    WEIGHT_NARROW = 6, /* See weight(): about a pair and something else. */
+    TRACES_AT_ONCE = 32,
     PLANS_MAX = 16, /* Sides of || that are asked apart; more: everything is looked at. */
 };
 
@@ -50,29 +52,48 @@ static void narrow_duration(const struct tql_node *node, struct trace_query *pla
         plan->duration_max_ns = high;
 }
 
-static void narrow_attribute(const struct tql_node *node, struct trace_query *plan)
+/* Whole numbers small enough to be exact; others, and what is no scalar, have no text of their own.
+ */
+static struct str as_term(const struct tql_value *value, struct arena *arena)
+{
+    char *text;
+
+    if (value->type == TQL_TEXT)
+        return value->text;
+    if (value->type == TQL_BOOL)
+        return value->number != 0 ? STR("true") : STR("false");
+    if (value->type != TQL_NUMBER || !(fabs(value->number) < 1e15) ||
+        value->number != floor(value->number))
+        return STR_NONE;
+    text = arena_printf(arena, "%lld", (long long)value->number);
+    return text == NULL ? STR_NONE : str_of(text);
+}
+
+static void narrow_attribute(const struct tql_node *node, struct trace_query *plan,
+                             struct arena *arena)
 {
     const struct tql_field *field = &node->left->field;
     const struct tql_value *value = &node->right->literal;
 
-    /* Only texts: the index compares as text, and 5 may also be written 5.0. */
-    if (value->type != TQL_TEXT || plan->pairs_count == TRACE_PAIRS_MAX)
+    /* The index compares as text, in which 5 and 5.0 are the same: "5". */
+    struct str text = as_term(value, arena);
+    if (text.data == NULL || plan->pairs_count == TRACE_PAIRS_MAX)
         return;
     if (field->scope != TQL_SPAN && str_eq(field->name, STR("service.name"))) {
-        if (field->scope == TQL_RESOURCE)
-            plan->service = value->text;
+        if (field->scope == TQL_RESOURCE && value->type == TQL_TEXT)
+            plan->service = text;
         return;
     }
-    plan->pairs[plan->pairs_count++] = (struct trace_pair){field->name, value->text};
+    plan->pairs[plan->pairs_count++] = (struct trace_pair){field->name, text};
 }
 
-static void narrow(const struct tql_node *node, struct trace_query *plan)
+static void narrow(const struct tql_node *node, struct trace_query *plan, struct arena *arena)
 {
     if (node == NULL || node->kind != TQL_OPERATION)
         return;
     if (node->op == TQL_AND) {
-        narrow(node->left, plan);
-        narrow(node->right, plan);
+        narrow(node->left, plan, arena);
+        narrow(node->right, plan, arena);
         return;
     }
     if (node->right == NULL || node->left->kind != TQL_FIELD || node->right->kind != TQL_LITERAL)
@@ -89,7 +110,7 @@ static void narrow(const struct tql_node *node, struct trace_query *plan)
              node->right->literal.number == SPAN_STATUS_ERROR)
         plan->only_errors = true;
     else if (node->left->field.scope != TQL_INTRINSIC)
-        narrow_attribute(node, plan);
+        narrow_attribute(node, plan, arena);
 }
 
 /* ---- Conditions of span sets. ---- */
@@ -114,7 +135,7 @@ static size_t weight_of_all(const struct plans *plans)
     return plans->is_full ? 0 : least;
 }
 
-static void plan_set(const struct tql_set *set, struct plans *plans)
+static void plan_set(const struct tql_set *set, struct plans *plans, struct arena *arena)
 {
     if (set->is_filter) {
         if (plans->count == PLANS_MAX) {
@@ -122,19 +143,19 @@ static void plan_set(const struct tql_set *set, struct plans *plans)
             return;
         }
         plans->items[plans->count] = TRACE_QUERY_ANY;
-        narrow(set->filter, &plans->items[plans->count++]);
+        narrow(set->filter, &plans->items[plans->count++], arena);
         return;
     }
     if (set->op == TQL_OR) {
-        plan_set(set->left, plans);
-        plan_set(set->right, plans);
+        plan_set(set->left, plans, arena);
+        plan_set(set->right, plans, arena);
         return;
     }
     /* Both sides must be somewhere in the trace: the one that says more finds fewer. */
     struct plans left = {.count = 0};
     struct plans right = {.count = 0};
-    plan_set(set->left, &left);
-    plan_set(set->right, &right);
+    plan_set(set->left, &left, arena);
+    plan_set(set->right, &right, arena);
     const struct plans *better = weight_of_all(&left) > weight_of_all(&right) ? &left : &right;
     for (size_t i = 0; i < better->count; i++) {
         if (plans->count < PLANS_MAX)
@@ -158,25 +179,47 @@ struct search {
     struct traceql_answer *answer;
 };
 
-static enum err look_at(struct search *search, const uint8_t *trace_id, struct why *why)
+/* Traces that are looked at together. */
+struct gathered {
+    uint8_t ids[TRACES_AT_ONCE][TRACE_ID_BYTES];
+    size_t count;
+};
+
+static enum err look_at(struct search *search, struct gathered *gathered, struct why *why)
 {
-    struct span_list spans;
+    struct span_list spans[TRACES_AT_ONCE];
+    size_t count = gathered->count;
     bool matches;
 
-    TRY(search->view->ops->traces->trace(search->view, trace_id, search->arena, &spans, why));
-    search->answer->inspected_spans += spans.count;
-    struct traceql_trace *place = &search->answer->traces[search->answer->count];
-    TRY(traceql_match(search->query, spans.items, spans.count, search->spans_max, search->arena,
-                      place, &matches, why));
-    search->answer->count += matches;
+    gathered->count = 0;
+    if (search->view->cancel != NULL && *search->view->cancel)
+        return fail(why, ERR_CANCELLED, "the search was cancelled");
+    TRY(search->view->ops->traces->traces(search->view,
+                                          (const uint8_t(*)[TRACE_ID_BYTES])gathered->ids, count,
+                                          search->arena, spans, why));
+    for (size_t i = 0; i < count; i++) {
+        if (search->answer->count == search->traces_max) {
+            search->answer->is_cut = true;
+            return ERR_NONE;
+        }
+        search->answer->inspected_spans += spans[i].count;
+        struct traceql_trace *place = &search->answer->traces[search->answer->count];
+        TRY(traceql_match(search->query, spans[i].items, spans[i].count, search->spans_max,
+                          search->arena, place, &matches, why));
+        search->answer->count += matches;
+    }
     return ERR_NONE;
 }
 
+/* As many at once as the answer still has room for. */
 static enum err look_at_candidates(struct search *search, const struct span_list *candidates,
                                    struct why *why)
 {
+    struct gathered gathered = {.count = 0};
+
     for (size_t i = 0; i < candidates->count; i++) {
-        if (search->answer->count == search->traces_max) {
+        size_t room = search->traces_max - search->answer->count;
+        if (room == 0) {
             search->answer->is_cut = true;
             return ERR_NONE;
         }
@@ -184,11 +227,11 @@ static enum err look_at_candidates(struct search *search, const struct span_list
         if (map_get(&search->seen, id) != NULL)
             continue;
         (void)map_put(&search->seen, id, &candidates->items[i]); /* Was absent. */
-        if (search->view->cancel != NULL && *search->view->cancel)
-            return fail(why, ERR_CANCELLED, "the search was cancelled");
-        TRY(look_at(search, candidates->items[i].trace_id, why));
+        memcpy(gathered.ids[gathered.count++], id.data, TRACE_ID_BYTES);
+        if (gathered.count == TRACES_AT_ONCE || gathered.count == room)
+            TRY(look_at(search, &gathered, why));
     }
-    return ERR_NONE;
+    return gathered.count == 0 ? ERR_NONE : look_at(search, &gathered, why);
 }
 
 /* Asks for more candidates as long as the answer is not full and the index has more. */
@@ -196,7 +239,9 @@ static enum err run_plan(struct search *search, struct trace_query *plan, struct
 {
     plan->from_ms = search->request->from_ms;
     plan->to_ms = search->request->to_ms;
-    for (plan->limit = search->traces_max * 16;; plan->limit *= 8) {
+    /* What the index narrows well matches mostly, a span or a few of a trace. */
+    size_t factor = weight(plan) >= WEIGHT_NARROW ? 2 : 16;
+    for (plan->limit = search->traces_max * factor;; plan->limit *= 8) {
         struct span_list candidates;
         if (plan->limit > TRACEQL_CANDIDATES_MAX)
             plan->limit = TRACEQL_CANDIDATES_MAX;
@@ -251,7 +296,7 @@ enum err traceql_search(const struct traceql *query, struct store_view *view,
     answer.traces = ARENA_ARRAY(arena, search.traces_max, struct traceql_trace);
     if (answer.traces == NULL)
         return arena_spent(arena, "a trace search", why);
-    plan_set(query->set, &plans);
+    plan_set(query->set, &plans, arena);
     enum err err = run_plans(&search, &plans, why);
     map_done(&search.seen);
     TRY(err);

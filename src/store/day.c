@@ -11,6 +11,7 @@
 #include "store/day.h"
 
 #include "base/crc.h"
+#include "store/summaries.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ struct day_reader {
     struct db db;
     sqlite3_stmt *find;
     sqlite3_stmt *find_pending; /* NULL until it is first wanted. */
+    sqlite3_stmt *find_after;   /* The same. */
     sqlite3_stmt *found;        /* One of them: what day_reader_next steps. */
     struct day_reader *next;
 };
@@ -72,6 +74,8 @@ struct day *day_new(const char *folder, const char *name, int32_t from_day, int3
     day->from_day = from_day;
     day->to_day = to_day;
     day->step_ms = step_ms;
+    day->span_summaries = summaries_new();
+    day->event_summaries = summaries_new();
     atomic_init(&day->holders, 1);
     int code = pthread_mutex_init(&day->lock, NULL);
     MUST(code == 0);
@@ -82,6 +86,7 @@ static struct day_reader *reader_close(struct day_reader *reader)
 {
     (void)sqlite3_finalize(reader->find); /* Repeats an error already told. */
     (void)sqlite3_finalize(reader->find_pending);
+    (void)sqlite3_finalize(reader->find_after);
     db_rollback(&reader->db);
     db_close(&reader->db);
     free(reader);
@@ -104,6 +109,8 @@ struct day *day_unref(struct day *day)
         reader_close(reader);
     }
     day_rest(day);
+    summaries_free(day->span_summaries);
+    summaries_free(day->event_summaries);
     (void)pthread_mutex_destroy(&day->lock); /* Fails only while it is locked. */
     free(day->path);
     free(day);
@@ -313,6 +320,7 @@ void day_reader_give(struct day_reader *reader)
 
     (void)sqlite3_reset(reader->find); /* Repeats an error already told. */
     (void)sqlite3_reset(reader->find_pending);
+    (void)sqlite3_reset(reader->find_after);
     db_rollback(&reader->db);
     lock(day);
     for (struct day_reader *other = day->idle; other != NULL; other = other->next)
@@ -356,6 +364,28 @@ enum err day_reader_find_pending(struct day_reader *reader, enum day_kind kind, 
     (void)sqlite3_bind_int64(reader->find_pending, 3, from_ms);
     reader->found = reader->find_pending;
     return ERR_NONE;
+}
+
+enum err day_reader_find_after(struct day_reader *reader, enum day_kind kind, int64_t id,
+                               struct why *why)
+{
+    if (reader->find_after == NULL)
+        TRY(db_prepare(&reader->db,
+                       "SELECT id, min_ms, max_ms, rows, crc, body FROM blocks"
+                       " WHERE kind = ?1 AND step_ms = ?2 AND group_id = 0 AND id > ?3 ORDER BY id",
+                       &reader->find_after, why));
+    /* As above. */
+    (void)sqlite3_reset(reader->find_after);
+    (void)sqlite3_bind_int64(reader->find_after, 1, kind);
+    (void)sqlite3_bind_int64(reader->find_after, 2, reader->day->step_ms);
+    (void)sqlite3_bind_int64(reader->find_after, 3, id);
+    reader->found = reader->find_after;
+    return ERR_NONE;
+}
+
+struct summaries *day_reader_summaries(const struct day_reader *reader, enum day_kind kind)
+{
+    return kind == KIND_EVENT_SUMMARY ? reader->day->event_summaries : reader->day->span_summaries;
 }
 
 enum err day_reader_next(struct day_reader *reader, struct day_block *ret_block, bool *ret_found,

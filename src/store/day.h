@@ -20,11 +20,13 @@ enum day_kind {
     KIND_SPAN = 2,
     KIND_PROFILE = 3,
     KIND_EVENT = 4,
-    KIND_SPAN_SUMMARY = 5, /* Of a block of spans: what it may hold; group 0. See traces.h. */
-    KIND_SPAN_TERMS = 6,   /* The same of key=value pairs; the block's own group. */
+    KIND_SPAN_SUMMARY = 5,  /* Of a block of spans: what it may hold; group 0. See traces.h. */
+    KIND_SPAN_TERMS = 6,    /* The same of key=value pairs; the block's own group. */
+    KIND_EVENT_SUMMARY = 7, /* As KIND_SPAN_SUMMARY, of a block of events. */
 };
 
 struct day_reader;
+struct summaries;
 
 struct day {
     char *path;
@@ -47,6 +49,8 @@ struct day {
     _Atomic uint32_t holders;
     pthread_mutex_t lock; /* Of idle. */
     struct day_reader *idle;
+    struct summaries *span_summaries; /* What readers remember, */
+    struct summaries *event_summaries;
 };
 
 /* No file is touched. */
@@ -101,6 +105,11 @@ void day_reader_find(struct day_reader *reader, enum day_kind kind, uint32_t gro
 /* The same of what is pending, in the order of writing; a row's id is not one of a block. */
 CHECKED enum err day_reader_find_pending(struct day_reader *reader, enum day_kind kind,
                                          int64_t from_ms, int64_t to_ms, struct why *why);
+/* Summaries (group 0 of the kind) whose id is larger, in the order of writing. */
+CHECKED enum err day_reader_find_after(struct day_reader *reader, enum day_kind kind, int64_t id,
+                                       struct why *why);
+/* What the day's readers remember of the kind. */
+struct summaries *day_reader_summaries(const struct day_reader *reader, enum day_kind kind);
 /* The next block found, oldest first; false at the end. */
 CHECKED enum err day_reader_next(struct day_reader *reader, struct day_block *ret_block,
                                  bool *ret_found, struct why *why);

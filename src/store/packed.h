@@ -103,11 +103,15 @@ CHECKED enum err packed_get_attributes(const struct packed *packed, struct varin
 CHECKED enum err packed_get_value(const struct packed *packed, struct varint_reader *reader,
                                   struct value *ret_value, struct why *why);
 
-/* Goes through the attributes of all rows in order. */
+/* Goes through the attributes of all rows in order. Rows that are stepped over are only counted, by
+ * shape; their values are skipped at once when a row is taken. */
 struct packed_cursor {
     struct packed *packed;
     struct varint_reader *values; /* One a key. */
     struct varint_reader rest;
+    uint32_t *skipped;        /* Rows of each shape stepped over since, */
+    uint32_t *skipped_shapes; /* and which shapes have some. */
+    size_t skipped_shapes_count;
 };
 CHECKED enum err packed_cursor_init(struct packed_cursor *cursor, struct packed *packed,
                                     struct why *why);

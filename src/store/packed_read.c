@@ -8,6 +8,7 @@
 enum {
     VERSION = 1,
     TEXTS_MAX = 1 << 24,
+    ZEROS_MAX = 8192, /* Rows of a block: what a column that is left out says of them. */
 };
 
 enum err packed_corrupt(const char *what, struct why *why)
@@ -23,12 +24,17 @@ static enum err spent(const struct packed *packed, struct why *why)
 static enum err parse_directory(struct packed *packed, struct varint_reader *reader, size_t count,
                                 struct why *why)
 {
-    size_t parts_count = PACKED_COLUMNS + PACKED_KEYS_MAX;
     struct varint_reader body = *reader;
     uint64_t before = 0;
+    uint64_t last = 0;
 
-    for (size_t i = 0; i < count * 3; i++)
-        (void)varint_read(&body); /* Failures are seen below, reading the same again. */
+    for (size_t i = 0; i < count; i++) { /* Failures are seen below, reading the same again. */
+        last = varint_read(&body);
+        varint_skip(&body, 2);
+    }
+    if (last >= PACKED_COLUMNS + PACKED_KEYS_MAX)
+        return packed_corrupt("its columns are out of order", why);
+    size_t parts_count = (size_t)last + 1;
     packed->parts = ARENA_ARRAY(packed->arena, parts_count, struct packed_part);
     if (packed->parts == NULL)
         return spent(packed, why);
@@ -71,11 +77,14 @@ enum err packed_parse(struct str bytes, struct arena *arena, struct packed *ret_
 enum err packed_bytes(struct packed *packed, unsigned column, struct str *ret_bytes,
                       struct why *why)
 {
-    MUST(column < packed->parts_count);
+    if (column >= packed->parts_count) {
+        *ret_bytes = STR("");
+        return ERR_NONE;
+    }
     struct packed_part *part = &packed->parts[column];
 
     if (part->compressed && !part->ready) {
-        char *data = arena_alloc(packed->arena, part->size);
+        char *data = ARENA_ARRAY_RAW(packed->arena, part->size, char);
         if (data == NULL)
             return spent(packed, why);
         size_t got = ZSTD_decompress(data, part->size, part->bytes.data, part->bytes.size);
@@ -91,12 +100,18 @@ enum err packed_bytes(struct packed *packed, unsigned column, struct str *ret_by
 enum err packed_numbers(struct packed *packed, unsigned column, const uint64_t **ret_numbers,
                         struct why *why)
 {
-    uint64_t *numbers = ARENA_ARRAY(packed->arena, packed->rows, uint64_t);
+    static const uint64_t zeros[ZEROS_MAX];
     struct str bytes;
 
+    TRY(packed_bytes(packed, column, &bytes, why));
+    if (bytes.size == 0 && packed->rows <= ZEROS_MAX) {
+        *ret_numbers = zeros;
+        return ERR_NONE;
+    }
+    uint64_t *numbers = bytes.size == 0 ? ARENA_ARRAY(packed->arena, packed->rows, uint64_t)
+                                        : ARENA_ARRAY_RAW(packed->arena, packed->rows, uint64_t);
     if (numbers == NULL)
         return spent(packed, why);
-    TRY(packed_bytes(packed, column, &bytes, why));
     struct varint_reader reader = varint_begin(bytes);
     for (uint32_t i = 0; bytes.size > 0 && i < packed->rows; i++)
         numbers[i] = varint_read(&reader);
@@ -142,7 +157,7 @@ static enum err read_keys(struct packed *packed, struct why *why)
 
     TRY(packed_bytes(packed, PACKED_KEYS, &bytes, why));
     struct varint_reader reader = varint_begin(bytes);
-    packed->keys = ARENA_ARRAY(packed->arena, PACKED_KEYS_MAX, struct packed_key);
+    packed->keys = ARENA_ARRAY_RAW(packed->arena, PACKED_KEYS_MAX, struct packed_key);
     if (packed->keys == NULL)
         return spent(packed, why);
     while (varint_left(&reader) > 0 && count < PACKED_KEYS_MAX) {
@@ -185,7 +200,7 @@ enum err packed_read_shapes(struct packed *packed, struct why *why)
     TRY(packed_bytes(packed, PACKED_SHAPES, &bytes, why));
     struct varint_reader reader = varint_begin(bytes);
     struct packed_shape *shapes =
-        ARENA_ARRAY(packed->arena, PACKED_SHAPES_MAX, struct packed_shape);
+        ARENA_ARRAY_RAW(packed->arena, PACKED_SHAPES_MAX, struct packed_shape);
     if (shapes == NULL)
         return spent(packed, why);
     while (varint_left(&reader) > 0 && count < PACKED_SHAPES_MAX)
@@ -321,6 +336,11 @@ enum err packed_cursor_init(struct packed_cursor *cursor, struct packed *packed,
         TRY(packed_bytes(packed, PACKED_COLUMNS + (unsigned)i, &bytes, why));
         cursor->values[i] = varint_begin(bytes);
     }
+    cursor->skipped = ARENA_ARRAY(packed->arena, packed->shapes_count, uint32_t);
+    cursor->skipped_shapes = ARENA_ARRAY(packed->arena, packed->shapes_count, uint32_t);
+    if (cursor->skipped == NULL || cursor->skipped_shapes == NULL)
+        return spent(packed, why);
+    cursor->skipped_shapes_count = 0;
     TRY(packed_bytes(packed, PACKED_REST, &bytes, why));
     cursor->rest = varint_begin(bytes);
     return ERR_NONE;
@@ -344,12 +364,57 @@ static enum err next_value(struct packed_cursor *cursor, uint32_t key, struct va
     return get_value(packed, reader, 0, value, why);
 }
 
-static void step_over(struct varint_reader *reader, enum value_kind kind)
+/* Values of one kind, `count` of them. */
+static enum err skip_values(struct packed_cursor *cursor, uint32_t key, uint32_t count,
+                            struct why *why)
 {
-    if (kind == VALUE_DOUBLE)
-        (void)varint_bytes(reader, sizeof(double));
-    else
-        (void)varint_read(reader); /* A bool is a varint too. */
+    struct varint_reader *reader = &cursor->values[key];
+    enum value_kind kind = (enum value_kind)cursor->packed->keys[key].kind;
+    struct value value;
+
+    if (kind == VALUE_DOUBLE) {
+        (void)varint_bytes(reader, (uint64_t)count * sizeof(double)); /* Fails with the reader. */
+        return ERR_NONE;
+    }
+    if (is_plain(kind)) { /* A bool is a varint too. */
+        varint_skip(reader, count);
+        return ERR_NONE;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        TRY(get_value(cursor->packed, reader, 0, &value, why));
+    return ERR_NONE;
+}
+
+/* The readers go where the next row's values are. */
+static enum err catch_up(struct packed_cursor *cursor, struct why *why)
+{
+    for (size_t i = 0; i < cursor->skipped_shapes_count; i++) {
+        uint32_t number = cursor->skipped_shapes[i];
+        const struct packed_shape *shape = &cursor->packed->shapes[number];
+        for (size_t k = 0; k < shape->count; k++)
+            TRY(skip_values(cursor, shape->keys[k], cursor->skipped[number], why));
+        cursor->skipped[number] = 0;
+    }
+    cursor->skipped_shapes_count = 0;
+    return ERR_NONE;
+}
+
+static enum err take_shape(struct packed_cursor *cursor, const struct packed_shape *shape,
+                           struct attributes *attributes, struct why *why)
+{
+    const struct packed *packed = cursor->packed;
+    struct attribute *items = ARENA_ARRAY(packed->arena, shape->count, struct attribute);
+
+    if (items == NULL)
+        return spent(packed, why);
+    attributes->items = items;
+    attributes->count = shape->count;
+    TRY(catch_up(cursor, why));
+    for (size_t i = 0; i < shape->count; i++) {
+        TRY(next_value(cursor, shape->keys[i], &items[i].value, why));
+        items[i].key = packed->texts[packed->keys[shape->keys[i]].text];
+    }
+    return ERR_NONE;
 }
 
 enum err packed_cursor_next(struct packed_cursor *cursor, uint64_t shape_number,
@@ -357,7 +422,6 @@ enum err packed_cursor_next(struct packed_cursor *cursor, uint64_t shape_number,
 {
     const struct packed *packed = cursor->packed;
     struct attributes skipped = {0};
-    struct value value;
 
     if (shape_number == 0)
         return packed_get_attributes(packed, &cursor->rest,
@@ -366,24 +430,10 @@ enum err packed_cursor_next(struct packed_cursor *cursor, uint64_t shape_number,
         return ERR_NONE;
     if (shape_number - 2 >= packed->shapes_count)
         return packed_corrupt("a list of keys is missing", why);
-    const struct packed_shape *shape = &packed->shapes[shape_number - 2];
-    struct attribute *items = NULL;
-    if (ret_attributes != NULL) {
-        items = ARENA_ARRAY(packed->arena, shape->count, struct attribute);
-        if (items == NULL)
-            return spent(packed, why);
-        ret_attributes->items = items;
-        ret_attributes->count = shape->count;
-    }
-    for (size_t i = 0; i < shape->count; i++) {
-        const struct packed_key *key = &packed->keys[shape->keys[i]];
-        if (items == NULL && is_plain((enum value_kind)key->kind)) {
-            step_over(&cursor->values[shape->keys[i]], (enum value_kind)key->kind);
-            continue;
-        }
-        TRY(next_value(cursor, shape->keys[i], items == NULL ? &value : &items[i].value, why));
-        if (items != NULL)
-            items[i].key = packed->texts[key->text];
-    }
+    uint32_t number = (uint32_t)shape_number - 2;
+    if (ret_attributes != NULL)
+        return take_shape(cursor, &packed->shapes[number], ret_attributes, why);
+    if (cursor->skipped[number]++ == 0)
+        cursor->skipped_shapes[cursor->skipped_shapes_count++] = number;
     return ERR_NONE;
 }

@@ -322,19 +322,32 @@ void span_block_terms(const struct span_packer *packer, const struct span *const
 
 /* ---- Reading. ---- */
 
-static enum err read_traces(struct span_block *block, struct why *why)
+enum err span_block_parse(struct str bytes, struct arena *arena, struct span_block *ret_block,
+                          struct why *why)
 {
-    uint64_t *trace_of;
+    struct span_block block = {0};
+    struct str ids;
+
+    TRY(packed_parse(bytes, arena, &block.packed, why));
+    if (block.packed.rows > SPAN_BLOCK_ROWS_MAX)
+        return packed_corrupt("it has too many rows", why);
+    TRY(packed_bytes(&block.packed, TRACES, &ids, why));
+    block.traces = (const uint8_t *)ids.data;
+    block.traces_count = ids.size / TRACE_ID_BYTES;
+    *ret_block = block;
+    return ERR_NONE;
+}
+
+enum err span_block_read_traces(struct span_block *block, struct why *why)
+{
     const uint64_t *codes;
-    struct str bytes;
     uint64_t fresh = 0;
     uint64_t before = 0;
 
-    TRY(packed_bytes(&block->packed, TRACES, &bytes, why));
-    block->traces = (const uint8_t *)bytes.data;
-    block->traces_count = bytes.size / TRACE_ID_BYTES;
+    if (block->trace_of != NULL)
+        return ERR_NONE;
     TRY(packed_numbers(&block->packed, TRACE_OF, &codes, why));
-    trace_of = ARENA_ARRAY(block->packed.arena, block->packed.rows, uint64_t);
+    uint64_t *trace_of = ARENA_ARRAY_RAW(block->packed.arena, block->packed.rows, uint64_t);
     if (trace_of == NULL)
         return arena_spent(block->packed.arena, "reading spans", why);
     for (uint32_t i = 0; i < block->packed.rows; i++) {
@@ -346,16 +359,6 @@ static enum err read_traces(struct span_block *block, struct why *why)
     }
     block->trace_of = trace_of;
     return ERR_NONE;
-}
-
-enum err span_block_parse(struct str bytes, struct arena *arena, struct span_block *ret_block,
-                          struct why *why)
-{
-    *ret_block = (struct span_block){0};
-    TRY(packed_parse(bytes, arena, &ret_block->packed, why));
-    if (ret_block->packed.rows > SPAN_BLOCK_ROWS_MAX)
-        return packed_corrupt("it has too many rows", why);
-    return read_traces(ret_block, why);
 }
 
 static enum err read_times(struct span_block *block, struct why *why)
@@ -431,6 +434,7 @@ static enum err rows_init(struct rows *rows, struct span_block *block, struct wh
     struct str bytes;
 
     *rows = (struct rows){.block = block};
+    TRY(span_block_read_traces(block, why));
     TRY(span_block_read_basics(block, why));
     TRY(span_block_ids(block, &rows->ids, why));
     TRY(packed_bytes(packed, PARENT_IDS, &bytes, why));
@@ -557,22 +561,23 @@ static enum err fill(struct rows *rows, uint32_t row, struct span *span, struct 
 enum err span_block_read(struct span_block *block, const bool *wanted, struct span *spans,
                          struct why *why)
 {
+    struct span stepped_over = {0};
     struct rows rows;
     size_t filled = 0;
 
     TRY(rows_init(&rows, block, why));
     for (uint32_t row = 0; row < block->packed.rows; row++) {
         bool take = wanted == NULL || wanted[row];
-        struct span span = {0};
-        TRY(next_parent(&rows, row, span.parent_span_id, why));
+        struct span *span = take ? &spans[filled++] : &stepped_over;
+        if (take)
+            *span = (struct span){0};
+        TRY(next_parent(&rows, row, span->parent_span_id, why));
         TRY(packed_cursor_next(&rows.attributes, block->shape_of[row],
-                               take ? &span.attributes : NULL, why));
-        TRY(next_events(&rows, row, block->start_ns[row], &span, why));
-        TRY(next_links(&rows, row, &span, why));
-        if (!take)
-            continue;
-        TRY(fill(&rows, row, &span, why));
-        spans[filled++] = span;
+                               take ? &span->attributes : NULL, why));
+        TRY(next_events(&rows, row, block->start_ns[row], span, why));
+        TRY(next_links(&rows, row, span, why));
+        if (take)
+            TRY(fill(&rows, row, span, why));
     }
     return ERR_NONE;
 }
@@ -623,6 +628,7 @@ enum err span_block_run(struct span_block *block, bool with_events, struct span_
     struct packed *packed = &block->packed;
     struct rows rows;
 
+    TRY(span_block_read_traces(block, why));
     TRY(run_rows_init(&rows, block, why));
     uint8_t *parents = ARENA_ARRAY(packed->arena, (size_t)packed->rows * SPAN_ID_BYTES, uint8_t);
     if (parents == NULL)

@@ -36,7 +36,7 @@ struct span_block {
     struct packed packed;
     const uint8_t *traces; /* TRACE_ID_BYTES each. */
     size_t traces_count;
-    const uint64_t *trace_of; /* Index in traces. */
+    const uint64_t *trace_of; /* Index in traces; after span_block_read_traces. */
     /* After span_block_read_basics. */
     int64_t *start_ns;
     int64_t *duration_ns;
@@ -58,9 +58,11 @@ static inline enum span_status span_block_status(const struct span_block *block,
     return (enum span_status)(block->kinds[row] >> 3);
 }
 
-/* Which rows are of which trace. ERR_CORRUPT; ERR_LIMIT. */
+/* Which traces there are. ERR_CORRUPT; ERR_LIMIT. */
 CHECKED enum err span_block_parse(struct str bytes, struct arena *arena,
                                   struct span_block *ret_block, struct why *why);
+/* Which rows are of which trace. */
+CHECKED enum err span_block_read_traces(struct span_block *block, struct why *why);
 /* Times, names, services: what most searches look at. */
 CHECKED enum err span_block_read_basics(struct span_block *block, struct why *why);
 /* The spans of the rows with wanted[row] (NULL: all), in order, into room for as many. */

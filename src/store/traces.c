@@ -7,11 +7,11 @@
 
 #include "base/clock.h"
 #include "base/crc.h"
+#include "store/summaries.h"
 #include "store/tenant.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-
-enum { SUMMARY_VERSION = 1 };
 
 static const size_t SEAL_ARENA_BYTES = (size_t)2 << 30; /* Bounded by TRACES_SEAL_BYTES. */
 
@@ -223,7 +223,7 @@ enum err traces_check(enum day_kind kind, struct str body, struct arena *arena, 
         err = gather_spans(&gathering, body, why);
     else if (kind == KIND_EVENT)
         err = gather_events(&gathering, body, why);
-    else if (kind != KIND_SPAN_SUMMARY && kind != KIND_SPAN_TERMS)
+    else if (kind != KIND_SPAN_SUMMARY && kind != KIND_SPAN_TERMS && kind != KIND_EVENT_SUMMARY)
         err = fail(why, ERR_CORRUPT, "its kind %d is unknown", (int)kind);
     free(gathering.items);
     return err;
@@ -281,25 +281,44 @@ static void arrange(struct gathering *gathering)
     free(placed);
 }
 
-static enum err put_summary(struct tenant *tenant, struct day *day, uint32_t number,
-                            const struct span_block_info *info, struct block_info *row,
-                            struct why *why)
+static enum err put_row(struct day *day, enum day_kind kind, uint32_t group, const struct buf *body,
+                        struct block_info *row, struct why *why)
+{
+    row->crc = crc32c(0, body->data, body->size);
+    return day_put_block(day, kind, group, row, buf_view(body), why);
+}
+
+/* The two small rows beside a block of spans. */
+static enum err put_span_summary(struct tenant *tenant, struct day *day, uint32_t number,
+                                 const struct span_block_info *info, struct block_info *row,
+                                 struct why *why)
 {
     struct buf body CLEANUP(buf_done) = {0};
+    const struct summary summary = {
+        .number = number,
+        .rows = info->rows,
+        .errors = info->errors,
+        .duration_min_ns = info->duration_min_ns,
+        .duration_max_ns = info->duration_max_ns,
+    };
 
-    buf_byte(&body, SUMMARY_VERSION);
-    buf_varint(&body, number);
-    buf_varint(&body, info->rows);
-    buf_varint(&body, info->errors);
-    buf_varint(&body, zigzag(info->duration_min_ns));
-    buf_varint(&body, zigzag(info->duration_max_ns));
-    terms_write(&tenant->trace_tools.traces, TERMS_BITS_TRACE, &body);
-    row->crc = crc32c(0, body.data, body.size);
-    TRY(day_put_block(day, KIND_SPAN_SUMMARY, 0, row, buf_view(&body), why));
+    summary_write(&summary, &tenant->trace_tools.traces, &body);
+    TRY(put_row(day, KIND_SPAN_SUMMARY, 0, &body, row, why));
     buf_clear(&body);
     terms_write(&tenant->trace_tools.pairs, TERMS_BITS_PAIR, &body);
-    row->crc = crc32c(0, body.data, body.size);
-    return day_put_block(day, KIND_SPAN_TERMS, number, row, buf_view(&body), why);
+    return put_row(day, KIND_SPAN_TERMS, number, &body, row, why);
+}
+
+/* The number of the newest block of a kind, 0 when there is none. */
+static enum err last_number(struct day *day, enum day_kind kind, int64_t *ret_number,
+                            struct why *why)
+{
+    char sql[128];
+
+    (void)snprintf(sql, sizeof(sql), /* Fits. */
+                   "SELECT ifnull(max(group_id), 0) FROM blocks WHERE kind = %d AND step_ms = 0",
+                   (int)kind);
+    return db_number(&day->db, sql, ret_number, why);
 }
 
 static enum err seal_spans(struct tenant *tenant, struct day *day, struct gathering *gathering,
@@ -310,9 +329,7 @@ static enum err seal_spans(struct tenant *tenant, struct day *day, struct gather
     struct span_block_info info;
     int64_t number;
 
-    TRY(db_number(&day->db,
-                  "SELECT ifnull(max(group_id), 0) FROM blocks WHERE kind = 2 AND step_ms = 0",
-                  &number, why));
+    TRY(last_number(day, KIND_SPAN, &number, why));
     for (size_t done = 0; done < gathering->count;) {
         buf_clear(&body);
         size_t taken = span_block_encode(span_packer(tenant), spans + done, gathering->count - done,
@@ -328,11 +345,26 @@ static enum err seal_spans(struct tenant *tenant, struct day *day, struct gather
         TRY(day_put_block(day, KIND_SPAN, (uint32_t)number, &row, buf_view(&body), why));
         span_block_terms(tenant->trace_tools.spans, spans + done, taken,
                          &tenant->trace_tools.traces, &tenant->trace_tools.pairs);
-        TRY(put_summary(tenant, day, (uint32_t)number, &info, &row, why));
+        TRY(put_span_summary(tenant, day, (uint32_t)number, &info, &row, why));
         tenant->stats.blocks_written++;
         done += taken;
     }
     return ERR_NONE;
+}
+
+/* The traces that events name; those of none are in no set. */
+static void note_traces(const struct event *const *events, size_t count, struct terms *traces)
+{
+    static const uint8_t none[TRACE_ID_BYTES];
+    const uint8_t *before = none;
+
+    terms_clear(traces);
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *id = events[i]->trace_id;
+        if (memcmp(id, none, TRACE_ID_BYTES) != 0 && memcmp(id, before, TRACE_ID_BYTES) != 0)
+            terms_add(traces, term_hash_id(id, TRACE_ID_BYTES));
+        before = id;
+    }
 }
 
 static enum err seal_events(struct tenant *tenant, struct day *day, struct gathering *gathering,
@@ -341,7 +373,9 @@ static enum err seal_events(struct tenant *tenant, struct day *day, struct gathe
     const struct event *const *events = (const struct event *const *)gathering->items;
     struct buf body CLEANUP(buf_done) = {0};
     struct event_block_info info;
+    int64_t number;
 
+    TRY(last_number(day, KIND_EVENT, &number, why));
     for (size_t done = 0; done < gathering->count;) {
         buf_clear(&body);
         size_t taken = event_block_encode(event_packer(tenant), events + done,
@@ -353,7 +387,13 @@ static enum err seal_events(struct tenant *tenant, struct day *day, struct gathe
             .rows = info.rows,
             .crc = crc32c(0, body.data, body.size),
         };
-        TRY(day_put_block(day, KIND_EVENT, 0, &row, buf_view(&body), why));
+        number++;
+        TRY(day_put_block(day, KIND_EVENT, (uint32_t)number, &row, buf_view(&body), why));
+        note_traces(events + done, taken, &tenant->trace_tools.traces);
+        buf_clear(&body);
+        summary_write(&(struct summary){.number = (uint32_t)number, .rows = info.rows},
+                      &tenant->trace_tools.traces, &body);
+        TRY(put_row(day, KIND_EVENT_SUMMARY, 0, &body, &row, why));
         tenant->stats.blocks_written++;
         done += taken;
     }

@@ -3,12 +3,13 @@
  * sealed into blocks. Beside them a block of spans has two small rows, which tell what it may hold:
  *
  *     KIND_SPAN          group = the block's number in its file, from 1
- *     KIND_SPAN_SUMMARY  group 0: | 1 | number | rows | errors | zigzag shortest | zigzag longest |
- *                                 set of its traces, see terms.h |
+ *     KIND_SPAN_SUMMARY  group 0: what may be in it, see summaries.h
  *     KIND_SPAN_TERMS    group = the number: the set of its key=value pairs
- *     KIND_EVENT         group 0
+ *     KIND_EVENT         group = the number, likewise; 0 in files of before, which have no
+ *     KIND_EVENT_SUMMARY group 0
  *
- * Nothing of it is kept in memory: readers look at pending rows where they lie. Writer thread. */
+ * The writer keeps nothing of it in memory: readers look at pending rows where they lie. Writer
+ * thread. */
 #pragma once
 #include "store/day.h"
 #include "store/event_block.h"

@@ -6,6 +6,8 @@
 #pragma once
 #include "base/buf.h"
 
+#include <string.h>
+
 struct varint_reader {
     const uint8_t *at;
     const uint8_t *end;
@@ -44,6 +46,26 @@ static inline uint64_t varint_read(struct varint_reader *reader)
             return value;
     }
     return varint_fail(reader);
+}
+
+/* Steps over count numbers, eight bytes at a time: each number ends in the one byte without its
+ * high bit. */
+static inline void varint_skip(struct varint_reader *reader, size_t count)
+{
+    while (count > 8 && varint_left(reader) >= sizeof(uint64_t)) { /* So one is left to end at. */
+        uint64_t word;
+        memcpy(&word, reader->at, sizeof(word));
+        uint64_t ends = (~word & UINT64_C(0x8080808080808080)) >> 7;
+        count -= (size_t)(ends * UINT64_C(0x0101010101010101) >> 56); /* The sum of its bytes. */
+        reader->at += sizeof(word);
+    }
+    while (count > 0) {
+        if (reader->at == reader->end) {
+            (void)varint_fail(reader);
+            return;
+        }
+        count -= *reader->at++ < 0x80;
+    }
 }
 
 /* At most `most`, else the reader fails. */

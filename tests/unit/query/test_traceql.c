@@ -2,6 +2,7 @@
 /* Against traces in memory whose search answers as the store's does: by what trace_query can say.
  */
 #include "query/traceql.h"
+#include "store/terms.h"
 #include "store/trace_read.h"
 #include "test.h"
 
@@ -84,8 +85,10 @@ static bool passes(const struct trace_query *query, const struct span *span)
         return false;
     for (size_t i = 0; i < query->pairs_count; i++) {
         const struct value *value = attributes_get(&span->attributes, query->pairs[i].key);
-        if (value == NULL || value->kind != VALUE_TEXT ||
-            !str_eq(value->text, query->pairs[i].value))
+        char scratch[TERM_TEXT_SIZE];
+        struct str text;
+        if (value == NULL || !term_text(value, scratch, &text) ||
+            !str_eq(text, query->pairs[i].value))
             return false;
     }
     return true;
@@ -124,7 +127,17 @@ static enum err memory_trace(struct store_view *view, const uint8_t trace_id[TRA
     return ERR_NONE;
 }
 
-static const struct trace_view_ops trace_ops = {.trace = memory_trace, .search = memory_search};
+static enum err memory_traces(struct store_view *view, const uint8_t (*trace_ids)[TRACE_ID_BYTES],
+                              size_t count, struct arena *arena, struct span_list *ret_spans,
+                              struct why *why)
+{
+    for (size_t i = 0; i < count; i++)
+        TRY(memory_trace(view, trace_ids[i], arena, &ret_spans[i], why));
+    return ERR_NONE;
+}
+
+static const struct trace_view_ops trace_ops = {
+    .trace = memory_trace, .traces = memory_traces, .search = memory_search};
 static const struct store_view_ops view_ops = {.traces = &trace_ops};
 
 /* "1,2" for the traces found, oldest first; an error is "!" and its sentence. */

@@ -236,6 +236,33 @@ static void expect_trace(struct store *store, const struct batch *batch, size_t 
     arena_free(arena);
 }
 
+/* All traces of the batch at once, one of them twice and one that is not there. */
+static void expect_traces(struct store *store, const struct batch *batch)
+{
+    struct arena *arena = arena_new(1 << 28);
+    struct store_view *view = NULL;
+    struct span_list lists[TRACES + 2];
+    uint8_t ids[TRACES + 2][TRACE_ID_BYTES] = {{0}};
+    struct why why = WHY_INIT;
+    size_t wrong = 0;
+
+    for (size_t i = 0; i <= TRACES; i++)
+        memcpy(ids[i], batch->spans.items[i % TRACES * SPANS].trace_id, TRACE_ID_BYTES);
+    ASSERT(store_view(store, "default", NULL, &view, &why) == ERR_NONE);
+    EXPECT(view->ops->traces->traces(view, (const uint8_t(*)[TRACE_ID_BYTES])ids, TRACES + 2, arena,
+                                     lists, &why) == ERR_NONE);
+    for (size_t i = 0; i <= TRACES; i++) {
+        wrong += lists[i].count != SPANS;
+        for (size_t k = 0; k < lists[i].count; k++)
+            wrong += !same_span(&lists[i].items[k], find(batch, &lists[i].items[k])) ||
+                     memcmp(lists[i].items[k].trace_id, ids[i], TRACE_ID_BYTES) != 0;
+    }
+    EXPECT(wrong == 0);
+    EXPECT(lists[TRACES + 1].count == 0);
+    store_view_release(view);
+    arena_free(arena);
+}
+
 static size_t count_found(struct store *store, const struct trace_query *query)
 {
     struct arena *arena = arena_new(1 << 28);
@@ -403,9 +430,11 @@ TEST(spans_are_found_while_pending_when_sealed_and_after_a_restart)
     EXPECT(store_accept(store, batch, &why) == ERR_NONE);
     EXPECT(store_commit(store, &why) == ERR_NONE);
     expect_trace(store, batch, 17);
+    expect_traces(store, batch);
     expect_searches(store);
     EXPECT(store_compact(store, &why) == ERR_NONE); /* Seals. */
     expect_trace(store, batch, 17);
+    expect_traces(store, batch);
     expect_searches(store);
     store = store_close(store);
     store = open_store();
