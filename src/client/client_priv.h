@@ -9,7 +9,15 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* What was done in one second, and when it ended. */
+struct second {
+    int64_t end_unix_ms;
+    double calls_rps;
+    double failures_rps;
+};
+
 enum {
+    SECONDS_MAX = 300, /* Of the past that a report shows. */
     HANDLES_MAX = SONDE_HANDLES_MAX,
     /* Keys of sketch/quantile_key at precision 0 (1 %): 1 ns is 0, 1 h is 1,460. */
     BUCKETS = 1472,
@@ -56,6 +64,7 @@ struct sonde_operation {
     _Atomic int64_t first_ns; /* Start of the first record since the last reset; 0: none. */
     /* Of the ticker: count at the last tick, and per second. */
     uint64_t ticked_count;
+    uint64_t ticked_failures;
     uint32_t ticked_epoch;
     _Atomic uint64_t now_rps;
     _Atomic uint64_t peak_rps;
@@ -113,6 +122,9 @@ struct sonde {
     size_t memory_bytes;          /* The handle, its lanes and histograms are one mapping. */
     size_t wiped_bytes;           /* The part that a fork empties, at its end. */
 
+    struct second seconds[SECONDS_MAX]; /* Of all operations; a ring, under the lock. */
+    uint64_t seconds_count;             /* Ever written. */
+
     pthread_mutex_t lock;        /* Names, spills, promises, collectors, the ticker's start. */
     struct sla_targets promises; /* Over all. */
     struct collector collectors[SONDE_COLLECTORS_MAX];
@@ -163,7 +175,7 @@ struct totals {
     int64_t max_ns;
     uint64_t buckets[BUCKETS];
 };
-uint64_t client_count(struct sonde *sonde, uint32_t operation_index);
+uint64_t client_count(struct sonde *sonde, uint32_t operation_index, uint64_t *ret_failures);
 /* Of one operation, over all threads; count is 0 when nothing was recorded. */
 void client_totals(const struct sonde_operation *operation, struct totals *ret_totals);
 /* In nanoseconds; totals->count is not 0. */

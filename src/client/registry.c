@@ -161,7 +161,7 @@ size_t sonde_operations(struct sonde *sonde, struct sonde_operation **ret_operat
         return 0;
     uint32_t known = atomic_load(&sonde->operation_names.count);
     for (uint32_t i = 0; i < known; i++) {
-        if (client_count(sonde, i) == 0)
+        if (client_count(sonde, i, NULL) == 0)
             continue;
         if (count < capacity && ret_operations != NULL)
             ret_operations[count] = &sonde->operations[i];

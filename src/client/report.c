@@ -158,6 +158,35 @@ static void add_distribution(struct document *document, struct sonde *sonde)
                           BUCKETS);
 }
 
+/* At SONDE_STANDARD and above, once there are two seconds to draw. */
+static void add_seconds(struct document *document, struct sonde *sonde)
+{
+    double times_ms[SECONDS_MAX];
+    double calls_rps[SECONDS_MAX];
+    double success[SECONDS_MAX];
+
+    (void)pthread_mutex_lock(&sonde->lock); /* Ours alone; cannot fail. */
+    size_t count = sonde->seconds_count < SECONDS_MAX ? sonde->seconds_count : SECONDS_MAX;
+    for (size_t i = 0; i < count; i++) {
+        const struct second *second =
+            &sonde->seconds[(sonde->seconds_count - count + i) % SECONDS_MAX];
+        times_ms[i] = (double)second->end_unix_ms;
+        calls_rps[i] = second->calls_rps;
+        success[i] = second->calls_rps > 0 ? 1 - second->failures_rps / second->calls_rps : NAN;
+    }
+    (void)pthread_mutex_unlock(&sonde->lock); /* Locked above. */
+    if (count < 2)
+        return;
+    document_section(document, "over_time", "Over time");
+    struct chart *chart =
+        document_chart(document, "throughput", "Throughput", CHART_LINE, UNIT_RPS);
+    chart_set_time_axis(chart);
+    chart_series(chart, "calls", times_ms, calls_rps, count);
+    chart = document_chart(document, "success", "Success rate", CHART_LINE, UNIT_RATIO);
+    chart_set_time_axis(chart);
+    chart_series(chart, "success rate", times_ms, success, count);
+}
+
 /* At SONDE_DETAILED. */
 static void add_slowest(struct document *document, struct sonde *sonde)
 {
@@ -240,6 +269,7 @@ static void fill(struct document *document, struct sonde *sonde)
     add_promises(document, sonde);
     add_operations(document, sonde);
     add_distribution(document, sonde);
+    add_seconds(document, sonde);
     add_slowest(document, sonde);
     add_values(document, sonde);
     add_drops(document, sonde);

@@ -20,19 +20,24 @@ static struct histogram *live(struct sonde *sonde, uint32_t lane, uint32_t opera
     return histogram;
 }
 
-uint64_t client_count(struct sonde *sonde, uint32_t operation_index)
+uint64_t client_count(struct sonde *sonde, uint32_t operation_index, uint64_t *ret_failures)
 {
     uint32_t lanes = atomic_load(&sonde->lanes_used);
     uint64_t count = 0;
+    uint64_t failures = 0;
 
     for (uint32_t i = 0; i < lanes; i++) {
         struct histogram *histogram = live(sonde, i, operation_index);
         count += histogram == NULL ? 0 : LOAD(histogram->count);
+        failures += histogram == NULL ? 0 : LOAD(histogram->failures);
     }
     (void)pthread_mutex_lock(&sonde->lock); /* Ours alone; cannot fail. */
     const struct spill *spill = sonde->operations[operation_index].spill;
     count += spill == NULL ? 0 : spill->count;
+    failures += spill == NULL ? 0 : spill->failures;
     (void)pthread_mutex_unlock(&sonde->lock); /* Locked above. */
+    if (ret_failures != NULL)
+        *ret_failures = failures;
     return count;
 }
 
@@ -247,6 +252,7 @@ void sonde_reset(struct sonde *sonde)
         atomic_store(&sonde->counters[i].value, 0);
     atomic_store(&sonde->overall_now_rps, 0);
     atomic_store(&sonde->overall_peak_rps, 0);
+    sonde->seconds_count = 0;
     (void)pthread_mutex_unlock(&sonde->lock); /* Locked above. */
 }
 

@@ -34,34 +34,53 @@ static void note_rate(_Atomic uint64_t *now_rps, _Atomic uint64_t *peak_rps, uin
         atomic_store(peak_rps, rate);
 }
 
+struct done {
+    uint64_t calls;
+    uint64_t failures;
+};
+
 /* Returns what was done since the last tick. */
-static uint64_t tick_operation(struct sonde *sonde, uint32_t index, double seconds)
+static struct done tick_operation(struct sonde *sonde, uint32_t index, double seconds)
 {
     struct sonde_operation *operation = &sonde->operations[index];
     uint32_t epoch = atomic_load(&sonde->epoch);
-    uint64_t count = client_count(sonde, index);
+    uint64_t failures;
+    uint64_t count = client_count(sonde, index, &failures);
     /* After a reset all that is counted is new. */
-    bool goes_on = operation->ticked_epoch == epoch && count >= operation->ticked_count;
-    uint64_t done = goes_on ? count - operation->ticked_count : count;
+    bool goes_on = operation->ticked_epoch == epoch && count >= operation->ticked_count &&
+                   failures >= operation->ticked_failures;
+    const struct done done = {
+        .calls = goes_on ? count - operation->ticked_count : count,
+        .failures = goes_on ? failures - operation->ticked_failures : failures,
+    };
 
-    if (sonde->sender != NULL && done > 0)
+    if (sonde->sender != NULL && done.calls > 0)
         operation->slow_ns = slow_of(operation);
     operation->ticked_count = count;
+    operation->ticked_failures = failures;
     operation->ticked_epoch = epoch;
-    note_rate(&operation->now_rps, &operation->peak_rps, done, seconds);
+    note_rate(&operation->now_rps, &operation->peak_rps, done.calls, seconds);
     return done;
 }
 
 static void tick(struct sonde *sonde, double seconds)
 {
     uint32_t known = atomic_load(&sonde->operation_names.count);
-    uint64_t overall = 0;
+    struct done overall = {0, 0};
 
     if (atomic_load(&sonde->level) < SONDE_STANDARD)
         return;
-    for (uint32_t i = 0; i < known; i++)
-        overall += tick_operation(sonde, i, seconds);
-    note_rate(&sonde->overall_now_rps, &sonde->overall_peak_rps, overall, seconds);
+    for (uint32_t i = 0; i < known; i++) {
+        struct done done = tick_operation(sonde, i, seconds);
+        overall.calls += done.calls;
+        overall.failures += done.failures;
+    }
+    note_rate(&sonde->overall_now_rps, &sonde->overall_peak_rps, overall.calls, seconds);
+    (void)pthread_mutex_lock(&sonde->lock); /* Ours alone; cannot fail. */
+    sonde->seconds[sonde->seconds_count++ % SECONDS_MAX] =
+        (struct second){client_unix_ns() / 1000000, (double)overall.calls / seconds,
+                        (double)overall.failures / seconds};
+    (void)pthread_mutex_unlock(&sonde->lock); /* Locked above. */
 }
 
 /* The lock of collecting is held around each call, so that who takes a collector back knows when it

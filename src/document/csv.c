@@ -35,14 +35,25 @@ static void write_number(struct buf *out, double value)
         buf_append(out, text, str_from_double(text, value));
 }
 
+static bool has_status(const struct table *table)
+{
+    for (const struct row *row = table->rows; row != NULL; row = row->next) {
+        if (row->status != STATUS_NONE)
+            return true;
+    }
+    return false;
+}
+
 static void write_table(struct buf *out, const struct table *table)
 {
+    bool judged = has_status(table);
+
     for (size_t i = 0; i < table->column_count; i++) {
         if (i > 0)
             buf_byte(out, ',');
         write_field(out, str_of(table->columns[i].key));
     }
-    buf_byte(out, '\n');
+    buf_text(out, judged ? ",status\n" : "\n");
     for (const struct row *row = table->rows; row != NULL; row = row->next) {
         for (const struct cell *cell = row->cells; cell != NULL; cell = cell->next) {
             if (cell != row->cells)
@@ -52,6 +63,8 @@ static void write_table(struct buf *out, const struct table *table)
             else
                 write_number(out, cell->number);
         }
+        if (judged)
+            buf_printf(out, ",%s", document_status_names[row->status]);
         buf_byte(out, '\n');
     }
 }

@@ -6,8 +6,8 @@
 #include <math.h>
 
 enum {
-    STEPS_MIN = -21, /* 1e-7 ms, a tenth of a nanosecond. */
-    STEPS_MAX = 30,  /* 1e10 ms, four months. */
+    STEPS_MIN = -21, /* 1e-7 ms, a tenth of a nanosecond; less counts there too. */
+    STEPS_MAX = 32,  /* 5e10 ms, a year and a half; more counts there too. */
     STEPS_COUNT = STEPS_MAX - STEPS_MIN + 1,
     LINES_MAX = 18, /* More, and powers of ten are told. */
 };
@@ -47,26 +47,51 @@ static const struct scale *scale_of(double value_ms)
     return &scales[i];
 }
 
-/* "1 – 2 ms", "500 µs – 1 ms" */
-static void name_range(struct buf *out, int from, int to)
+/* "1 – 2 ms", "500 µs – 1 ms"; without an end: "over 5 s". */
+static void name_range(struct buf *out, double begin_ms, double end_ms)
 {
-    double begin_ms = from == STEPS_MIN ? 0 : begin_of(from);
-    double end_ms = begin_of(to);
     const struct scale *begin = scale_of(begin_ms);
-    const struct scale *end = scale_of(end_ms);
+    const struct scale *end = isfinite(end_ms) ? scale_of(end_ms) : begin;
 
+    if (!isfinite(end_ms)) {
+        buf_printf(out, "over %g %s", begin_ms / begin->in_ms, begin->name);
+        return;
+    }
     buf_printf(out, "%g", begin_ms / begin->in_ms);
     if (begin != end && begin_ms > 0)
         buf_printf(out, " %s", begin->name);
     buf_printf(out, " – %g %s", end_ms / end->in_ms, end->name);
 }
 
+void document_ranges(struct document *document, const char *key, const char *title,
+                     const double *bounds_ms, const double *counts, size_t count)
+{
+    size_t first = 0;
+    size_t end = count;
+
+    while (first < end && !(counts[first] > 0))
+        first++;
+    while (end > first && !(counts[end - 1] > 0))
+        end--;
+    if (first == end)
+        return;
+    struct chart *chart = document_chart(document, key, title, CHART_BAR, UNIT_COUNT);
+    for (size_t i = first; i < end; i++) {
+        struct buf name CLEANUP(buf_done) = {0};
+        name_range(&name, i == 0 ? 0 : bounds_ms[i - 1], i + 1 == count ? INFINITY : bounds_ms[i]);
+        chart_bar(chart, buf_cstr(&name), counts[i]);
+    }
+}
+
 void document_distribution(struct document *document, const char *key, const char *title,
                            const double *values_ms, const double *counts, size_t count)
 {
     double steps[STEPS_COUNT] = {0};
+    double bounds_ms[STEPS_COUNT];
+    double sums[STEPS_COUNT] = {0};
     int first = STEPS_MAX;
     int last = STEPS_MIN;
+    size_t ranges = 0;
 
     for (size_t i = 0; i < count; i++) {
         if (!(counts[i] > 0) || !isfinite(values_ms[i]))
@@ -76,18 +101,11 @@ void document_distribution(struct document *document, const char *key, const cha
         first = step < first ? step : first;
         last = step > last ? step : last;
     }
-    if (first > last)
-        return;
-    struct chart *chart = document_chart(document, key, title, CHART_BAR, UNIT_COUNT);
     int width = last - first < LINES_MAX ? 1 : 3;
-    if (width == 3)
-        first -= ((first % 3) + 3) % 3;
-    for (int from = first; from <= last; from += width) {
-        struct buf name CLEANUP(buf_done) = {0};
-        double sum = 0;
-        for (int step = from; step < from + width && step <= last; step++)
-            sum += steps[step - STEPS_MIN];
-        name_range(&name, from, from + width);
-        chart_bar(chart, buf_cstr(&name), sum);
+    for (int step = STEPS_MIN; step <= STEPS_MAX; step++) {
+        sums[ranges] += steps[step - STEPS_MIN];
+        if ((step + 1 - STEPS_MIN) % width == 0)
+            bounds_ms[ranges++] = begin_of(step + 1);
     }
+    document_ranges(document, key, title, bounds_ms, sums, ranges);
 }

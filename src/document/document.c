@@ -5,6 +5,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+const char *const document_status_names[] = {
+    [STATUS_NONE] = "none",       [STATUS_GOOD] = "good", [STATUS_INFO] = "info",
+    [STATUS_WARNING] = "warning", [STATUS_BAD] = "bad",
+};
+
 struct document *document_new(const char *title, size_t budget_bytes)
 {
     struct document *document = calloc(1, sizeof(*document));

@@ -85,8 +85,12 @@ void chart_series(struct chart *chart, const char *name, const double *x, const 
 void chart_bar(struct chart *chart, const char *name, double value);
 void chart_set_time_axis(struct chart *chart);
 
-/* How often what took how long, as bars over ranges such as 1 to 2 ms; nothing when there is no
- * count. values_ms need not be in order. */
+/* How often what took how long, as bars: counts[i] from bounds_ms[i - 1] (at first 0) to
+ * bounds_ms[i], the last all above. Empty ranges at the ends are left out, and so is all when there
+ * is no count. */
+void document_ranges(struct document *document, const char *key, const char *title,
+                     const double *bounds_ms, const double *counts, size_t count);
+/* The same of single values, in no order, for which it finds ranges such as 1 to 2 ms. */
 void document_distribution(struct document *document, const char *key, const char *title,
                            const double *values_ms, const double *counts, size_t count);
 

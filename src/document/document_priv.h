@@ -85,6 +85,8 @@ struct document {
     bool is_spent;
 };
 
+extern const char *const document_status_names[]; /* "good", …: for programs. */
+
 struct writer {
     const struct document *document;
     const struct document_look *look;

@@ -97,7 +97,11 @@ void document_format(struct buf *out, double value, enum unit unit)
         buf_printf(out, "%.1f%%", value * 100);
         break;
     case UNIT_RPS:
-        buf_printf(out, fabs(value) >= 1000 ? "%.0f RPS" : "%.1f RPS", value);
+        if (fabs(value) >= 1000)
+            count_text(out, value);
+        else
+            buf_printf(out, "%.1f", value);
+        buf_text(out, " RPS");
         break;
     case UNIT_USD:
         buf_printf(out, fabs(value) >= 1 ? "$%.2f" : "$%.4f", value);

@@ -9,7 +9,7 @@ static const char style_sheet[] =
     "--card:#f7f8fa;--good:#0a7d4f;--info:#0b65a8;--warning:#9a6200;--bad:#b3261e}"
     "@media(prefers-color-scheme:dark){:root{--ink:#e6e9ef;--soft:#9aa4b5;--line:#2c3442;"
     "--page:#12161d;--card:#1a2029;--good:#4cc38a;--info:#63b3f0;--warning:#e5b454;--bad:#ff8a80}}"
-    "*{box-sizing:border-box}body{margin:0 auto;max-width:60rem;padding:2rem 1.25rem;"
+    "*{box-sizing:border-box}body{margin:0 auto;max-width:72rem;padding:2rem 1.25rem;"
     "background:var(--page);color:var(--ink);font:16px/1.5 system-ui,-apple-system,'Segoe UI',"
     "Roboto,'Helvetica Neue',Arial,sans-serif;font-variant-numeric:tabular-nums}"
     "h1{font-size:1.6rem;margin:0 0 .25rem}h2{font-size:1.15rem;margin:2rem 0 .75rem;"
@@ -20,23 +20,36 @@ static const char style_sheet[] =
     "border-radius:8px;padding:.6rem .75rem}.values dt{color:var(--soft);font-size:.85rem}"
     ".values dd{margin:0;font-size:1.2rem;overflow-wrap:anywhere}"
     ".mark{border-left:3px solid var(--line);padding:.25rem .75rem;margin:.4rem 0}"
-    ".good{border-color:var(--good)}.info{border-color:var(--info)}"
-    ".warning{border-color:var(--warning)}.bad{border-color:var(--bad)}"
-    ".mark b{margin-right:.4rem}.good b{color:var(--good)}.info b{color:var(--info)}"
+    ".mark.good{border-color:var(--good)}.mark.info{border-color:var(--info)}"
+    ".mark.warning{border-color:var(--warning)}.mark.bad{border-color:var(--bad)}"
+    "b{margin-right:.4rem}.good b{color:var(--good)}.info b{color:var(--info)}"
     ".warning b{color:var(--warning)}.bad b{color:var(--bad)}"
     ".wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.92rem}"
-    "th,td{padding:.4rem .7rem;border-bottom:1px solid var(--line);text-align:right;"
-    "white-space:nowrap}th{color:var(--soft);font-weight:600}.t{text-align:left}"
+    "th,td{padding:.4rem .6rem;border-bottom:1px solid var(--line);text-align:right;"
+    "white-space:nowrap}th{color:var(--soft);font-weight:600}th.t,td.t{text-align:left;"
+    "white-space:normal;overflow-wrap:anywhere;min-width:7rem}"
+    ".wide th:first-child,.wide td:first-child{position:sticky;left:0;background:var(--page)}"
     "td:first-child{border-left:3px solid transparent}tr.good td:first-child{border-left-color:"
     "var(--good)}tr.warning td:first-child{border-left-color:var(--warning)}"
     "tr.bad td:first-child{border-left-color:var(--bad)}"
-    "svg{width:100%;height:auto;margin:.5rem 0}.grid{stroke:var(--line);stroke-width:1}"
-    ".tick{fill:var(--soft);font-size:12px}.line{fill:none;stroke-width:1.75;"
-    "stroke-linejoin:round}.legend{color:var(--soft);font-size:.85rem}.legend span{"
-    "margin-right:1rem}.legend i{display:inline-block;width:.8rem;height:.25rem;"
-    "border-radius:2px;margin-right:.35rem;vertical-align:middle}"
-    "@media print{:root{--ink:#000;--soft:#444;--line:#bbb;--page:#fff;--card:#fff}body{"
-    "max-width:none;padding:0}h2,svg,table,.values div{break-inside:avoid}}";
+    ".bars th,.bars td{border:0;padding:.15rem .4rem;font-weight:400}.bars th{width:1%;"
+    "max-width:22rem;overflow-wrap:break-word}.bars td:last-child{width:1%;text-align:left}"
+    ".bars svg{display:block;height:1.1em;margin:0;min-width:4rem}"
+    "svg{width:100%;height:auto;margin:.5rem 0 "
+    "0}.chart{display:block;max-width:48rem}.grid{stroke:var(--line);stroke-width:1}"
+    ".tick{fill:var(--soft);font-size:12px;paint-order:stroke;stroke:var(--page);stroke-width:3px}"
+    ".line{fill:none;stroke-width:1.75;stroke-linejoin:round;stroke-linecap:round}"
+    ".legend{color:var(--soft);font-size:.85rem;margin:0}.legend span{margin-right:1rem}"
+    ".legend svg{display:inline-block;width:.9rem;height:.3rem;margin:0 .35rem 0 0;"
+    "vertical-align:middle}"
+    "@media(max-width:40rem){body{padding:1.25rem 1rem}.tick{font-size:20px}.line{stroke-width:3}"
+    ".bars th{white-space:normal;width:38%;max-width:9rem}.bars td:nth-child(2){width:auto}.wide "
+    "td:first-child,.wide th:first-child{"
+    "max-width:10rem}}"
+    "@media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#bbb;--page:#fff;"
+    "--card:#fff;--good:#0a7d4f;--info:#0b65a8;--warning:#9a6200;--bad:#b3261e}body{"
+    "max-width:none;padding:0;font-size:12px}.wide{overflow:visible}table{font-size:.8rem}"
+    "th,td{padding:.3rem .4rem}h2,h3{break-after:avoid}svg,tr,.values div{break-inside:avoid}}";
 
 static const char *const status_classes[] = {
     [STATUS_NONE] = "",           [STATUS_GOOD] = "good", [STATUS_INFO] = "info",
@@ -75,7 +88,7 @@ void document_escape_html(struct buf *out, struct str text)
 
 static void write_head_cells(struct buf *out, const struct table *table)
 {
-    buf_text(out, "<div class=\"wide\"><table><thead><tr>");
+    buf_text(out, "<table><thead><tr>");
     for (size_t i = 0; i < table->column_count; i++) {
         buf_printf(out, "<th scope=\"col\"%s>", table->columns[i].is_text ? " class=\"t\"" : "");
         document_escape_html(out, str_of(table->columns[i].title));
@@ -84,16 +97,32 @@ static void write_head_cells(struct buf *out, const struct table *table)
     buf_text(out, "</tr></thead><tbody>");
 }
 
-static void write_table(struct buf *out, const struct table *table)
+/* What the line is for those who do not see its colour. */
+static void write_row_mark(struct buf *out, enum status status)
 {
+    if (status != STATUS_NONE)
+        buf_printf(out, "<b title=\"%s\">%s</b>", status_classes[status], marks[status]);
+}
+
+/* A wide one scrolls sideways, with the keys too. */
+static void write_table(struct buf *out, const struct table *table, struct str title)
+{
+    buf_text(out, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"");
+    document_escape_html(out, title);
+    buf_text(out, "\">");
     write_head_cells(out, table);
     for (const struct row *row = table->rows; row != NULL; row = row->next) {
         size_t i = 0;
-        buf_printf(out, "<tr class=\"%s\">", status_classes[row->status]);
+        if (row->status == STATUS_NONE)
+            buf_text(out, "<tr>");
+        else
+            buf_printf(out, "<tr class=\"%s\">", status_classes[row->status]);
         for (const struct cell *cell = row->cells; cell != NULL; cell = cell->next, i++) {
             struct buf text CLEANUP(buf_done) = {0};
             document_cell(&text, cell, &table->columns[i]);
             buf_text(out, table->columns[i].is_text ? "<td class=\"t\">" : "<td>");
+            if (i == 0)
+                write_row_mark(out, row->status);
             document_escape_html(out, buf_view(&text));
             buf_text(out, "</td>");
         }
@@ -123,7 +152,8 @@ static const struct block *write_values(struct buf *out, const struct block *blo
 }
 
 /* Returns the last block that it wrote. */
-static const struct block *write_block(struct buf *out, const struct block *block)
+static const struct block *write_block(struct buf *out, const struct section *section,
+                                       const struct block *block)
 {
     if (block->kind == BLOCK_VALUE)
         return write_values(out, block);
@@ -133,7 +163,7 @@ static const struct block *write_block(struct buf *out, const struct block *bloc
         buf_text(out, "</h3>");
     }
     if (block->kind == BLOCK_TABLE) {
-        write_table(out, block->table);
+        write_table(out, block->table, block->title.size > 0 ? block->title : section->title);
     } else if (block->kind == BLOCK_CHART) {
         document_write_svg(out, block->chart, block->title);
     } else {
@@ -178,7 +208,7 @@ void document_write_html(const struct writer *writer)
             buf_text(writer->out, "</h2>\n");
         }
         for (const struct block *block = section->blocks; block != NULL; block = block->next)
-            block = write_block(writer->out, block);
+            block = write_block(writer->out, section, block);
         buf_text(writer->out, "</section>\n");
     }
     buf_text(writer->out, "</body></html>\n");

@@ -4,11 +4,6 @@
 #include "base/clock.h"
 #include "document/document_priv.h"
 
-static const char *const status_names[] = {
-    [STATUS_NONE] = "none",       [STATUS_GOOD] = "good", [STATUS_INFO] = "info",
-    [STATUS_WARNING] = "warning", [STATUS_BAD] = "bad",
-};
-
 static void write_table(struct json *json, const struct table *table)
 {
     json_open(json, '[');
@@ -23,7 +18,7 @@ static void write_table(struct json *json, const struct table *table)
                 json_add_double(json, cell->number);
         }
         if (row->status != STATUS_NONE) {
-            json_put_text(json, "status", status_names[row->status]);
+            json_put_text(json, "status", document_status_names[row->status]);
         }
         json_close(json, '}');
     }
@@ -70,7 +65,7 @@ static void write_notes(struct json *json, const struct section *section)
         }
         open = true;
         json_open(json, '{');
-        json_put_text(json, "status", status_names[block->status]);
+        json_put_text(json, "status", document_status_names[block->status]);
         json_put_str(json, "text", block->text);
         json_close(json, '}');
     }

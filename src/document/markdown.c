@@ -7,6 +7,8 @@ static const char *const marks[] = {
     [STATUS_WARNING] = "- ⚠️", [STATUS_BAD] = "- ❌",
 };
 
+enum { LIST_MARK_SIZE = 2 }; /* "- " */
+
 /* A pipe would end the cell, a line break the table. */
 static void escape(struct buf *out, struct str text)
 {
@@ -39,6 +41,8 @@ static void write_table(struct buf *out, const struct table *table)
             struct buf text CLEANUP(buf_done) = {0};
             document_cell(&text, cell, &table->columns[i]);
             buf_text(out, "| ");
+            if (i == 0 && row->status != STATUS_NONE)
+                buf_printf(out, "%s ", marks[row->status] + LIST_MARK_SIZE);
             escape(out, buf_view(&text));
             buf_byte(out, ' ');
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Charts as inline SVG: no script, sized by their box, in the page's own colours (CSS variables
- * with fallbacks), so they print and mail well. */
+/* Charts as inline SVG: no script, sized by their box, in the page's own colours, so they print and
+ * mail well. Numbers stand inside, on the lines of the grid, for on a phone there is no room beside
+ * it and letters must be larger (the style sheet in html.c does that). */
 #include "base/clock.h"
 #include "document/document_priv.h"
 
@@ -9,11 +10,10 @@
 enum {
     WIDTH = 720,
     HEIGHT = 220,
-    LEFT = 64,
-    RIGHT = 12,
-    TOP = 12,
-    BOTTOM = 28,
-    BAR_HEIGHT = 26,
+    LEFT = 2,
+    RIGHT = 2,
+    TOP = 26,
+    BOTTOM = 32,
     POINTS_MAX = 1440, /* Two for each pixel: more cannot be seen. */
     TICKS = 4,
 };
@@ -26,24 +26,38 @@ struct range {
     double x_min, x_max, y_min, y_max;
 };
 
+/* The next of 1, 2, 2.5, 5 and 10 times a power of ten; 1 for what is nothing. */
+static double round_up(double value)
+{
+    static const double steps[] = {1, 2, 2.5, 5, 10};
+    size_t i = 0;
+
+    if (!(value > 0) || !isfinite(value))
+        return 1;
+    double unit = pow(10, floor(log10(value)));
+    while (i + 1 < ARRAY_COUNT(steps) && steps[i] * unit < value)
+        i++;
+    return steps[i] * unit;
+}
+
 static struct range range_of(const struct chart *chart)
 {
     struct range range = {INFINITY, -INFINITY, 0, -INFINITY};
 
     for (const struct line *line = chart->lines; line != NULL; line = line->next) {
         for (size_t i = 0; i < line->count; i++) {
-            if (!isfinite(line->y[i]))
-                continue;
             range.x_min = fmin(range.x_min, line->x[i]);
             range.x_max = fmax(range.x_max, line->x[i]);
+            if (!isfinite(line->y[i]))
+                continue;
             range.y_min = fmin(range.y_min, line->y[i]);
             range.y_max = fmax(range.y_max, line->y[i]);
         }
     }
     if (!(range.x_max > range.x_min))
         range.x_max = range.x_min + 1;
-    if (!(range.y_max > range.y_min))
-        range.y_max = range.y_min + 1;
+    range.y_max =
+        chart->unit == UNIT_RATIO && range.y_max <= 1 ? 1 : TICKS * round_up(range.y_max / TICKS);
     return range;
 }
 
@@ -58,15 +72,26 @@ static double at_y(const struct range *range, double y)
            (y - range->y_min) / (range->y_max - range->y_min) * (HEIGHT - TOP - BOTTOM);
 }
 
-static void write_ticks(struct buf *out, const struct chart *chart, const struct range *range)
+static double tick_at(const struct range *range, int tick)
+{
+    return range->y_min + (range->y_max - range->y_min) * tick / TICKS;
+}
+
+static void write_grid(struct buf *out, const struct range *range)
 {
     for (int i = 0; i <= TICKS; i++) {
-        double value = range->y_min + (range->y_max - range->y_min) * i / TICKS;
-        double y = at_y(range, value);
+        double y = at_y(range, tick_at(range, i));
         buf_printf(out, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT,
                    WIDTH - RIGHT, y, y);
-        buf_printf(out, "<text class=\"tick\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">", LEFT - 6,
-                   y + 4);
+    }
+}
+
+/* After the lines, so that they can be read on them. */
+static void write_ticks(struct buf *out, const struct chart *chart, const struct range *range)
+{
+    for (int i = 1; i <= TICKS; i++) {
+        double value = tick_at(range, i);
+        buf_printf(out, "<text class=\"tick\" x=\"%d\" y=\"%.1f\">", LEFT, at_y(range, value) - 4);
         document_format(out, value, chart->unit);
         buf_text(out, "</text>");
     }
@@ -99,8 +124,9 @@ static void write_line(struct buf *out, const struct line *line, const struct ra
             pen_down = false;
             continue;
         }
-        buf_printf(out, "%s%.1f %.1f", pen_down ? "L" : "M", at_x(range, line->x[i]),
-                   at_y(range, line->y[i]));
+        /* A point alone is a line of no length, whose round ends are seen. */
+        buf_printf(out, "%s%.1f %.1f%s", pen_down ? "L" : "M", at_x(range, line->x[i]),
+                   at_y(range, line->y[i]), pen_down ? "" : "h0");
         pen_down = true;
     }
     buf_text(out, "\"/>");
@@ -111,20 +137,25 @@ static void write_lines(struct buf *out, const struct chart *chart, struct str t
     struct range range = range_of(chart);
     size_t index = 0;
 
-    buf_printf(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, HEIGHT);
+    buf_printf(out, "<svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH,
+               HEIGHT);
     document_escape_html(out, title);
     buf_text(out, "\">");
+    write_grid(out, &range);
+    index = 0;
+    for (const struct line *line = chart->lines; line != NULL; line = line->next, index++)
+        write_line(out, line, &range, palette[index % ARRAY_COUNT(palette)]);
     write_ticks(out, chart, &range);
     if (isfinite(range.x_min)) {
         write_x_label(out, chart, range.x_min, "start", LEFT);
         write_x_label(out, chart, range.x_max, "end", WIDTH - RIGHT);
     }
-    for (const struct line *line = chart->lines; line != NULL; line = line->next, index++)
-        write_line(out, line, &range, palette[index % ARRAY_COUNT(palette)]);
     buf_text(out, "</svg><p class=\"legend\">");
     index = 0;
     for (const struct line *line = chart->lines; line != NULL; line = line->next, index++) {
-        buf_printf(out, "<span><i style=\"background:%s\"></i>",
+        buf_printf(out,
+                   "<span><svg viewBox=\"0 0 9 3\" aria-hidden=\"true\"><rect width=\"9\" "
+                   "height=\"3\" fill=\"%s\"/></svg>",
                    palette[index % ARRAY_COUNT(palette)]);
         document_escape_html(out, line->name);
         buf_text(out, "</span> ");
@@ -132,31 +163,31 @@ static void write_lines(struct buf *out, const struct chart *chart, struct str t
     buf_text(out, "</p>");
 }
 
+/* A row each, whose name and number are text of the page, so that they are of its size on a phone
+ * and are read aloud; only the bar is drawn, for backgrounds are not printed. */
 static void write_bars(struct buf *out, const struct chart *chart, struct str title)
 {
     double most = 0;
-    size_t index = 0;
 
     for (const struct line *line = chart->lines; line != NULL; line = line->next)
         most = line->count > 0 && line->y[0] > most ? line->y[0] : most;
-    buf_printf(out, "<svg viewBox=\"0 0 %d %zu\" role=\"img\" aria-label=\"", WIDTH,
-               chart->line_count * BAR_HEIGHT + 4);
+    buf_text(out, "<table class=\"bars\" aria-label=\"");
     document_escape_html(out, title);
-    buf_text(out, "\">");
-    for (const struct line *line = chart->lines; line != NULL; line = line->next, index++) {
-        double value = line->count > 0 && isfinite(line->y[0]) ? line->y[0] : 0;
-        double width = most > 0 ? value / most * (WIDTH - 300) : 0;
-        size_t y = index * BAR_HEIGHT;
-        buf_printf(out, "<text class=\"tick\" x=\"190\" y=\"%zu\" text-anchor=\"end\">", y + 18);
+    buf_text(out, "\"><tbody>");
+    for (const struct line *line = chart->lines; line != NULL; line = line->next) {
+        double value = line->count > 0 ? line->y[0] : NAN;
+        double share = most > 0 && isfinite(value) && value > 0 ? value / most : 0;
+        buf_text(out, "<tr><th scope=\"row\">");
         document_escape_html(out, line->name);
         buf_printf(out,
-                   "</text><rect x=\"200\" y=\"%zu\" width=\"%.1f\" height=\"%d\" rx=\"3\" "
-                   "fill=\"%s\"/><text class=\"tick\" x=\"%.1f\" y=\"%zu\">",
-                   y + 4, fmax(width, 1), BAR_HEIGHT - 8, palette[0], 206 + width, y + 18);
+                   "</th><td><svg viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" "
+                   "aria-hidden=\"true\"><rect width=\"%.2f\" height=\"10\" fill=\"%s\"/></svg>"
+                   "</td><td>",
+                   100 * share, palette[0]);
         document_format(out, value, chart->unit);
-        buf_text(out, "</text>");
+        buf_text(out, "</td></tr>");
     }
-    buf_text(out, "</svg>");
+    buf_text(out, "</tbody></table>");
 }
 
 void document_write_svg(struct buf *out, const struct chart *chart, struct str title)

@@ -138,8 +138,55 @@ static void add_chart(struct document *document, const struct services *services
     free(slowest);
 }
 
+struct curves {
+    double times_ms[SERVICES_STEPS_MAX];
+    double rps[SERVICES_STEPS_MAX];
+    double success[SERVICES_STEPS_MAX];
+    double rows[SERVICES_HEAT_ROWS + 1];
+};
+
+static void fill_curves(struct curves *curves, const struct service_history *history)
+{
+    for (size_t i = 0; i < history->count; i++) {
+        double calls = (double)history->calls[i];
+        double step_s =
+            history->count < 2 ? 1 : (double)(history->times_ms[1] - history->times_ms[0]) / 1e3;
+        curves->times_ms[i] = (double)history->times_ms[i];
+        curves->rps[i] = calls / step_s;
+        curves->success[i] = calls > 0 ? 1 - (double)history->failures[i] / calls : NAN;
+        for (size_t row = 0; row <= SERVICES_HEAT_ROWS; row++)
+            curves->rows[row] += history->heat[i * (SERVICES_HEAT_ROWS + 1) + row];
+    }
+}
+
+static void add_history(struct document *document, const struct service_history *history)
+{
+    struct curves *curves = calloc(1, sizeof(*curves));
+    size_t count = history->count;
+
+    if (curves == NULL)
+        must_memory(sizeof(*curves));
+    fill_curves(curves, history);
+    document_ranges(document, "distribution", "How long calls took", history->bounds_ms,
+                    curves->rows, SERVICES_HEAT_ROWS + 1);
+    document_section(document, "over_time", "Over time");
+    struct chart *chart = document_chart(document, "latency", "Latency", CHART_LINE, UNIT_MS);
+    chart_set_time_axis(chart);
+    chart_series(chart, "P50", curves->times_ms, history->p50_ms, count);
+    chart_series(chart, "P95", curves->times_ms, history->p95_ms, count);
+    chart_series(chart, "P99", curves->times_ms, history->p99_ms, count);
+    chart = document_chart(document, "throughput", "Throughput", CHART_LINE, UNIT_RPS);
+    chart_set_time_axis(chart);
+    chart_series(chart, "calls", curves->times_ms, curves->rps, count);
+    chart = document_chart(document, "success", "Success rate", CHART_LINE, UNIT_RATIO);
+    chart_set_time_axis(chart);
+    chart_series(chart, "success rate", curves->times_ms, curves->success, count);
+    free(curves);
+}
+
 struct document *performance_document(const struct services *services,
                                       const struct verdict *verdict,
+                                      const struct service_history *history,
                                       const struct services_question *question)
 {
     struct buf title CLEANUP(buf_done) = {0};
@@ -150,7 +197,7 @@ struct document *performance_document(const struct services *services,
     struct document *document = document_new(buf_cstr(&title), DOCUMENT_BYTES_MAX);
     document_set_time(document, question->to_ms);
     (void)clock_text(from, question->from_ms); /* NUL-ended; its size does not matter. */
-    document_text(document, "Measured since %s.", from);
+    document_text(document, "Measured since %.10s %.8s UTC.", from, from + 11);
     if (services->operations_count == 0) {
         document_text(document, "Nothing has been recorded in this time.");
         return document;
@@ -160,6 +207,8 @@ struct document *performance_document(const struct services *services,
         add_verdict(document, verdict);
     add_operations(document, services, verdict);
     add_chart(document, services);
+    if (history != NULL && history->count > 1)
+        add_history(document, history);
     return document;
 }
 

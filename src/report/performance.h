@@ -7,9 +7,10 @@
 #include "document/document.h"
 #include "report/promises.h"
 
-/* verdict may be NULL: nothing was promised. NULL never; the caller frees. */
+/* verdict NULL: nothing was promised; history NULL: only the whole is told. The caller frees. */
 struct document *performance_document(const struct services *services,
                                       const struct verdict *verdict,
+                                      const struct service_history *history,
                                       const struct services_question *question);
 
 /* The measurements of a report in JSON, libsonde's or ours, and the judgement it carries: no lines

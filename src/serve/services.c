@@ -16,6 +16,7 @@
 #define HISTORY_RANGE_MS  (INT64_C(15) * 60 * 1000)
 #define REPORT_RANGE_MS   (INT64_C(3600) * 1000)
 #define HISTORY_STEPS     100
+#define REPORT_STEP_MS    INT64_C(5000)
 #define PROMISE_BYTES_MAX ((size_t)1 << 20)
 #define WIDTH_MAX         400
 
@@ -229,6 +230,13 @@ static void put_heat(struct json *json, const struct service_history *history)
     json_close(json, '}');
 }
 
+static int64_t default_step_ms(const struct services_question *question)
+{
+    int64_t step_ms = (question->to_ms - question->from_ms) / HISTORY_STEPS;
+
+    return step_ms < 1000 ? 1000 : step_ms;
+}
+
 static enum err work_history(struct call *call, struct why *why)
 {
     struct services_question question;
@@ -236,8 +244,7 @@ static enum err work_history(struct call *call, struct why *why)
     int64_t step_ms;
 
     TRY(read_question(call, HISTORY_RANGE_MS, &question, why));
-    step_ms = (question.to_ms - question.from_ms) / HISTORY_STEPS;
-    TRY(params_duration(call, "step", step_ms < 1000 ? 1000 : step_ms, &step_ms, why));
+    TRY(params_duration(call, "step", default_step_ms(&question), &step_ms, why));
     TRY(services_history(call->view, &question, step_ms, call->arena, &history, why));
     struct json json = json_begin(&call->answer.body);
     call->answer.content_type = MEDIA_JSON;
@@ -294,6 +301,7 @@ static enum err work_report(struct call *call, struct why *why)
     struct services_question question;
     struct services services;
     enum document_form form;
+    struct service_history history;
     uint64_t width;
 
     if (!document_form_parse(call->captures[0], &form))
@@ -303,11 +311,15 @@ static enum err work_report(struct call *call, struct why *why)
     TRY(read_question(call, REPORT_RANGE_MS, &question, why));
     TRY(params_count(call, "width", 0, WIDTH_MAX, &width, why));
     TRY(services_read(call->view, &question, call->arena, &services, why));
+    /* Senders tell about once a second, so shorter steps would show their beat. */
+    int64_t step_ms = default_step_ms(&question);
+    step_ms = step_ms < REPORT_STEP_MS ? REPORT_STEP_MS : step_ms;
+    TRY(services_history(call->view, &question, step_ms, call->arena, &history, why));
     struct judgement judgement = judge_services(call, &services);
     const struct document_look look = {.colour = params_flag(call, "colour"),
                                        .width = (size_t)width};
-    struct document *document CLEANUP(document_freep) =
-        performance_document(&services, judgement.promised ? &judgement.verdict : NULL, &question);
+    struct document *document CLEANUP(document_freep) = performance_document(
+        &services, judgement.promised ? &judgement.verdict : NULL, &history, &question);
     if (judgement.error != NULL)
         document_mark(document, STATUS_WARNING, "The promises could not be read: %s",
                       judgement.error);

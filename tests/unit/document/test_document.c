@@ -61,9 +61,9 @@ TEST(csv_quotes_and_disarms_formulas)
 {
     struct buf out CLEANUP(buf_done) = {0};
 
-    EXPECT_TEXT(written(FORM_CSV, &out), "operation,count,p95_ms\n"
-                                         "retrieval|x,12345,0.25\n"
-                                         "\"'=cmd()\033[2J, \"\"q\"\"\",1,\n");
+    EXPECT_TEXT(written(FORM_CSV, &out), "operation,count,p95_ms,status\n"
+                                         "retrieval|x,12345,0.25,good\n"
+                                         "\"'=cmd()\033[2J, \"\"q\"\"\",1,,bad\n");
 }
 
 TEST(markdown_tables_survive_pipes)
@@ -74,7 +74,7 @@ TEST(markdown_tables_survive_pipes)
     EXPECT(strstr(text, "# Performance \\<report>\n") != NULL);
     EXPECT(strstr(text, "- **Success rate:** 92.3%\n") != NULL);
     EXPECT(strstr(text, "- ❌ Overall P95 latency (325.4ms) exceeds target\n") != NULL);
-    EXPECT(strstr(text, "| retrieval\\|x | 12,345 | 0.250ms |\n") != NULL);
+    EXPECT(strstr(text, "| ✅ retrieval\\|x | 12,345 | 0.250ms |\n") != NULL);
 }
 
 TEST(html_is_one_page_that_escapes_and_needs_nothing_else)

@@ -183,7 +183,7 @@ TEST(a_report_is_read_back_as_it_was_measured)
 {
     const struct services_question question = {0, 1800000000000, STR_NONE, STR_NONE};
     struct verdict verdict = judged("max_p95_latency_ms: 300\n");
-    struct document *document = performance_document(measured(), &verdict, &question);
+    struct document *document = performance_document(measured(), &verdict, NULL, &question);
     struct buf json CLEANUP(buf_done) = {0};
     struct services services;
     struct verdict own;
