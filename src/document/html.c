@@ -48,7 +48,8 @@ static const char style_sheet[] =
     "max-width:10rem}}"
     "@media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#bbb;--page:#fff;"
     "--card:#fff;--good:#0a7d4f;--info:#0b65a8;--warning:#9a6200;--bad:#b3261e}body{"
-    "max-width:none;padding:0;font-size:12px}.wide{overflow:visible}table{font-size:.8rem}"
+    "max-width:none;padding:0;font-size:12px}.wide{overflow:visible}table{font-size:.72rem}"
+    ".wide th.t,.wide td.t{min-width:4rem}"
     "th,td{padding:.3rem .4rem}h2,h3{break-after:avoid}svg,tr,.values div{break-inside:avoid}}";
 
 static const char *const status_classes[] = {
