@@ -14,10 +14,11 @@
 
 typedef struct {
     PyObject_HEAD struct sonde *sonde;
-    PyObject *collectors; /* A list of callables, or NULL. */
-    bool is_registered;   /* libsonde calls us for them once a second. */
-    atomic_bool collects; /* There are any: read without the interpreter's lock. */
-    bool has_endpoint;    /* Attributes are worth writing down only for who sends them. */
+    PyObject *collectors;       /* A list of callables, or NULL. */
+    uint64_t failed_collectors; /* By their place in the list: raised an exception before. */
+    bool is_registered;         /* libsonde calls us for them once a second. */
+    atomic_bool collects;       /* There are any: read without the interpreter's lock. */
+    bool has_endpoint;          /* Attributes are worth writing down only for who sends them. */
 } ProfilerObject;
 
 /* Where one is in a trace, and what travels along: immutable. */

@@ -303,6 +303,8 @@ static PyObject *profiler_gauge(ProfilerObject *self, PyObject *arguments, PyObj
 
 /* ---- Collectors. ---- */
 
+_Static_assert(SONDE_COLLECTORS_MAX <= 64, "failed_collectors has a bit for each");
+
 /* On the library's own thread, without the interpreter's lock. No reference to self is taken: it
  * may be dying, and waits for this thread then. */
 static void collect(struct sonde *sonde, void *argument)
@@ -318,8 +320,11 @@ static void collect(struct sonde *sonde, void *argument)
                                : PyList_GetSlice(self->collectors, 0, SONDE_COLLECTORS_MAX);
     for (Py_ssize_t i = 0; collectors != NULL && i < PyList_GET_SIZE(collectors); i++) {
         PyObject *done = PyObject_CallFunctionObjArgs(PyList_GET_ITEM(collectors, i), NULL);
+        if (done == NULL && (self->failed_collectors >> i & 1) == 0)
+            PyErr_WriteUnraisable(PyList_GET_ITEM(collectors, i)); /* Told once, not each second. */
         if (done == NULL)
-            PyErr_WriteUnraisable(PyList_GET_ITEM(collectors, i));
+            self->failed_collectors |= UINT64_C(1) << i;
+        PyErr_Clear();
         Py_XDECREF(done);
     }
     Py_XDECREF(collectors);

@@ -11,6 +11,7 @@
 from ._native import Context, Span, Timer
 from ._native import version as __version__
 from .asgi import PerformanceMiddleware, integrate_performance_profiling
+from .instrumentation import instrument, uninstrument
 from .llm import LlmCall, llm_session
 from .profiler import (PerformanceProfiler, default_profiler, profile_llm_operation,
                        profile_transformation)
@@ -35,11 +36,13 @@ __all__ = [
     "extract",
     "get_baggage",
     "inject",
+    "instrument",
     "integrate_performance_profiling",
     "llm_session",
     "profile_llm_operation",
     "profile_transformation",
     "set_propagators",
+    "uninstrument",
     "use_context",
     "__version__",
 ]

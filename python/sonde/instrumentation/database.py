@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sqlite3, psycopg and SQLAlchemy: a span "SELECT users" for each statement. Its text is kept with the
+values taken out; parameters are not looked at. Under SQLAlchemy the driver has no span of its own."""
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Any, Dict, Optional, Tuple
+
+from .patching import Patches, Within, opened, quietly
+from .statements import read_statement
+
+_SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}  # Else as SQLAlchemy has it.
+
+
+def _described(system: str, statement: Any,
+               more: Dict[str, Any]) -> Tuple[str, Dict[str, Any]]:
+    if isinstance(statement, bytes):
+        statement = statement.decode("utf-8", "replace")
+    operation, table, text = read_statement(str(statement))
+    name = operation if table is None else f"{operation} {table}"
+    return name, {"db.system.name": system, "db.operation.name": operation,
+                  "db.collection.name": table, "db.query.summary": name, "db.query.text": text,
+                  **more}
+
+
+# ---- sqlite3: its types are C, so connections are made of a derived type. ----
+
+def _describe_sqlite3(connection: Any, statement: Any) -> Tuple[str, Dict[str, Any]]:
+    return _described("sqlite", statement, {"db.namespace": connection._sonde_database})
+
+
+@functools.lru_cache(maxsize=None)
+def _cursor_type(base: type) -> type:
+    class Cursor(base):  # type: ignore[misc,valid-type]
+        def execute(self, sql: Any, *args: Any) -> Any:
+            with opened(self.connection._sonde_patches, _describe_sqlite3, self.connection, sql):
+                return super().execute(sql, *args)
+
+        def executemany(self, sql: Any, *args: Any) -> Any:
+            with opened(self.connection._sonde_patches, _describe_sqlite3, self.connection, sql):
+                return super().executemany(sql, *args)
+
+        def executescript(self, sql: Any) -> Any:
+            with opened(self.connection._sonde_patches, _describe_sqlite3, self.connection, sql):
+                return super().executescript(sql)
+
+    Cursor.__name__, Cursor.__qualname__ = base.__name__, base.__qualname__
+    return Cursor
+
+
+@functools.lru_cache(maxsize=None)
+def _connection_type(base: type) -> type:
+    class Connection(base):  # type: ignore[misc,valid-type]
+        _sonde_patches: Patches
+        _sonde_database = ""
+
+        def cursor(self, factory: Any = None) -> Any:
+            if factory is None:
+                return super().cursor(_cursor_type(sys.modules["sqlite3"].Cursor))
+            if isinstance(factory, type):
+                factory = _cursor_type(factory)
+            return super().cursor(factory)
+
+        # sqlite3 makes the cursors of these three by itself.
+        def execute(self, *args: Any) -> Any:
+            return self.cursor().execute(*args)
+
+        def executemany(self, *args: Any) -> Any:
+            return self.cursor().executemany(*args)
+
+        def executescript(self, *args: Any) -> Any:
+            return self.cursor().executescript(*args)
+
+    Connection.__name__, Connection.__qualname__ = base.__name__, base.__qualname__
+    return Connection
+
+
+def patch_sqlite3(patches: Patches) -> None:
+    module = sys.modules["sqlite3"]
+
+    def connecting(original: Any) -> Any:
+        @functools.wraps(original)
+        def connect(database: Any, *args: Any, **kwargs: Any) -> Any:
+            factory = kwargs.get("factory", module.Connection)
+            # Given by position (the sixth) it is left as it is.
+            if not patches.is_on or len(args) > 4 or not isinstance(factory, type):
+                return original(database, *args, **kwargs)
+            connection = original(database, *args, **{**kwargs, "factory": _connection_type(factory)})
+            connection._sonde_patches = patches
+            connection._sonde_database = str(database)
+            return connection
+        return connect
+
+    patches.replace(module, "connect", connecting)
+    patches.replace(module.dbapi2, "connect", lambda _: module.connect)
+
+
+# ---- psycopg. ----
+
+def _describe_psycopg(cursor: Any, statement: Any) -> Tuple[str, Dict[str, Any]]:
+    compose = getattr(statement, "as_string", None)
+    text = compose(cursor.connection) if compose is not None else statement
+    info = cursor.connection.info
+    return _described("postgresql", text, {
+        "db.namespace": quietly(lambda: info.dbname),
+        "server.address": quietly(lambda: info.host),
+        "server.port": quietly(lambda: info.port),
+    })
+
+
+def _sync(patches: Patches) -> Any:
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def execute(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+            with opened(patches, _describe_psycopg, self, query):
+                return original(self, query, *args, **kwargs)
+        return execute
+    return make
+
+
+def _asynchronous(patches: Patches) -> Any:
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        async def execute(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+            with opened(patches, _describe_psycopg, self, query):
+                return await original(self, query, *args, **kwargs)
+        return execute
+    return make
+
+
+def patch_psycopg(patches: Patches) -> None:
+    module = sys.modules["psycopg"]
+    for kind, make in (("Cursor", _sync), ("ServerCursor", _sync),
+                       ("AsyncCursor", _asynchronous), ("AsyncServerCursor", _asynchronous)):
+        owner = getattr(module, kind)
+        for name in ("execute", "executemany"):
+            if name in vars(owner):
+                patches.replace(owner, name, make(patches))
+
+
+# ---- SQLAlchemy: events of every engine. ----
+
+def _describe_sqlalchemy(connection: Any, statement: Any) -> Tuple[str, Dict[str, Any]]:
+    url = connection.engine.url
+    system = connection.dialect.name
+    return _described(_SYSTEMS.get(system, system), statement, {
+        "db.namespace": url.database, "server.address": url.host, "server.port": url.port})
+
+
+def patch_sqlalchemy(patches: Patches) -> None:
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def before(connection: Any, cursor: Any, statement: Any, parameters: Any, context: Any,
+               executemany: Any) -> None:
+        span = opened(patches, _describe_sqlalchemy, connection, statement)
+        if context is not None and isinstance(span, Within):
+            context._sonde_span = span
+            span.__enter__()
+
+    def leave(context: Optional[Any], error: Optional[BaseException]) -> None:
+        span = None if context is None else context.__dict__.pop("_sonde_span", None)
+        if span is not None:
+            span.__exit__(None if error is None else type(error), error, None)
+
+    def after(connection: Any, cursor: Any, statement: Any, parameters: Any, context: Any,
+              executemany: Any) -> None:
+        leave(context, None)
+
+    def failed(failure: Any) -> None:
+        leave(failure.execution_context, failure.original_exception)
+
+    for name, function in (("before_cursor_execute", before), ("after_cursor_execute", after),
+                           ("handle_error", failed)):
+        event.listen(Engine, name, function)
+        patches.when_undone(functools.partial(event.remove, Engine, name, function))
