@@ -2,7 +2,9 @@
 /* Two kinds of series make up an operation: counters by outcome, one set per instance, and sketches
  * of what came since the sample before. Counters are walked from the sample before the stretch of
  * time to its end, and each rise belongs to the moment at which it is seen; a fall is a restart,
- * and the whole value is new. So a restart in the midst costs nothing that was told before it.
+ * and the whole value is new. So a restart in the midst costs nothing that was told before it. Who
+ * seems to begin in the stretch may only have been out of reach, so the sample before is looked for
+ * a day back.
  *
  * One walk serves both questions: it hands every rise and every sketch to a receiver, which adds up
  * over all of time or by the step. */
@@ -12,7 +14,9 @@
 
 #include <stdlib.h>
 
-#define LOOKBACK_MS (INT64_C(60) * 1000) /* Counters are told anew within ten seconds. */
+#define LOOKBACK_MS (INT64_C(60) * 1000) /* Most counters are told anew within ten seconds. */
+#define SILENCE_MS  (INT64_C(24) * 3600 * 1000) /* A counter that was away for less goes on. */
+#define MS_PER_S    1e3                         /* Sketches hold seconds. */
 #define COARSE_MS   (INT64_C(6) * 3600 * 1000)
 
 /* ---- Where the numbers are. ---- */
@@ -20,7 +24,6 @@
 struct family {
     struct str calls;
     struct str durations;
-    double to_ms;
     struct str service; /* Names of labels. */
     struct str operation;
     struct str outcome;
@@ -30,14 +33,12 @@ struct family {
 static const struct family families[] = {
     {{"sonde_operation_calls_total", 27},
      {"sonde_operation_duration_seconds", 32},
-     1e3,
      {"job", 3},
      {"operation", 9},
      {"outcome", 7},
      {"error", 5}},
     {{"traces_span_metrics_calls_total", 31},
      {"traces_span_metrics_duration_seconds", 36},
-     1e3,
      {"service", 7},
      {"span_name", 9},
      {"status_code", 11},
@@ -96,11 +97,40 @@ static enum err read_series(struct store_view *view, const struct walk *walk,
     return view->ops->read(view, set, &request, walk->arena, *ret_samples, why);
 }
 
+/* What each counter had come to before the stretch of time; 0 where it begins in it. */
+static enum err read_before(struct store_view *view, const struct walk *walk,
+                            const struct series_set *set, const struct samples *samples,
+                            double *before, struct why *why)
+{
+    int64_t from_ms = walk->question->from_ms;
+    struct series_set late = {ARENA_ARRAY(walk->arena, set->count + 1, struct series), 0};
+    int64_t *times_ms = ARENA_ARRAY(walk->arena, set->count + 1, int64_t);
+    double *values = ARENA_ARRAY(walk->arena, set->count + 1, double);
+    size_t next = 0;
+
+    if (late.items == NULL || times_ms == NULL || values == NULL)
+        return arena_spent(walk->arena, "the services", why);
+    for (size_t i = 0; i < set->count; i++) {
+        if (samples[i].count > 0 && samples[i].time_ms[0] > from_ms)
+            late.items[late.count++] = set->items[i];
+    }
+    if (late.count == 0)
+        return ERR_NONE;
+    TRY(view->ops->instant(view, &late, from_ms, SILENCE_MS, walk->arena, times_ms, values, why));
+    for (size_t i = 0; i < set->count && next < late.count; i++) {
+        if (set->items[i].id != late.items[next].id)
+            continue;
+        if (times_ms[next] != INT64_MIN && values[next] >= 0) /* And no stale marker. */
+            before[i] = values[next];
+        next++;
+    }
+    return ERR_NONE;
+}
+
 static void walk_counter(struct walk *walk, const struct family *family,
-                         const struct labels *labels, const struct samples *samples)
+                         const struct labels *labels, const struct samples *samples, double before)
 {
     bool failed = str_eq(labels_get(labels, family->outcome), family->failed);
-    double before = 0; /* A series that begins here counts from nothing. */
 
     if (samples->count > 0)
         walk->count(walk, family, labels, samples->time_ms[0], 0, failed); /* It was there. */
@@ -138,9 +168,13 @@ static enum err walk_family(struct store_view *view, struct walk *walk, const st
 
     TRY(select_series(view, walk, family, family->calls, &set, why));
     TRY(read_series(view, walk, &set, &samples, why));
+    double *before = ARENA_ARRAY(walk->arena, set.count + 1, double);
+    if (before == NULL)
+        return arena_spent(walk->arena, "the services", why);
+    TRY(read_before(view, walk, &set, samples, before, why));
     for (size_t i = 0; i < set.count; i++) {
         if (walk->wanted == NULL || walk->wanted(walk, family, set.items[i].labels))
-            walk_counter(walk, family, set.items[i].labels, &samples[i]);
+            walk_counter(walk, family, set.items[i].labels, &samples[i], before[i]);
     }
     TRY(select_series(view, walk, family, family->durations, &set, why));
     TRY(read_series(view, walk, &set, &samples, why));
@@ -163,10 +197,17 @@ struct sum {
     struct quantile *durations; /* malloc. */
 };
 
+/* By the step; arrays of the arena. */
+struct trend_sum {
+    struct service_trend trend;
+    struct quantile **durations; /* malloc each, or NULL. */
+};
+
 struct operation_sum {
     struct str service;
     struct str operation;
     struct sum sum;
+    struct trend_sum trend;
 };
 
 struct reading {
@@ -207,16 +248,32 @@ static size_t place_of(const struct reading *reading, struct str service, struct
     return low;
 }
 
+/* NULLs where the arena is spent, which is told at the end by its being spent. */
+static struct trend_sum make_trend(const struct reading *reading)
+{
+    size_t steps = reading->walk.question->trend_steps;
+    struct arena *arena = reading->walk.arena;
+    struct trend_sum trend = {{ARENA_ARRAY(arena, steps + 1, uint64_t),
+                               ARENA_ARRAY(arena, steps + 1, uint64_t),
+                               ARENA_ARRAY(arena, steps + 1, double)},
+                              ARENA_ARRAY(arena, steps + 1, struct quantile *)};
+
+    if (steps == 0 || trend.trend.calls == NULL || trend.trend.failures == NULL ||
+        trend.trend.p95_ms == NULL || trend.durations == NULL)
+        return (struct trend_sum){{NULL, NULL, NULL}, NULL};
+    return trend;
+}
+
 /* NULL: there are too many. */
-static struct sum *sum_of(struct reading *reading, const struct family *family,
-                          const struct labels *labels)
+static struct operation_sum *sum_of(struct reading *reading, const struct family *family,
+                                    const struct labels *labels)
 {
     struct str service = labels_get(labels, family->service);
     struct str operation = labels_get(labels, family->operation);
     size_t place = place_of(reading, service, operation);
 
     if (place < reading->count && compare_names(&reading->sums[place], service, operation) == 0)
-        return &reading->sums[place].sum;
+        return &reading->sums[place];
     if (reading->count == SERVICES_OPERATIONS_MAX) {
         reading->is_cut = true;
         return NULL;
@@ -224,9 +281,9 @@ static struct sum *sum_of(struct reading *reading, const struct family *family,
     memmove(&reading->sums[place + 1], &reading->sums[place],
             (reading->count - place) * sizeof(reading->sums[0]));
     reading->count++;
-    reading->sums[place] =
-        (struct operation_sum){service, operation, {.family = family, .first_ms = INT64_MAX}};
-    return &reading->sums[place].sum;
+    reading->sums[place] = (struct operation_sum){
+        service, operation, {.family = family, .first_ms = INT64_MAX}, make_trend(reading)};
+    return &reading->sums[place];
 }
 
 static void note_time(struct sum *sum, int64_t time_ms)
@@ -235,16 +292,30 @@ static void note_time(struct sum *sum, int64_t time_ms)
     sum->last_ms = time_ms > sum->last_ms ? time_ms : sum->last_ms;
 }
 
+static size_t trend_step(const struct services_question *question, int64_t time_ms)
+{
+    int64_t range_ms = question->to_ms - question->from_ms;
+    int64_t passed_ms = time_ms - question->from_ms - 1;
+    size_t step = passed_ms <= 0 ? 0 : (size_t)passed_ms * question->trend_steps / (size_t)range_ms;
+
+    return step < question->trend_steps ? step : question->trend_steps - 1;
+}
+
 static void add_count(struct walk *walk, const struct family *family, const struct labels *labels,
                       int64_t time_ms, uint64_t calls, bool failed)
 {
-    struct sum *sum = sum_of((struct reading *)walk, family, labels);
+    struct operation_sum *of = sum_of((struct reading *)walk, family, labels);
 
-    if (sum == NULL)
+    if (of == NULL)
         return;
-    sum->calls += calls;
-    sum->failures += failed ? calls : 0;
-    note_time(sum, time_ms);
+    of->sum.calls += calls;
+    of->sum.failures += failed ? calls : 0;
+    note_time(&of->sum, time_ms);
+    if (of->trend.durations == NULL || calls == 0)
+        return;
+    size_t step = trend_step(walk->question, time_ms);
+    of->trend.trend.calls[step] += calls;
+    of->trend.trend.failures[step] += failed ? calls : 0;
 }
 
 static void merge(struct quantile **into, const struct quantile *sketch)
@@ -258,12 +329,14 @@ static void add_durations(struct walk *walk, const struct family *family,
                           const struct labels *labels, int64_t time_ms,
                           const struct quantile *sketch)
 {
-    struct sum *sum = sum_of((struct reading *)walk, family, labels);
+    struct operation_sum *of = sum_of((struct reading *)walk, family, labels);
 
-    if (sum == NULL)
+    if (of == NULL)
         return;
-    merge(&sum->durations, sketch);
-    note_time(sum, time_ms);
+    merge(&of->sum.durations, sketch);
+    note_time(&of->sum, time_ms);
+    if (of->trend.durations != NULL)
+        merge(&of->trend.durations[trend_step(walk->question, time_ms)], sketch);
 }
 
 /* Whoever sends its own statistics is not counted by its spans as well. */
@@ -280,7 +353,7 @@ static bool is_not_told_yet(struct walk *walk, const struct family *family,
 
 static double at_ms(const struct sum *sum, double q)
 {
-    return sum->durations == NULL ? NAN : quantile_at(sum->durations, q) * sum->family->to_ms;
+    return sum->durations == NULL ? NAN : quantile_at(sum->durations, q) * MS_PER_S;
 }
 
 static struct service_numbers describe(const struct services_question *question,
@@ -307,7 +380,7 @@ static struct service_numbers describe(const struct services_question *question,
         .failures = sum->failures,
         .p90_ms = at_ms(sum, 0.9),
         .p999_ms = at_ms(sum, 0.999),
-        .mean_ms = sketched == 0 ? NAN : quantile_mean(sum->durations) * sum->family->to_ms,
+        .mean_ms = sketched == 0 ? NAN : quantile_mean(sum->durations) * MS_PER_S,
         .max_ms = at_ms(sum, 1),
         .last_ms = sum->last_ms,
     };
@@ -329,7 +402,7 @@ static void done_sum(struct sum *sum)
     sum->durations = quantile_free(sum->durations);
 }
 
-/* What was there and was not called is no news. */
+/* What was there and was not called is no news: it holds no sketches either. */
 static void drop_idle(struct reading *reading)
 {
     size_t kept = 0;
@@ -340,6 +413,18 @@ static void drop_idle(struct reading *reading)
             reading->sums[kept++] = reading->sums[i];
     }
     reading->count = kept;
+}
+
+static struct service_trend describe_trend(const struct services_question *question,
+                                           const struct operation_sum *of)
+{
+    struct service_trend trend = of->trend.trend;
+
+    for (size_t i = 0; trend.calls != NULL && i < question->trend_steps; i++) {
+        const struct quantile *durations = of->trend.durations[i];
+        trend.p95_ms[i] = durations == NULL ? NAN : quantile_at(durations, 0.95) * MS_PER_S;
+    }
+    return trend;
 }
 
 /* The sums of operations as answers, and those of their services and of all beside them. */
@@ -355,8 +440,9 @@ static void gather(const struct reading *reading, struct services *services)
         *answer = (struct service_total){.service = service, .first = i};
         for (; i < reading->count && str_eq(reading->sums[i].service, service); i++) {
             const struct operation_sum *sum = &reading->sums[i];
-            services->operations[i] = (struct service_operation){sum->service, sum->operation,
-                                                                 describe(question, &sum->sum)};
+            services->operations[i] = (struct service_operation){
+                sum->service, sum->operation, describe(question, &sum->sum),
+                describe_trend(question, sum), sum->sum.family != &families[0]};
             add_sum(&total, &sum->sum);
         }
         answer->count = i - answer->first;
@@ -377,8 +463,12 @@ static int64_t coarsest(const struct services_question *question)
 
 static void done_reading(struct reading *reading)
 {
-    for (size_t i = 0; i < reading->count; i++)
+    for (size_t i = 0; i < reading->count; i++) {
+        struct quantile **durations = reading->sums[i].trend.durations;
         done_sum(&reading->sums[i].sum);
+        for (size_t j = 0; durations != NULL && j < reading->walk.question->trend_steps; j++)
+            quantile_free(durations[j]);
+    }
     free(reading->sums);
 }
 
@@ -397,6 +487,9 @@ enum err services_read(struct store_view *view, const struct services_question *
 
     if (reading.sums == NULL)
         return fail(why, ERR_LIMIT, "no memory for the services");
+    if (question->trend_steps > SERVICES_TREND_MAX)
+        return fail(why, ERR_INVALID, "at most %d steps of a trend can be told",
+                    SERVICES_TREND_MAX);
     for (size_t i = 0; i < ARRAY_COUNT(families); i++)
         TRY(walk_family(view, &reading.walk, &families[i], why));
     drop_idle(&reading);
@@ -419,7 +512,8 @@ struct plotting {
     struct service_history *history;
     struct quantile **sketches; /* One a step, or NULL. */
     int64_t step_ms;
-    const struct family *family; /* The first that told anything. */
+    struct str *told; /* Services that tell of themselves, not counted by their spans as well. */
+    size_t told_count;
 };
 
 static size_t step_of(const struct plotting *plotting, int64_t time_ms)
@@ -434,11 +528,10 @@ static void plot_count(struct walk *walk, const struct family *family, const str
 {
     struct plotting *plotting = (struct plotting *)walk;
 
-    (void)labels; /* All instances together. */
+    (void)family, (void)labels; /* All instances together. */
     if (calls == 0)
         return;
     size_t step = step_of(plotting, time_ms);
-    plotting->family = family;
     plotting->history->calls[step] += calls;
     plotting->history->failures[step] += failed ? calls : 0;
 }
@@ -449,28 +542,32 @@ static void plot_durations(struct walk *walk, const struct family *family,
 {
     struct plotting *plotting = (struct plotting *)walk;
 
-    (void)labels; /* All instances together. */
-    plotting->family = family;
+    (void)family, (void)labels; /* All instances together. */
     merge(&plotting->sketches[step_of(plotting, time_ms)], sketch);
 }
 
-static bool is_of_this_family(struct walk *walk, const struct family *family,
-                              const struct labels *labels)
+/* Beyond SERVICES_OPERATIONS_MAX of them nothing is noted, and their spans count as well. */
+static bool is_plotted(struct walk *walk, const struct family *family, const struct labels *labels)
 {
-    const struct plotting *plotting = (const struct plotting *)walk;
+    struct plotting *plotting = (struct plotting *)walk;
+    struct str service = labels_get(labels, family->service);
 
-    (void)labels; /* The question names them. */
-    return plotting->family == NULL || plotting->family == family;
+    for (size_t i = plotting->told_count; i-- > 0;) {
+        if (str_eq(plotting->told[i], service))
+            return family == &families[0];
+    }
+    if (family == &families[0] && plotting->told_count < SERVICES_OPERATIONS_MAX)
+        plotting->told[plotting->told_count++] = service;
+    return true;
 }
 
-static void plot_heat(struct service_history *history, size_t step, const struct quantile *sketch,
-                      double to_ms)
+static void plot_heat(struct service_history *history, size_t step, const struct quantile *sketch)
 {
     uint32_t *row = &history->heat[step * (SERVICES_HEAT_ROWS + 1)];
     uint64_t below = 0;
 
     for (size_t i = 0; i < SERVICES_HEAT_ROWS; i++) {
-        double count = quantile_count_below(sketch, history->bounds_ms[i] / to_ms);
+        double count = quantile_count_below(sketch, history->bounds_ms[i] / MS_PER_S);
         uint64_t whole = (uint64_t)llround(count);
         row[i] = (uint32_t)(whole > below ? whole - below : 0);
         below = whole > below ? whole : below;
@@ -488,11 +585,10 @@ static void finish_steps(const struct plotting *plotting)
         history->p50_ms[i] = history->p95_ms[i] = history->p99_ms[i] = NAN;
         if (sketch == NULL || quantile_count(sketch) == 0)
             continue;
-        double to_ms = plotting->family->to_ms;
-        history->p50_ms[i] = quantile_at(sketch, 0.5) * to_ms;
-        history->p95_ms[i] = quantile_at(sketch, 0.95) * to_ms;
-        history->p99_ms[i] = quantile_at(sketch, 0.99) * to_ms;
-        plot_heat(history, i, sketch, to_ms);
+        history->p50_ms[i] = quantile_at(sketch, 0.5) * MS_PER_S;
+        history->p95_ms[i] = quantile_at(sketch, 0.95) * MS_PER_S;
+        history->p99_ms[i] = quantile_at(sketch, 0.99) * MS_PER_S;
+        plot_heat(history, i, sketch);
     }
 }
 
@@ -524,7 +620,7 @@ static enum err make_history(const struct services_question *question, int64_t s
     for (size_t i = 0; i < count; i++)
         history->times_ms[i] = question->from_ms + (int64_t)(i + 1) * step_ms;
     for (int i = 0; i < SERVICES_HEAT_ROWS; i++)
-        history->bounds_ms[i] = ldexp(0.1, i);
+        history->bounds_ms[i] = 0.1 * exp2((double)i / 2);
     return ERR_NONE;
 }
 
@@ -548,11 +644,14 @@ enum err services_history(struct store_view *view, const struct services_questio
                  .arena = arena,
                  .count = plot_count,
                  .durations = plot_durations,
-                 .wanted = is_of_this_family},
+                 .wanted = is_plotted},
         .history = &history,
         .sketches = calloc(history.count, sizeof(struct quantile *)),
         .step_ms = step_ms,
+        .told = ARENA_ARRAY(arena, SERVICES_OPERATIONS_MAX, struct str),
     };
+    if (plotting.told == NULL)
+        return arena_spent(arena, "the service's history", why);
     if (plotting.sketches == NULL)
         return fail(why, ERR_LIMIT, "no memory for the service's history");
     for (size_t i = 0; i < ARRAY_COUNT(families); i++)

@@ -15,7 +15,8 @@ struct store_view;
 enum {
     SERVICES_OPERATIONS_MAX = 4096, /* Of all services together; more are not told. */
     SERVICES_STEPS_MAX = 1100,
-    SERVICES_HEAT_ROWS = 28, /* Of a heatmap: 100 µs doubled until more than an hour. */
+    SERVICES_TREND_MAX = 120, /* Steps of each operation's trend. */
+    SERVICES_HEAT_ROWS = 56,  /* Of a heatmap: 100 µs, times √2 each, until more than an hour. */
 };
 
 struct service_numbers {
@@ -28,10 +29,19 @@ struct service_numbers {
     int64_t last_ms; /* Of the newest sample. */
 };
 
+/* Of equal steps from from_ms to to_ms. */
+struct service_trend {
+    uint64_t *calls;
+    uint64_t *failures;
+    double *p95_ms; /* NAN where there was no call. */
+};
+
 struct service_operation {
     struct str service;
     struct str operation;
     struct service_numbers numbers;
+    struct service_trend trend; /* NULLs when no steps were asked for. */
+    bool by_spans;              /* Counted by traces_span_metrics_*, not sonde_operation_*. */
 };
 
 struct service_total {
@@ -55,9 +65,11 @@ struct services_question {
     int64_t to_ms;
     struct str service;   /* STR_NONE: all. */
     struct str operation; /* STR_NONE: all. */
+    size_t trend_steps;   /* Of services_read; 0: no trend. */
 };
 
-/* Only operations called within the stretch of time. All of it lives in the arena. ERR_LIMIT. */
+/* Only operations called within the stretch of time. All of it lives in the arena. ERR_LIMIT;
+ * ERR_INVALID: more than SERVICES_TREND_MAX steps. */
 CHECKED enum err services_read(struct store_view *view, const struct services_question *question,
                                struct arena *arena, struct services *ret_services, struct why *why);
 

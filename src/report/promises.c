@@ -228,6 +228,7 @@ struct judging {
     struct verdict *verdict;
     size_t capacity;
     struct why *why;
+    struct str journey; /* The one that is judged. */
 };
 
 static enum err add_line(struct judging *judging, enum status status, struct str service,
@@ -248,7 +249,8 @@ static enum err add_line(struct judging *judging, enum status status, struct str
     struct str kept = arena_str(judging->arena, sentence);
     if (kept.data == NULL)
         return arena_spent(judging->arena, "the verdict", judging->why);
-    verdict->lines[verdict->count++] = (struct verdict_line){status, service, operation, kept};
+    verdict->lines[verdict->count++] =
+        (struct verdict_line){status, service, operation, judging->journey, kept};
     verdict->broken_count += status == STATUS_BAD;
     return ERR_NONE;
 }
@@ -331,8 +333,17 @@ static enum err judge_measured_journey(struct judging *judging, const struct jou
     }
     if (broken)
         return ERR_NONE;
-    buf_printf(&sentence, "Journey '%.*s' is kept: P95 %.1fms, success rate %.1f%%",
-               STR_ARG(journey->name), p95_ms, rate * 100);
+    if (isnan(p95_ms) && !isnan(target_ms)) {
+        buf_printf(&sentence,
+                   "Journey '%.*s' was measured in part: success rate %.1f%%, durations unknown",
+                   STR_ARG(journey->name), rate * 100);
+        return add_line(judging, STATUS_INFO, operation->service, operation->operation,
+                        buf_view(&sentence));
+    }
+    buf_printf(&sentence, "Journey '%.*s' is kept: ", STR_ARG(journey->name));
+    if (!isnan(p95_ms))
+        buf_printf(&sentence, "P95 %.1fms, ", p95_ms);
+    buf_printf(&sentence, "success rate %.1f%%", rate * 100);
     return add_line(judging, STATUS_GOOD, operation->service, operation->operation,
                     buf_view(&sentence));
 }
@@ -343,6 +354,7 @@ static enum err judge_journey(struct judging *judging, const struct journey *jou
     struct buf sentence CLEANUP(buf_done) = {0};
     bool found = false;
 
+    judging->journey = journey->name;
     for (size_t i = 0; i < measured->operations_count; i++) {
         const struct service_operation *operation = &measured->operations[i];
         if (!str_eq(operation->operation, journey->operation) ||
@@ -363,7 +375,7 @@ enum err promises_judge(const struct promises *promises, const struct services *
                         struct arena *arena, struct verdict *ret_verdict, struct why *why)
 {
     struct verdict verdict = {0};
-    struct judging judging = {arena, &verdict, 0, why};
+    struct judging judging = {arena, &verdict, 0, why, STR_NONE};
 
     TRY(judge_targets(&judging, &promises->overall, &measured->all.numbers.measure, STR(""),
                       STR_NONE, STR_NONE));
@@ -378,6 +390,24 @@ enum err promises_judge(const struct promises *promises, const struct services *
         TRY(judge_journey(&judging, &promises->journeys[i], measured));
     *ret_verdict = verdict;
     return ERR_NONE;
+}
+
+const struct sla_targets *promises_of(const struct promises *promises, struct str service,
+                                      struct str operation)
+{
+    const struct sla_targets *found = NULL;
+
+    for (size_t i = 0; i < promises->count; i++) {
+        const struct promise *promise = &promises->items[i];
+        bool same = operation.data == NULL ? promise->operation.data == NULL
+                                           : str_eq(promise->operation, operation);
+        if (!same || !is_of(promise->service, service))
+            continue;
+        if (promise->service.data != NULL)
+            return &promise->targets;
+        found = &promise->targets;
+    }
+    return found;
 }
 
 /* ---- Suggesting. ---- */

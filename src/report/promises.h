@@ -66,6 +66,7 @@ struct verdict_line {
     enum status status;   /* BAD: broken. GOOD: a journey that is kept. INFO: not measured. */
     struct str service;   /* STR_NONE: over everything. */
     struct str operation; /* STR_NONE: of the whole service. */
+    struct str journey;   /* Its name; STR_NONE: no journey's. */
     struct str sentence;
 };
 
@@ -77,6 +78,11 @@ struct verdict {
 
 CHECKED enum err promises_judge(const struct promises *promises, const struct services *measured,
                                 struct arena *arena, struct verdict *ret_verdict, struct why *why);
+
+/* What was promised of an operation, or of a whole service where operation is STR_NONE; the promise
+ * that names the service goes before that of any. NULL: nothing. */
+const struct sla_targets *promises_of(const struct promises *promises, struct str service,
+                                      struct str operation);
 
 /* Promises that these measurements keep with room, as a file. */
 void promises_suggest(const struct services *measured, double latency_factor,

@@ -10,6 +10,7 @@
 #include "serve/params.h"
 #include "serve/server_priv.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #define SERVICES_RANGE_MS (INT64_C(5) * 60 * 1000)
@@ -50,21 +51,21 @@ static enum err read_question(struct call *call, int64_t range_ms,
 
 struct judgement {
     bool promised;
+    struct promises promises;
     struct verdict verdict;
     const char *error; /* What is wrong with the file; NULL: nothing. */
 };
 
 static enum err judge(struct call *call, const struct services *services,
-                      struct verdict *ret_verdict, struct why *why)
+                      struct judgement *judgement, struct why *why)
 {
     struct buf text CLEANUP(buf_done) = {0};
     struct buf path CLEANUP(buf_done) = {0};
-    struct promises promises;
 
     buf_str(&path, call->server->options.sla_path);
     TRY(file_read(buf_cstr(&path), PROMISE_BYTES_MAX, &text, why));
-    TRY(promises_read(buf_view(&text), buf_cstr(&path), call->arena, &promises, why));
-    return promises_judge(&promises, services, call->arena, ret_verdict, why);
+    TRY(promises_read(buf_view(&text), buf_cstr(&path), call->arena, &judgement->promises, why));
+    return promises_judge(&judgement->promises, services, call->arena, &judgement->verdict, why);
 }
 
 static struct judgement judge_services(struct call *call, const struct services *services)
@@ -72,7 +73,7 @@ static struct judgement judge_services(struct call *call, const struct services 
     struct judgement judgement = {.promised = call->server->options.sla_path.size > 0};
     struct why why = WHY_INIT;
 
-    if (judgement.promised && judge(call, services, &judgement.verdict, &why) != ERR_NONE) {
+    if (judgement.promised && judge(call, services, &judgement, &why) != ERR_NONE) {
         judgement.promised = false;
         judgement.error = arena_printf(call->arena, "%s", why.text);
     }
@@ -114,18 +115,95 @@ static void put_numbers(struct json *json, const struct service_numbers *numbers
     json_put_i64(json, "last_ms", numbers->last_ms);
 }
 
+static void put_doubles(struct json *json, const char *key, const double *values, size_t count)
+{
+    json_key(json, key);
+    json_open(json, '[');
+    for (size_t i = 0; i < count; i++)
+        json_add_double(json, values[i]);
+    json_close(json, ']');
+}
+
+static void put_counts(struct json *json, const char *key, const uint64_t *values, size_t count)
+{
+    json_key(json, key);
+    json_open(json, '[');
+    for (size_t i = 0; i < count; i++)
+        json_add_u64(json, values[i]);
+    json_close(json, ']');
+}
+
+static void put_trend(struct json *json, const struct service_trend *trend, size_t steps)
+{
+    if (trend->calls == NULL || steps == 0)
+        return;
+    json_key(json, "trend");
+    json_open(json, '{');
+    put_counts(json, "calls", trend->calls, steps);
+    put_counts(json, "failures", trend->failures, steps);
+    put_doubles(json, "p95_ms", trend->p95_ms, steps);
+    json_close(json, '}');
+}
+
+static bool is_empty(const struct sla_targets *targets)
+{
+    struct sla_targets copy = *targets;
+    bool empty = true;
+
+    for (int kind = 0; kind < SLA_KIND_COUNT; kind++)
+        empty = empty && isnan(*sla_target(&copy, (enum sla_kind)kind));
+    return empty;
+}
+
+/* Whether what was promised of it is kept, and what that is; nothing where nothing was. Operation
+ * is STR_NONE for a whole service, and service as well for everything. */
+static void put_promise(struct json *json, const struct judgement *judgement, struct str service,
+                        struct str operation)
+{
+    const struct sla_targets *targets = &judgement->promises.overall;
+    bool broken = false;
+
+    if (!judgement->promised)
+        return;
+    if (service.data != NULL)
+        targets = promises_of(&judgement->promises, service, operation);
+    for (size_t i = 0; targets != NULL && i < judgement->verdict.count; i++) {
+        const struct verdict_line *line = &judgement->verdict.lines[i];
+        broken |= line->status == STATUS_BAD && line->journey.data == NULL &&
+                  str_eq(line->service, service) && str_eq(line->operation, operation);
+    }
+    if (targets == NULL || is_empty(targets))
+        return;
+    json_put_text(json, "promise", broken ? "broken" : "kept");
+    json_key(json, "targets");
+    json_open(json, '{');
+    for (int kind = 0; kind < SLA_KIND_COUNT; kind++) {
+        struct sla_targets copy = *targets;
+        double target = *sla_target(&copy, (enum sla_kind)kind);
+        if (!isnan(target))
+            json_put_double(json, sla_key((enum sla_kind)kind), target);
+    }
+    json_close(json, '}');
+}
+
 static void put_service(struct json *json, const struct services *services,
-                        const struct service_total *total)
+                        const struct service_total *total, const struct judgement *judgement,
+                        size_t trend_steps)
 {
     json_open(json, '{');
     json_put_str(json, "service", total->service);
     put_numbers(json, &total->numbers);
+    put_promise(json, judgement, total->service, STR_NONE);
     json_key(json, "operations");
     json_open(json, '[');
     for (size_t i = total->first; i < total->first + total->count; i++) {
+        const struct service_operation *operation = &services->operations[i];
         json_open(json, '{');
-        json_put_str(json, "operation", services->operations[i].operation);
-        put_numbers(json, &services->operations[i].numbers);
+        json_put_str(json, "operation", operation->operation);
+        json_put_text(json, "told_by", operation->by_spans ? "spans" : "timers");
+        put_numbers(json, &operation->numbers);
+        put_promise(json, judgement, total->service, operation->operation);
+        put_trend(json, &operation->trend, trend_steps);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -140,6 +218,8 @@ static void put_line(struct json *json, const struct verdict_line *line)
         json_put_str(json, "service", line->service);
     if (line->operation.data != NULL)
         json_put_str(json, "operation", line->operation);
+    if (line->journey.data != NULL)
+        json_put_str(json, "journey", line->journey);
     json_put_str(json, "sentence", line->sentence);
     json_close(json, '}');
 }
@@ -164,8 +244,11 @@ static enum err work_services(struct call *call, struct why *why)
 {
     struct services_question question;
     struct services services;
+    uint64_t steps;
 
     TRY(read_question(call, SERVICES_RANGE_MS, &question, why));
+    TRY(params_count(call, "trend", 0, SERVICES_TREND_MAX, &steps, why));
+    question.trend_steps = (size_t)steps;
     TRY(services_read(call->view, &question, call->arena, &services, why));
     struct judgement judgement = judge_services(call, &services);
     struct json json = json_begin(&call->answer.body);
@@ -177,11 +260,12 @@ static enum err work_services(struct call *call, struct why *why)
     json_key(&json, "all");
     json_open(&json, '{');
     put_numbers(&json, &services.all.numbers);
+    put_promise(&json, &judgement, STR_NONE, STR_NONE);
     json_close(&json, '}');
     json_key(&json, "services");
     json_open(&json, '[');
     for (size_t i = 0; i < services.totals_count; i++)
-        put_service(&json, &services, &services.totals[i]);
+        put_service(&json, &services, &services.totals[i], &judgement, question.trend_steps);
     json_close(&json, ']');
     put_judgement(&json, &judgement);
     json_close(&json, '}');
@@ -194,24 +278,6 @@ void route_services(struct call *call)
 }
 
 /* ---- Over time. ---- */
-
-static void put_doubles(struct json *json, const char *key, const double *values, size_t count)
-{
-    json_key(json, key);
-    json_open(json, '[');
-    for (size_t i = 0; i < count; i++)
-        json_add_double(json, values[i]);
-    json_close(json, ']');
-}
-
-static void put_counts(struct json *json, const char *key, const uint64_t *values, size_t count)
-{
-    json_key(json, key);
-    json_open(json, '[');
-    for (size_t i = 0; i < count; i++)
-        json_add_u64(json, values[i]);
-    json_close(json, ']');
-}
 
 static void put_heat(struct json *json, const struct service_history *history)
 {

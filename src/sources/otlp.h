@@ -33,7 +33,7 @@ CHECKED enum err otlp_receive(struct otlp_receiver *receiver, const struct otlp_
 
 /* Hands the hub what the spans of every tenant came to as metrics (sources/span_metrics.h): to be
  * called every OTLP_METRICS_PERIOD_MS, on a thread that may take a few milliseconds. */
-#define OTLP_METRICS_PERIOD_MS 10000
+#define OTLP_METRICS_PERIOD_MS 1000
 void otlp_receiver_tell(struct otlp_receiver *receiver, struct hub *hub, int64_t now_ms);
 
 /* Every series that the tenant's spans have made since the start (sources/span_metrics.h), with

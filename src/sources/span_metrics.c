@@ -6,14 +6,17 @@
  * which is counted. So a flood of spans without partners costs nothing but edges. */
 #include "sources/span_metrics.h"
 
+#include "base/buf.h"
 #include "base/map.h"
+#include "sketch/quantile.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
     BUCKETS = 16,
-    ALL_MS = 60000, /* How often what did not change is told all the same. */
+    BUCKETS_MS = 10000, /* How often classic buckets are told, as a scrape would see them. */
+    ALL_MS = 60000,     /* How often what did not change is told all the same. */
     KEY_SIZE = 3 * SPAN_METRICS_TEXT_MAX + 16,
     EDGE_LABELS = 3,
     SPAN_LABELS = 4,
@@ -36,9 +39,11 @@ struct series {
     uint64_t failed;         /* Of an edge. */
     struct durations client; /* Of spans: their own. */
     struct durations server;
+    struct quantile *since; /* Of spans: durations in seconds since they were told. */
     uint64_t told_calls;
     bool is_edge;
     bool changed;
+    bool buckets_changed;
     bool told; /* Once at least. */
     size_t key_size;
     char bytes[]; /* The key, then the labels' values. */
@@ -60,7 +65,8 @@ struct span_metrics {
     struct half *halves; /* Made when the first one waits. */
     uint64_t pushed_out;
     struct label_pool *pool;
-    int64_t all_ms; /* When everything was told. */
+    int64_t buckets_ms; /* When buckets were told. */
+    int64_t all_ms;     /* When everything was told. */
 };
 
 struct span_metrics *span_metrics_new(void)
@@ -76,7 +82,9 @@ struct span_metrics *span_metrics_new(void)
 static void free_series(struct map *map)
 {
     MAP_EACH (map, entry) {
-        free(entry->value);
+        struct series *series = entry->value;
+        quantile_free(series->since);
+        free(series);
     }
     map_done(map);
 }
@@ -194,6 +202,9 @@ static void count_span(struct span_metrics *metrics, const struct span *span)
     series->calls++;
     series->changed = true;
     add_duration(&series->client, duration_s(span));
+    if (series->since == NULL)
+        series->since = quantile_new(0, 0);
+    quantile_add(series->since, duration_s(span));
 }
 
 /* ---- Edges. ---- */
@@ -353,6 +364,7 @@ struct telling {
     struct span_metrics *metrics;
     struct batch *out;
     int64_t time_ms;
+    bool buckets; /* They are due. */
     struct why *why;
 };
 
@@ -386,20 +398,53 @@ static enum err tell_durations(const struct telling *telling, const struct serie
     return batch_histogram(telling->out, telling->metrics->pool, &histogram, telling->why);
 }
 
-static enum err tell_numbers(const struct telling *telling, const struct series *series)
+/* The same durations as a sketch, for quantiles that are near the truth: one percent, where buckets
+ * that double tell a factor of two. It goes once told, and its memory with it: most of the many
+ * operations that a machine may have rest most of the time. */
+static enum err tell_sketch(const struct telling *telling, struct series *series)
 {
-    if (!series->is_edge) {
-        TRY(tell_count(telling, series, STR("traces_span_metrics_calls_total"), series->calls));
-        return tell_durations(telling, series, STR("traces_span_metrics_duration_seconds"),
-                              &series->client);
-    }
+    struct quantile *since CLEANUP(quantile_freep) = TAKE(series->since);
+    struct buf bytes CLEANUP(buf_done) = {0};
+    struct label pairs[SPAN_LABELS + 1];
+    const struct labels *labels;
+
+    if (since == NULL)
+        return ERR_NONE;
+    quantile_write(since, &bytes);
+    memcpy(pairs, series->labels, series->labels_count * sizeof(*pairs));
+    pairs[series->labels_count] =
+        (struct label){LABEL_NAME, STR("traces_span_metrics_duration_seconds")};
+    TRY(label_pool_get(telling->metrics->pool, pairs, series->labels_count + 1, &labels,
+                       telling->why));
+    return batch_sketch(telling->out, labels, telling->time_ms, buf_view(&bytes), telling->why);
+}
+
+static enum err tell_span_numbers(const struct telling *telling, const struct series *series)
+{
+    TRY(tell_count(telling, series, STR("traces_span_metrics_calls_total"), series->calls));
+    if (!telling->buckets)
+        return ERR_NONE;
+    return tell_durations(telling, series, STR("traces_span_metrics_duration_seconds"),
+                          &series->client);
+}
+
+static enum err tell_edge_numbers(const struct telling *telling, const struct series *series)
+{
     TRY(tell_count(telling, series, STR("traces_service_graph_request_total"), series->calls));
     TRY(tell_count(telling, series, STR("traces_service_graph_request_failed_total"),
                    series->failed));
+    if (!telling->buckets)
+        return ERR_NONE;
     TRY(tell_durations(telling, series, STR("traces_service_graph_request_client_seconds"),
                        &series->client));
     return tell_durations(telling, series, STR("traces_service_graph_request_server_seconds"),
                           &series->server);
+}
+
+static enum err tell_numbers(const struct telling *telling, const struct series *series)
+{
+    return series->is_edge ? tell_edge_numbers(telling, series)
+                           : tell_span_numbers(telling, series);
 }
 
 static enum err tell_beginning(const struct telling *telling, const struct series *series)
@@ -417,19 +462,25 @@ static enum err tell_beginning(const struct telling *telling, const struct serie
 
 static enum err tell_series(const struct telling *telling, struct series *series)
 {
+    struct telling now = *telling;
+
+    now.buckets |= !series->told;
     if (!series->told)
-        TRY(tell_beginning(telling, series));
+        TRY(tell_beginning(&now, series));
     series->told = true;
     series->changed = false;
+    series->buckets_changed = series->buckets_changed && !now.buckets;
     series->told_calls = series->calls;
-    return tell_numbers(telling, series);
+    TRY(tell_sketch(&now, series));
+    return tell_numbers(&now, series);
 }
 
 static enum err tell_map(const struct telling *telling, struct map *map, bool all)
 {
     MAP_EACH (map, entry) {
         struct series *series = entry->value;
-        if (series->changed || all)
+        series->buckets_changed |= series->changed;
+        if (series->changed || all || (telling->buckets && series->buckets_changed))
             TRY(tell_series(telling, series));
     }
     return ERR_NONE;
@@ -460,12 +511,16 @@ static enum err describe(const struct telling *telling)
 enum err span_metrics_write(struct span_metrics *metrics, int64_t now_ms, struct batch *out,
                             struct why *why)
 {
-    const struct telling telling = {metrics, out, now_ms, why};
     bool all = now_ms - metrics->all_ms >= ALL_MS || now_ms < metrics->all_ms;
+    bool buckets =
+        all || now_ms - metrics->buckets_ms >= BUCKETS_MS || now_ms < metrics->buckets_ms;
+    const struct telling telling = {metrics, out, now_ms, buckets, why};
 
     if (metrics->series.count == 0)
         return ERR_NONE;
     batch_hold(out, metrics->pool);
+    if (buckets)
+        metrics->buckets_ms = now_ms;
     if (all) {
         metrics->all_ms = now_ms;
         TRY(describe(&telling));

@@ -4,6 +4,7 @@
  *
  *     traces_span_metrics_calls_total{service,span_name,span_kind,status_code}
  *     traces_span_metrics_duration_seconds_{bucket,sum,count}{the same}
+ *     traces_span_metrics_duration_seconds{the same}: sketches of what came since the one before
  *     traces_service_graph_request_total{client,server,connection_type}
  *     traces_service_graph_request_failed_total{the same}
  *     traces_service_graph_request_{client,server}_seconds_{bucket,sum,count}{the same}
@@ -40,8 +41,8 @@ struct span_series {
 typedef void span_metrics_visit(void *self, const struct span_series *series);
 void span_metrics_each(const struct span_metrics *metrics, span_metrics_visit *visit, void *self);
 
-/* Appends the samples of what has changed since the last call, of everything once in a minute. A
- * series that is new begins with zero a millisecond before, so that its first calls are an increase
+/* Appends the samples of what has changed since the last call, of everything once in a minute;
+ * classic buckets every ten seconds at most. To be called about each second. A series that is new begins with zero a millisecond before, so that its first calls are an increase
  * like any other. */
 CHECKED enum err span_metrics_write(struct span_metrics *metrics, int64_t now_ms, struct batch *out,
                                     struct why *why);

@@ -146,3 +146,49 @@ export async function status({ signal } = {}) {
     const { data } = await request('/api/v1/status', { signal });
     return data;
 }
+
+/* How services do, up to `end` (now when absent). */
+export function services({ service, operation, range_ms, end_ms, trend, signal } = {}) {
+    return request(
+        `/api/v1/services?${serviceQuery({ service, operation, range_ms, end_ms, trend })}`,
+        {
+            signal,
+        },
+    );
+}
+
+export function servicesHistory({ service, operation, range_ms, end_ms, step_ms, signal } = {}) {
+    const query = serviceQuery({ service, operation, range_ms, end_ms, step_ms });
+    return request(`/api/v1/services/history?${query}`, { signal });
+}
+
+function serviceQuery({ service, operation, range_ms, end_ms, step_ms, trend }) {
+    const query = new URLSearchParams();
+    if (service) query.set('service', service);
+    if (operation) query.set('operation', operation);
+    if (range_ms) query.set('range', `${Math.round(range_ms)}ms`);
+    if (end_ms) query.set('end', String(end_ms / 1000));
+    if (step_ms) query.set('step', `${step_ms}ms`);
+    if (trend) query.set('trend', String(trend));
+    return query;
+}
+
+/* Spans that fit, newest first. */
+export async function searchSpans({
+    service,
+    name,
+    min_duration,
+    status,
+    start_ms,
+    end_ms,
+    limit,
+    signal,
+}) {
+    const query = new URLSearchParams();
+    const fields = { service, name, min_duration, status, limit };
+    for (const [key, value] of Object.entries(fields)) if (value) query.set(key, String(value));
+    if (start_ms) query.set('start', String(start_ms / 1000));
+    if (end_ms) query.set('end', String(end_ms / 1000));
+    const { spans } = await request(`/api/v1/traces/search?${query}`, { signal });
+    return spans;
+}

@@ -12,17 +12,22 @@ import { Live } from './live.js';
 import { LiveBadge } from './live_badge.js';
 import { ExplorePage } from './pages/explore.js';
 import { HomePage } from './pages/home.js';
+import { OperationPage } from './pages/operation.js';
 import { ProcessesPage } from './pages/processes.js';
 import { SelfPage } from './pages/self.js';
+import { ServicesPage } from './pages/services.js';
 import { zoom } from './range.js';
 import { RangePicker } from './range_picker.js';
 import { Store } from './store.js';
 import { chosenTheme, nextTheme } from './theme.js';
 
-/* name in the address -> what it is. The order is that of the navigation. */
+/* name in the address -> what it is. The order is that of the navigation; a page that is part `of`
+ * another is reached from there. */
 const PAGES = {
     home: { title: 'Home', icon: 'home', key: 'g h', make: HomePage },
     processes: { title: 'Processes', icon: 'list', key: 'g p', make: ProcessesPage },
+    services: { title: 'Services', icon: 'services', key: 'g v', make: ServicesPage },
+    operation: { title: 'Operation', of: 'services', make: OperationPage },
     explore: { title: 'Explore', icon: 'explore', key: 'g e', make: ExplorePage },
     self: { title: 'Self', icon: 'gauge', key: 'g s', make: SelfPage },
 };
@@ -59,6 +64,7 @@ class App {
 
     #buildBar() {
         for (const [name, page] of Object.entries(PAGES)) {
+            if (page.of) continue;
             const link = h('a', { href: `#/${name}` }, icon(page.icon), h('span', {}, page.title));
             link.addEventListener('click', (event) => {
                 if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -82,6 +88,7 @@ class App {
     #addKeys() {
         const keys = this.#keys;
         for (const [name, { title, key }] of Object.entries(PAGES)) {
+            if (!key) continue;
             keys.add({ keys: key, label: title, group: 'Go', run: () => this.#store.goPage(name) });
         }
         keys.add(
@@ -183,8 +190,9 @@ class App {
     }
 
     #showBar() {
+        const place = PAGES[this.#store.page].of ?? this.#store.page;
         for (const [name, link] of this.#links) {
-            if (name === this.#store.page) link.setAttribute('aria-current', 'page');
+            if (name === place) link.setAttribute('aria-current', 'page');
             else link.removeAttribute('aria-current');
             link.href = this.#store.href(name);
         }

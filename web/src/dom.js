@@ -46,6 +46,7 @@ const ICONS = {
     play: 'M5 3l7.5 5L5 13z',
     home: 'M2.5 7.5L8 3l5.5 4.5M4 6.5v7h8v-7',
     list: 'M2.5 4h11M2.5 8h11M2.5 12h11',
+    services: 'M3 3h4v4H3zM9 9h4v4H9zM5 7v4h4M11 9V5H7',
     gauge: 'M2.8 12.5a6 6 0 1110.4 0M8 9.5l2.8-3.6',
 };
 

@@ -50,6 +50,8 @@ export function colours() {
         grid: read('--grid'),
         surface: read('--surface'),
         limit: read('--limit'),
+        heat_low: read('--heat-low'),
+        heat_high: read('--heat-high'),
     };
     return cached;
 }

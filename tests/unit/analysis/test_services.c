@@ -75,6 +75,22 @@ TEST(rises_of_all_instances_are_added_and_sketches_merged)
     fake_free(fake);
 }
 
+TEST(who_was_out_of_reach_goes_on_where_it_was)
+{
+    struct fake_view *fake = fake_new();
+
+    add_calls(fake, "shop", "sell", "ok", "a");
+    fake_sample(fake, T0 - 600000, 5000);
+    fake_sample(fake, T0 + 1000, 5007);
+    add_calls(fake, "shop", "sell", "ok", "b"); /* Restarted meanwhile. */
+    fake_sample(fake, T0 - 600000, 5000);
+    fake_sample(fake, T0 + 1000, 3);
+    struct services services = asked(fake, T0, T0 + 10000);
+    ASSERT(services.operations_count == 1);
+    EXPECT(services.operations[0].numbers.measure.count == 10);
+    fake_free(fake);
+}
+
 TEST(a_restart_counts_from_nothing)
 {
     struct fake_view *fake = fake_new();
@@ -160,8 +176,8 @@ TEST(over_time_each_step_has_its_own)
     EXPECT_NEAR(history.p50_ms[0], 0.05, 0.001);
     EXPECT(isnan(history.p50_ms[1]));
     EXPECT_NEAR(history.p99_ms[2], 3, 0.03);
-    EXPECT(history.heat[0] == 2);                                /* Up to 0.1 ms. */
-    EXPECT(history.heat[2 * (SERVICES_HEAT_ROWS + 1) + 5] == 4); /* 1.6 to 3.2 ms. */
+    EXPECT(history.heat[0] == 2);                                 /* Up to 0.1 ms. */
+    EXPECT(history.heat[2 * (SERVICES_HEAT_ROWS + 1) + 10] == 4); /* 2.3 to 3.2 ms. */
     EXPECT(services_history(&fake->view, &question, 1, fake->arena, &history, &why) == ERR_INVALID);
     EXPECT(services_history(&fake->view, &question, 0, fake->arena, &history, &why) == ERR_INVALID);
     fake_free(fake);
