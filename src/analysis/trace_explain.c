@@ -243,7 +243,7 @@ static uint32_t find_top(const struct trace_tree *tree, struct str service, stru
         const struct trace_node *node = &tree->nodes[i];
         if ((operation.size == 0 || str_eq(node->span->name, operation)) &&
             str_eq(node->span->resource->service_name, service) &&
-            (found == 0 || node->start_ns < tree->nodes[found].start_ns))
+            (found == 0 || trace_node_ns(node) > trace_node_ns(&tree->nodes[found])))
             found = i;
     }
     return found;

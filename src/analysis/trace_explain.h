@@ -55,7 +55,7 @@ const char *trace_finding_kind_name(enum trace_finding_kind kind); /* "n_plus_on
 /* Explains the whole trace. ERR_LIMIT. */
 CHECKED enum err trace_explain(const struct span *spans, size_t count, struct arena *arena,
                                struct trace_explained *ret_explained, struct why *why);
-/* Explains what one span did: the earliest of that service and name, the whole trace when there is
+/* Explains what one span did: the longest of that service and name, the whole trace when there is
  * none. */
 CHECKED enum err trace_explain_operation(const struct span *spans, size_t count, struct str service,
                                          struct str operation, struct arena *arena,
