@@ -89,7 +89,7 @@ struct summaries *summaries_free(struct summaries *summaries)
 static enum err remember(struct summaries *summaries, const struct day_block *row, struct why *why)
 {
     struct remembered item = {.min_ms = row->min_ms, .max_ms = row->max_ms};
-    struct str traces;
+    struct str traces = STR_NONE;
 
     if (crc32c(0, row->body.data, row->body.size) != row->crc)
         return fail(why, ERR_CORRUPT, "the checksum of row %lld does not match",
