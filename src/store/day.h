@@ -39,6 +39,7 @@ struct day {
     sqlite3_stmt *put_group;
     bool writing;          /* In a transaction. */
     int64_t touched_ms;    /* Writer's clock when it was last written. */
+    int64_t written_ms;    /* When rows last arrived; from the file where this was before. */
     uint64_t pending_rows; /* Of metrics. */
     uint64_t pending_samples;
     uint64_t pending_items; /* Spans and events, */

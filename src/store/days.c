@@ -165,6 +165,7 @@ struct day *tenant_add_day(struct tenant *tenant, int64_t step_ms, int32_t numbe
     name_of(step_ms, from_day, name);
     day = day_new(tenant->folder, name, from_day, to_day, step_ms);
     day->touched_ms = tenant->now_ms;
+    day->written_ms = tenant->now_ms;
     lock(tenant);
     if (tenant->days_count == tenant->days_capacity) {
         size_t capacity = tenant->days_capacity == 0 ? 32 : tenant->days_capacity * 2;
@@ -231,8 +232,12 @@ static enum err list_name(void *self, const char *name, struct why *why)
     int32_t from_day;
 
     (void)why; /* Names of other files are no trouble. */
-    if (parse_name(name, &step_ms, &from_day))
-        (void)tenant_add_day(tenant, step_ms, from_day); /* Is in the list now. */
+    if (parse_name(name, &step_ms, &from_day)) {
+        struct day *day = tenant_add_day(tenant, step_ms, from_day);
+        struct stat info;
+        if (stat(day->path, &info) == 0)
+            day->written_ms = (int64_t)info.st_mtim.tv_sec * 1000;
+    }
     return ERR_NONE;
 }
 

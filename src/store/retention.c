@@ -67,6 +67,9 @@ static void retain_by_age(struct tenant *tenant, int64_t now_ms)
         struct day *day = tenant->days[i];
         int64_t limit_ms = retention_of(tenant, day);
         int64_t end_ms = ((int64_t)day->to_day + 1) * CLOCK_MS_PER_DAY;
+        /* What came later than it would have been kept is kept as long after it came. */
+        if (day->written_ms > end_ms + limit_ms)
+            end_ms = day->written_ms < now_ms ? day->written_ms : now_ms;
         bool over = limit_ms > 0 && end_ms <= now_ms - limit_ms && !is_staged(tenant, day);
         if (!over || !remove_day(tenant, day))
             i++;

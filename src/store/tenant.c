@@ -227,6 +227,24 @@ static struct str shown_name(const struct labels *labels)
     return name.size == 0 ? STR("?") : name;
 }
 
+/* Rows older than retention reaches, as of an import or an example out of a book: their day's file
+ * is kept as long after they came as others after their day. There may be a few of these. */
+static bool takes_old(const struct tenant *tenant, int64_t time_ms)
+{
+    int32_t horizon = day_of(tenant->now_ms - tenant->options->retention_raw_ms);
+    size_t count = 0;
+
+    if (time_ms <= 0)
+        return false;
+    for (size_t i = 0; i < tenant->days_count; i++) {
+        const struct day *day = tenant->days[i];
+        if (day->step_ms == 0 && day->from_day == day_of(time_ms))
+            return true;
+        count += day->step_ms == 0 && day->from_day < horizon;
+    }
+    return count < TENANT_OLD_DAYS_MAX;
+}
+
 static enum err too_old(struct tenant *tenant, const struct labels *labels, int64_t time_ms,
                         struct why *why)
 {
@@ -286,7 +304,7 @@ static enum err admit(struct intake *intake, const struct labels *labels, int64_
     bool known = false;
 
     /* Before a series is made for it. */
-    if (__builtin_expect(time_ms < intake->oldest_ms, 0))
+    if (__builtin_expect(time_ms < intake->oldest_ms, 0) && !takes_old(tenant, time_ms))
         return too_old(tenant, labels, time_ms, why);
     if (__builtin_expect(slot >> 32 != tenant->generation, 0)) {
         enum err err = resolve(tenant, labels, intake->neighbour, &number, why);
@@ -406,7 +424,7 @@ static enum err place_item(struct intake *intake, const char *what, int64_t time
     int64_t time_ms = trace_ms(time_ns);
     char shown[CLOCK_TEXT_SIZE];
 
-    if (time_ms < intake->oldest_ms || time_ms <= 0) {
+    if (time_ms <= 0 || (time_ms < intake->oldest_ms && !takes_old(intake->tenant, time_ms))) {
         size_t size = time_ms > 0 ? clock_text(shown, time_ms) : 0;
         intake->tenant->stats.rejected_old++;
         (void)fail(row_why, ERR_INVALID, "%s of %.*s is older than what is kept", what, (int)size,

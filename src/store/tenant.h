@@ -18,6 +18,8 @@
 #define TENANT_STEP_MINUTE_MS INT64_C(60000)
 #define TENANT_STEP_HOUR_MS   INT64_C(3600000)
 
+#define TENANT_OLD_DAYS_MAX 32 /* Files of days that retention would have removed already. */
+
 /* Rows accepted for one day since the last commit. */
 struct stage {
     struct day *day; /* NULL: the place is free. */

@@ -2,9 +2,9 @@
 
 // Sends with OpenTelemetry's own SDK for Go: built and run by test_otlp_go.py where that is there.
 //
-//	otel_sender (grpc|http|zipkin) HOST:PORT (traces|old|sampled) [gzip]
+//	otel_sender (grpc|http|zipkin) HOST:PORT (traces|early|sampled) [gzip]
 //
-// traces sends a trace of 22 spans; old a span of now and one of 1970; sampled asks the sampling
+// traces sends a trace of 22 spans; early a span of now and one of the week after next; sampled asks the sampling
 // endpoint for its strategy and tells how many of 1000 spans it took. Prints a line of JSON with
 // what was sent and what the SDK said about it.
 package main
@@ -90,10 +90,11 @@ func sendTraces(ctx context.Context, provider *sdk.TracerProvider) map[string]an
 		"span_id": root.SpanContext().SpanID().String(), "spans": 22}
 }
 
-func sendOld(ctx context.Context, provider *sdk.TracerProvider) map[string]any {
+func sendEarly(ctx context.Context, provider *sdk.TracerProvider) map[string]any {
 	tracer := provider.Tracer("scenario")
-	_, old := tracer.Start(ctx, "old", trace.WithTimestamp(time.Unix(1, 0)))
-	old.End(trace.WithTimestamp(time.Unix(2, 0)))
+	later := time.Now().Add(10 * 24 * time.Hour)
+	_, early := tracer.Start(ctx, "early", trace.WithTimestamp(later))
+	early.End(trace.WithTimestamp(later.Add(time.Second)))
 	_, span := tracer.Start(ctx, "new")
 	span.End()
 	// A partial success is told to the error handler; shutdown repeats it.
@@ -141,7 +142,7 @@ func main() {
 		if task == "traces" {
 			sent = sendTraces(ctx, provider)
 		} else {
-			sent = sendOld(ctx, provider)
+			sent = sendEarly(ctx, provider)
 		}
 	}
 	sent["said"] = said

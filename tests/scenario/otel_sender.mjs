@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sends with OpenTelemetry's own SDK for Node: run by test_otlp_node.py where that is installed.
 //
-//     node otel_sender.mjs (grpc|http|proto|zipkin) HOST:PORT (traces|old|sampled) [gzip]
+//     node otel_sender.mjs (grpc|http|proto|zipkin) HOST:PORT (traces|early|sampled) [gzip]
 //
-// traces sends a trace of 22 spans; old a span of now and one of 1970; sampled asks the sampling
+// traces sends a trace of 22 spans; early a span of now and one of the week after next; sampled asks the sampling
 // endpoint for its strategy and tells how many of 1000 spans it took. Prints a line of JSON with
 // what was sent and what the SDK said about it.
 
@@ -59,10 +59,11 @@ async function sendTraces() {
   return { trace_id: root.spanContext().traceId, span_id: root.spanContext().spanId, spans: 22 };
 }
 
-async function sendOld() {
+async function sendEarly() {
   const made = provider({ spanProcessors: [new sdk.BatchSpanProcessor(exporter())] });
   const tracer = made.getTracer("scenario");
-  tracer.startSpan("old", { startTime: new Date(1000) }).end(new Date(2000));
+  const later = Date.now() + 10 * 86400000;
+  tracer.startSpan("early", { startTime: new Date(later) }).end(new Date(later + 1));
   const span = tracer.startSpan("new");
   span.end();
   await made.shutdown();
@@ -94,7 +95,7 @@ async function countSampled() {
   return { default: count("anything"), health: count("GET /health"), sampler: String(sampler) };
 }
 
-const tasks = { traces: sendTraces, old: sendOld, sampled: countSampled };
+const tasks = { traces: sendTraces, early: sendEarly, sampled: countSampled };
 const sent = await tasks[task]();
 console.log(JSON.stringify({ ...sent, said }));
 process.exit(0); // A sampler's timer would keep the program alive.

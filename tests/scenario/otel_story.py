@@ -163,8 +163,8 @@ class SdkStory:
     def test_of_a_partial_success_the_sdk_tells_why_and_sends_nothing_again(self):
         for protocol in self.protocols:
             with self.subTest(protocol=protocol):
-                sent = self.send(protocol, self.endpoint(protocol), "old")
-                self.assertIn("older than what is kept", " ".join(sent["said"]))
+                sent = self.send(protocol, self.endpoint(protocol), "early")
+                self.assertIn("more than a day in the future", " ".join(sent["said"]))
                 trace = self.sonde.json(f"/api/v1/traces/{sent['trace_id']}")
                 self.assertEqual([span["name"] for span in trace["spans"]], ["new"])
 

@@ -265,6 +265,38 @@ class SomebodySendsByHand(Scenario):
         for key in ("attributes", "events", "links", "status", "kind", "name", "startTimeUnixNano"):
             self.assertEqual(got[key], span[key], key)
 
+    def test_every_example_of_opentelemetrys_protocol_is_accepted_and_found_again(self):
+        folder = os.path.join(os.environ.get("SONDE_SHARED", os.path.join(ROOT, "..", "shared")),
+                              "data", "otlp")
+        if not os.path.isdir(folder):
+            self.skipTest(f"the examples are not in {folder}")
+        examples = {}
+        for name, signal in (("trace", "traces"), ("logs", "logs"), ("metrics", "metrics"),
+                             ("events", "logs")):
+            with open(os.path.join(folder, f"{name}.json"), "rb") as file:
+                examples[name] = file.read()
+            answer = self.sonde.post(f"/v1/{signal}", examples[name], JSON)
+            self.assertEqual((answer.status, answer.json()), (200, {}), name)
+        sent = json.loads(examples["trace"])["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+        trace = self.sonde.json(f"/api/v1/traces/{sent['traceId'].lower()}")
+        self.assertIn(sent["name"], [span["name"] for span in trace["spans"]])
+        self.assertTrue(trace["logs"])
+        at = int(json.loads(examples["metrics"])["resourceMetrics"][0]["scopeMetrics"][0]
+                 ["metrics"][0]["sum"]["dataPoints"][0]["timeUnixNano"]) / 1e9
+        found = self.sonde.json("/api/v1/query", query='{job="my.service"}', time=at)
+        self.assertTrue(found["data"]["result"])
+
+    def test_days_long_past_are_few(self):
+        with Sonde("--no-otlp-enabled") as sonde:
+            day_ns = 86400 * 10**9
+            spans = [a_span(traceId=f"{day + 1:032x}", startTimeUnixNano=str(day * day_ns),
+                            endTimeUnixNano=str(day * day_ns)) for day in range(1000, 1060)]
+            rejected = 0
+            for one in spans:
+                answer = sonde.post("/v1/traces", a_request(one), JSON).json()
+                rejected += int(answer.get("partialSuccess", {}).get("rejectedSpans", 0))
+            self.assertEqual(rejected, len(spans) - 32)
+
     def test_what_was_acknowledged_survives_a_kill(self):
         with Sonde("--no-otlp-enabled") as sonde:
             for number in range(20):

@@ -468,15 +468,46 @@ TEST(a_trace_sent_twice_is_there_once)
 
 TEST(spans_out_of_time_are_turned_away_with_a_reason)
 {
+    struct batch *early = shop(clock_now_ns() + 3 * 86400 * CLOCK_NS_PER_S);
+    struct batch *before_1970 = shop(-86400 * CLOCK_NS_PER_S);
+    struct why why = WHY_INIT;
+
+    fresh_folder();
+    struct store *store = open_store();
+    EXPECT(store_accept(store, early, &why) == ERR_NONE);
+    EXPECT(store_accept(store, before_1970, &why) == ERR_NONE);
+    EXPECT(store_commit(store, &why) == ERR_NONE);
+    EXPECT(early->rejected_count == TRACES * SPANS);
+    EXPECT(strstr(early->rejected_why.text, "more than a day in the future") != NULL);
+    EXPECT(before_1970->rejected_count == TRACES * SPANS);
+    EXPECT(strstr(before_1970->rejected_why.text, "older than what is kept") != NULL);
+    store = store_close(store);
+    batch_free(early);
+    batch_free(before_1970);
+    remove_folder();
+}
+
+TEST(what_comes_long_after_its_time_is_kept_as_long_as_anything_from_then_on)
+{
     struct batch *batch = shop(1000000000 * INT64_C(1000000000));
+    int64_t retention_ms = store_options_default.retention_raw_ms;
+    struct trace_query any = TRACE_QUERY_ANY;
     struct why why = WHY_INIT;
 
     fresh_folder();
     struct store *store = open_store();
     EXPECT(store_accept(store, batch, &why) == ERR_NONE);
     EXPECT(store_commit(store, &why) == ERR_NONE);
-    EXPECT(batch->rejected_count == TRACES * SPANS);
-    EXPECT(strstr(batch->rejected_why.text, "older than what is kept") != NULL);
+    EXPECT(batch->rejected_count == 0);
+    store_tick(store, clock_now_ms() + 2 * 3600000); /* Nobody writes to it any more. */
+    store_retain(store, clock_now_ms());
+    expect_trace(store, batch, 3);
+    store = store_close(store);
+    store = open_store();
+    store_retain(store, clock_now_ms() + retention_ms - 3600000);
+    expect_trace(store, batch, 3);
+    store_retain(store, clock_now_ms() + retention_ms + 4 * 3600000);
+    EXPECT(count_found(store, &any) == 0);
     store = store_close(store);
     batch_free(batch);
     remove_folder();
