@@ -61,13 +61,16 @@ static enum outcome post(struct sender *sender, const char *path, const struct w
 
 /* ---- A round. ---- */
 
+/* Those that are there now: what ends meanwhile waits for the next round, or statistics would wait
+ * for a busy program to pause. */
 static bool send_spans(struct sender *sender)
 {
+    uint64_t end = atomic_load(&sender->ring.head);
     struct wire wire;
 
-    for (;;) {
+    while (atomic_load(&sender->ring.tail) < end) {
         uint64_t count = client_encode_spans(sender, &wire);
-        if (count == 0)
+        if (count == 0) /* Claimed, and still being written. */
             return true;
         enum outcome outcome = post(sender, "/v1/traces", &wire);
         if (outcome == LATER)
@@ -76,6 +79,7 @@ static bool send_spans(struct sender *sender)
                                count); /* The count is all. */
         client_ring_free(&sender->ring, count);
     }
+    return true;
 }
 
 static void note_told(struct sender *sender, uint32_t from, uint32_t to)

@@ -25,6 +25,7 @@ struct server {
     pthread_mutex_t lock;
     const char *answer;
     atomic_bool silent;
+    atomic_int delay_us; /* Before each answer. */
     struct buf bodies[BODIES_MAX];
     bool is_traces[BODIES_MAX];
     size_t count;
@@ -75,7 +76,8 @@ static void *serve(void *argument)
                 break;
             if (atomic_load(&server->silent))
                 continue;
-            (void)pthread_mutex_lock(&server->lock); /* Ours alone; cannot fail. */
+            (void)usleep((useconds_t)atomic_load(&server->delay_us)); /* Shorter does no harm. */
+            (void)pthread_mutex_lock(&server->lock);                  /* Ours alone; cannot fail. */
             const char *answer = server->answer;
             (void)pthread_mutex_unlock(&server->lock); /* Locked above. */
             if (strstr(answer, " 200 ") != NULL)
@@ -341,6 +343,53 @@ TEST(nothing_is_lost_while_the_daemon_says_later)
     EXPECT(last_of(batch, "sonde_operation_calls_total", "outcome", "ok") == 10);
     batch_free(batch);
     otlp_metrics_free(metrics);
+    server_stop(&server);
+}
+
+struct busy {
+    struct sonde *sonde;
+    atomic_bool stop;
+};
+
+static void *end_spans(void *argument)
+{
+    struct busy *busy = argument;
+
+    while (!atomic_load(&busy->stop)) {
+        struct sonde_span span;
+        sonde_span_begin(&span, busy->sonde, "busy", SONDE_INTERNAL, NULL);
+        (void)usleep(1000);          /* Shorter does no harm. */
+        (void)sonde_span_end(&span); /* Only recorded. */
+    }
+    return NULL;
+}
+
+static bool has_metrics(struct server *server)
+{
+    bool found = false;
+
+    (void)pthread_mutex_lock(&server->lock); /* Ours alone; cannot fail. */
+    for (size_t i = 0; i < server->count; i++)
+        found |= !server->is_traces[i];
+    (void)pthread_mutex_unlock(&server->lock); /* Locked above. */
+    return found;
+}
+
+TEST(statistics_do_not_wait_for_a_busy_program_to_pause)
+{
+    struct server server;
+    pthread_t thread;
+
+    server_start(&server, OK);
+    atomic_store(&server.delay_us, 50000); /* There are new spans at the end of each post. */
+    struct busy busy = {.sonde = opened(server.port)};
+    ASSERT(pthread_create(&thread, NULL, end_spans, &busy) == 0);
+    for (int64_t end_ms = now_ms() + 5000; now_ms() < end_ms && !has_metrics(&server);)
+        (void)usleep(10000); /* Shorter does no harm. */
+    EXPECT(has_metrics(&server));
+    atomic_store(&busy.stop, true);
+    EXPECT(pthread_join(thread, NULL) == 0);
+    sonde_close(busy.sonde);
     server_stop(&server);
 }
 
