@@ -276,17 +276,17 @@ struct sonde_llm_call {
     int64_t cache_read_tokens;
     int64_t cache_creation_tokens;
     int64_t cost_nano_usd;
-    int32_t retries;
+    int32_t retries; /* -1: not known. */
     bool streamed;
     bool circuit_open; /* The circuit breaker refused it: no call was made. */
 };
 
-#define SONDE_LLM_CALL_INIT                                                    \
-    {                                                                          \
-        .network_ns = SONDE_MISSING, .processing_ns = SONDE_MISSING,           \
-        .first_token_ns = SONDE_MISSING, .input_tokens = SONDE_MISSING,        \
-        .output_tokens = SONDE_MISSING, .cache_read_tokens = SONDE_MISSING,    \
-        .cache_creation_tokens = SONDE_MISSING, .cost_nano_usd = SONDE_MISSING \
+/* In the order of the fields, for C++ before 2020 knows no other way. */
+#define SONDE_LLM_CALL_INIT                                                                 \
+    {                                                                                       \
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, SONDE_MISSING, SONDE_MISSING, \
+            SONDE_MISSING, SONDE_MISSING, SONDE_MISSING, SONDE_MISSING, SONDE_MISSING,      \
+            SONDE_MISSING, -1, false, false                                                 \
     }
 
 /* Recorded under "chat gpt-4o", and sent as a span with OpenTelemetry's GenAI attributes. parent

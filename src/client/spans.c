@@ -296,8 +296,7 @@ void sonde_span_note_llm(struct sonde_span *span, const struct sonde_llm_call *c
     note_seconds(span, "sonde.llm.processing_s", call->processing_ns);
     if (call->cost_nano_usd >= 0)
         sonde_span_note_number(span, "gen_ai.usage.cost", (double)call->cost_nano_usd / 1e9);
-    if (call->retries > 0)
-        sonde_span_note_integer(span, "sonde.llm.retries", call->retries);
+    note_count(span, "sonde.llm.retries", call->retries);
     if (call->streamed)
         sonde_span_note_bool(span, "gen_ai.request.stream", true);
     if (call->circuit_open)
