@@ -352,7 +352,7 @@ static enum err tags_have(const struct jaeger_tags *tags, struct str key, struct
                           struct arena *arena, bool *has, struct why *why)
 {
     for (size_t i = 0; i < tags->count && !*has; i++) {
-        struct str text;
+        struct str text = STR_NONE;
         if (!str_eq(tags->items[i].key, key))
             continue;
         TRY(jaeger_tag_text(&tags->items[i], arena, &text, why));

@@ -240,7 +240,7 @@ TEST(a_thread_that_dies_in_a_timer_loses_only_that)
 enum { THREADS = 16, EACH = 62500 };
 
 /* Threads of a forked child are what the thread sanitizer would end the test for. */
-const char *__tsan_default_options(void);
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
     return "die_after_fork=0";
@@ -310,7 +310,8 @@ TEST(a_million_timers_of_sixteen_threads_are_all_there_and_a_fork_in_the_midst_s
 
 TEST(threads_that_come_and_go_share_lanes)
 {
-    struct sonde *sonde = opened();
+    struct crowd crowd = {.sonde = opened()};
+    struct sonde *sonde = crowd.sonde;
     struct sonde_stats stats;
 
     for (int i = 0; i < 20; i++) {
