@@ -19,6 +19,6 @@ if $compiler --version | grep -q 'Free Software Foundation'; then
     lto=-flinker-output=nolto-rel
 fi
 $compiler -r -nostdlib $lto -Wl,--whole-archive $archives -Wl,--no-whole-archive -o "$object"
-objcopy --localize-hidden "$object"
+objcopy --wildcard --keep-global-symbol='sonde_*' "$object"
 rm -f "$output"
 ar rcs "$output" "$object"
