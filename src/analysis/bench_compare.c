@@ -280,13 +280,12 @@ static void write_numbers(struct json *json, const struct verdict *verdict)
     json_add_bool(json, verdict->before_many_hills || verdict->after_many_hills);
 }
 
-static void write_row(const struct bench_row *row, struct json *json)
+void bench_row_put(const struct bench_row *row, struct json *json)
 {
     const struct verdict *verdict = &row->verdict;
     struct buf text CLEANUP(buf_done) = {0};
     bool changed = verdict->kind == VERDICT_IMPROVED || verdict->kind == VERDICT_DEGRADED;
 
-    json_open(json, '{');
     json_key(json, "metric");
     json_add_text(json, row->metric->name);
     json_key(json, "unit");
@@ -311,22 +310,44 @@ static void write_row(const struct bench_row *row, struct json *json)
     write_side(json, "before", &row->before, &row->before_interval);
     write_side(json, "after", &row->after, &row->after_interval);
     write_numbers(json, verdict);
-    json_close(json, '}');
+}
+
+void bench_comparison_put(const struct bench_comparison *comparison, struct json *json)
+{
+    json_put_text(json, "verdict",
+                  bench_comparison_count(comparison, VERDICT_DEGRADED) > 0      ? "degraded"
+                  : bench_comparison_count(comparison, VERDICT_IMPROVED) > 0    ? "improved"
+                  : bench_comparison_count(comparison, VERDICT_CANNOT_TELL) > 0 ? "cannot tell"
+                                                                                : "stable");
+    json_put_u64(json, "missing_count", comparison->missing);
+    json_key(json, "metrics");
+    json_open(json, '[');
+    for (size_t i = 0; i < comparison->count; i++) {
+        json_open(json, '{');
+        bench_row_put(&comparison->rows[i], json);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
 }
 
 void bench_comparison_write_json(const struct bench_comparison *comparison, struct json *json)
 {
     json_open(json, '{');
-    json_key(json, "verdict");
-    json_add_text(json, bench_comparison_count(comparison, VERDICT_DEGRADED) > 0   ? "degraded"
-                        : bench_comparison_count(comparison, VERDICT_IMPROVED) > 0 ? "improved"
-                        : bench_comparison_count(comparison, VERDICT_CANNOT_TELL) > 0
-                            ? "cannot tell"
-                            : "stable");
-    json_key(json, "metrics");
-    json_open(json, '[');
-    for (size_t i = 0; i < comparison->count; i++)
-        write_row(&comparison->rows[i], json);
-    json_close(json, ']');
+    bench_comparison_put(comparison, json);
     json_close(json, '}');
+}
+
+void bench_metric_write_summary(const struct bench_metric *metric, struct json *json)
+{
+    struct runs runs = runs_of(metric);
+    struct describe numbers = describe(runs.values, runs.count);
+    struct interval interval = interval_of(&runs);
+
+    json_open(json, '{');
+    json_put_text(json, "metric", metric->name);
+    json_put_text(json, "unit", metric->unit);
+    json_put_text(json, "better", metric->higher_is_better ? "higher" : "lower");
+    write_side(json, "values", &numbers, &interval);
+    json_close(json, '}');
+    array_free(runs.values);
 }

@@ -35,6 +35,11 @@ size_t bench_comparison_count(const struct bench_comparison *comparison, enum ve
 
 void bench_comparison_write_markdown(const struct bench_comparison *comparison, struct buf *out);
 void bench_comparison_write_json(const struct bench_comparison *comparison, struct json *json);
+/* The same without the braces, for an object that says more. */
+void bench_comparison_put(const struct bench_comparison *comparison, struct json *json);
+void bench_row_put(const struct bench_row *row, struct json *json);
+/* One side alone: {"metric", "unit", "better", "values": {"n", "median", …}}. */
+void bench_metric_write_summary(const struct bench_metric *metric, struct json *json);
 
 /* "-17.20% (p=0.000 n=10)", "~ (p=0.42 n=10+12)", "~ (need >= 4 samples)". */
 void bench_row_write_change(const struct bench_row *row, struct buf *out);

@@ -481,16 +481,8 @@ enum err bench_results_read(const char *path, struct bench_results *ret_results,
     return bench_results_parse(buf_view(&text), path, ret_results, why);
 }
 
-void bench_result_write(const struct bench_result *result, struct json *json)
+void bench_result_write_metrics(const struct bench_result *result, struct json *json)
 {
-    json_open(json, '{');
-    json_key(json, "name");
-    json_add_text(json, result->name);
-    if (result->commit[0] != '\0') {
-        json_key(json, "commit");
-        json_add_text(json, result->commit);
-    }
-    json_key(json, "metrics");
     json_open(json, '{');
     for (size_t i = 0; i < result->metrics_count; i++) {
         const struct bench_metric *metric = &result->metrics[i];
@@ -508,6 +500,19 @@ void bench_result_write(const struct bench_result *result, struct json *json)
         json_close(json, '}');
     }
     json_close(json, '}');
+}
+
+void bench_result_write(const struct bench_result *result, struct json *json)
+{
+    json_open(json, '{');
+    json_key(json, "name");
+    json_add_text(json, result->name);
+    if (result->commit[0] != '\0') {
+        json_key(json, "commit");
+        json_add_text(json, result->commit);
+    }
+    json_key(json, "metrics");
+    bench_result_write_metrics(result, json);
     json_close(json, '}');
 }
 

@@ -61,5 +61,7 @@ CHECKED enum err bench_results_parse(struct str text, const char *name,
 CHECKED enum err bench_results_read(const char *path, struct bench_results *ret_results,
                                     struct why *why);
 
+/* The object of metrics alone. */
+void bench_result_write_metrics(const struct bench_result *result, struct json *json);
 void bench_result_write(const struct bench_result *result, struct json *json);
 void bench_results_write(const struct bench_results *results, struct json *json);

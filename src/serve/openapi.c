@@ -20,6 +20,7 @@ static const struct type_row types[] = {
     {"strings", "{'type':'array','items':{'type':'string'}}"},
     {"promql", "{'type':'string','maxLength':65536}"},
     {"boolean", "{'type':'string','enum':['0','1','true','false']}"},
+    {"number", "{'type':'number'}"},
     {"count", "{'type':'integer','minimum':0,'maximum':1000000}"},
     {"time", "{'type':'string','description':'Seconds since 1970 with a fraction, or RFC 3339.'}"},
     {"duration", "{'type':'string','description':'Such as 15s, 1m30s, 2h; or seconds.'}"},

@@ -9,6 +9,7 @@
  * Guarding at the head means that a stranger's body is never read, and that a body may be as large
  * as its route says and not larger. */
 #include "serve/assets.h"
+#include "serve/benchmarks.h"
 #include "serve/health_watch.h"
 #include "serve/live.h"
 #include "serve/openapi.h"
@@ -258,6 +259,7 @@ static enum err open_parts(struct server *server, const struct server_options *o
     server->otlp = otlp_receiver_new();
     server->arenas = arena_pool_new(ARENAS_KEPT_BYTES);
     server->health = health_watch_new(server);
+    server->benchmarks = benchmark_watch_new(server);
     server->http = http_server_new(&http);
     copy_stats(&server->stats_timer);
     otlp_start(server);
@@ -311,6 +313,7 @@ struct server *server_close(struct server *server)
     server->otlp = otlp_receiver_free(server->otlp);
     server->arenas = arena_pool_unref(server->arenas);
     server->health = health_watch_free(server->health);
+    server->benchmarks = benchmark_watch_free(server->benchmarks);
     router_done(&server->router);
     buf_done(&server->openapi);
     server->auth = auth_free(server->auth);

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct benchmark_watch;
 struct health_watch;
 struct otlp_receiver;
 struct push_pool;
@@ -45,6 +46,7 @@ struct server {
     struct job otlp_job;          /* on a worker. */
     struct arena_pool *arenas;    /* Of questions. */
     struct health_watch *health;
+    struct benchmark_watch *benchmarks;
     struct buf openapi; /* Written once, at the start. */
     bool is_ready;
     bool is_stopping;

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Benchmarks by name: made from a stretch of history, listed, held against another, removed. */
+#include "serve/benchmarks.h"
+#include "serve/params.h"
+#include "serve/server_priv.h"
+
+#include "base/clock.h"
+#include "codec/json_tree.h"
+#include "store/record.h"
+
+#include <math.h>
+
+enum { LIST_MAX = 1000, REGRESSION_BENCHMARKS_MAX = 50 };
+
+const struct bench_judging benchmark_judging_default = {
+    .alpha = VERDICT_ALPHA, .min_change = VERDICT_MIN_CHANGE, .threshold = 0};
+
+void benchmark_kept_done(struct benchmark_kept *kept)
+{
+    bench_results_done(&kept->values);
+}
+
+static struct benchmark_place place_of(struct call *call)
+{
+    return (struct benchmark_place){
+        .store = call->server->options.store,
+        .tenant = call->identity.tenant,
+        .view = call->view,
+        .arena = call->arena,
+        .timeout_ms = call->server->options.query_timeout_ms,
+        .cancelled = exchange_cancel_flag(call->exchange),
+    };
+}
+
+/* ---- What was kept. ---- */
+
+static enum err read_kept(const struct record *record, struct arena *arena,
+                          struct benchmark_kept *ret_kept, struct why *why)
+{
+    const struct node *root;
+    const char *name = arena_printf(arena, "benchmark %.*s", STR_ARG(record->name));
+
+    if (name == NULL)
+        return arena_spent(arena, "the benchmark", why);
+    *ret_kept = (struct benchmark_kept){0};
+    TRY(json_read(record->body, name, record->body.size, arena, &root, why));
+    TRY(benchmark_read(root, record->time_ms, arena, &ret_kept->benchmark, why));
+    return bench_results_parse(record->body, name, &ret_kept->values, why);
+}
+
+enum err benchmark_load(const struct benchmark_place *place, struct str name,
+                        struct benchmark_kept *ret_kept, struct why *why)
+{
+    struct record record;
+    enum err err = store_record_get(place->store, place->tenant, BENCHMARK_KIND, name, place->arena,
+                                    &record, why);
+
+    if (err == ERR_NOT_FOUND)
+        hint(why, "GET /api/v1/performance/benchmarks lists them; `sonde bench create` makes one");
+    TRY(err);
+    return read_kept(&record, place->arena, ret_kept, why);
+}
+
+enum err benchmark_compare(const struct benchmark_place *place, const struct benchmark_kept *kept,
+                           const struct benchmark_contest *contest, struct bench_results *ret_now,
+                           struct bench_comparison *ret_comparison, struct why *why)
+{
+    const struct benchmark_question question = {
+        .view = place->view,
+        .start_ms = contest->start_ms,
+        .end_ms = contest->end_ms,
+        .timeout_ms = place->timeout_ms,
+        .cancelled = place->cancelled,
+        .arena = place->arena,
+    };
+
+    TRY(benchmark_gather(&kept->benchmark, &question, ret_now, why));
+    bench_compare(&kept->values.results[0], &ret_now->results[0], &contest->judging,
+                  ret_comparison);
+    return ERR_NONE;
+}
+
+/* ---- Telling. ---- */
+
+/* All but the values. */
+static void put_benchmark(struct json *json, const struct benchmark_kept *kept, bool with_metrics)
+{
+    const struct benchmark *benchmark = &kept->benchmark;
+    const struct bench_result *values = &kept->values.results[0];
+
+    json_open(json, '{');
+    json_put_str(json, "name", benchmark->name);
+    json_put_str(json, "description", benchmark->description);
+    json_put_i64(json, "made_ms", benchmark->made_ms);
+    json_put_i64(json, "start_ms", benchmark->start_ms);
+    json_put_i64(json, "end_ms", benchmark->end_ms);
+    json_put_i64(json, "step_ms", benchmark->step_ms);
+    json_put_i64(json, "every_ms", benchmark->every_ms);
+    json_put_u64(json, "metrics_count", values->metrics_count);
+    if (with_metrics) {
+        json_key(json, "metrics");
+        json_open(json, '[');
+        for (size_t i = 0; i < values->metrics_count; i++)
+            bench_metric_write_summary(&values->metrics[i], json);
+        json_close(json, ']');
+    }
+    json_close(json, '}');
+}
+
+static struct json begin(struct call *call)
+{
+    call->answer.content_type = MEDIA_JSON;
+    return json_begin(&call->answer.body);
+}
+
+/* ---- Making. ---- */
+
+static enum err work_create(struct call *call, struct why *why)
+{
+    struct benchmark_kept kept CLEANUP(benchmark_kept_done) = {0};
+    struct buf body CLEANUP(buf_done) = {0};
+    const struct benchmark_place place = place_of(call);
+    struct str text = exchange_body(call->exchange);
+    int64_t now_ms = clock_now_ms();
+    const struct node *root;
+
+    TRY(json_read(text, "body", text.size, call->arena, &root, why));
+    TRY(benchmark_read(root, now_ms, call->arena, &kept.benchmark, why));
+    kept.benchmark.made_ms = now_ms;
+    const struct benchmark_question question = {
+        place.view,       kept.benchmark.start_ms, kept.benchmark.end_ms,
+        place.timeout_ms, place.cancelled,         place.arena,
+    };
+    TRY(benchmark_gather(&kept.benchmark, &question, &kept.values, why));
+    benchmark_write(&kept.benchmark, &kept.values.results[0], &body);
+    const struct record record = {BENCHMARK_KIND, kept.benchmark.name, now_ms, buf_view(&body)};
+    TRY(store_record_put(place.store, place.tenant, &record, why));
+    struct json json = begin(call);
+    put_benchmark(&json, &kept, true);
+    call->answer.status = 201;
+    return ERR_NONE;
+}
+
+void route_benchmark_create(struct call *call)
+{
+    call_work(call, CALL_NEEDS_VIEW, work_create);
+}
+
+/* ---- Listing. ---- */
+
+static enum err list_all(const struct benchmark_place *place, size_t limit, bool with_bodies,
+                         struct record_list *ret_list, struct why *why)
+{
+    const struct record_question question = {BENCHMARK_KIND, STR(""), limit, with_bodies};
+
+    return store_record_list(place->store, place->tenant, &question, place->arena, ret_list, why);
+}
+
+static enum err work_list(struct call *call, struct why *why)
+{
+    const struct benchmark_place place = place_of(call);
+    struct record_list list;
+
+    TRY(list_all(&place, LIST_MAX, true, &list, why));
+    struct json json = begin(call);
+    json_open(&json, '{');
+    json_key(&json, "benchmarks");
+    json_open(&json, '[');
+    for (size_t i = 0; i < list.count; i++) {
+        struct benchmark_kept kept CLEANUP(benchmark_kept_done) = {0};
+        TRY(read_kept(&list.items[i], call->arena, &kept, why));
+        put_benchmark(&json, &kept, false);
+    }
+    json_close(&json, ']');
+    json_close(&json, '}');
+    return ERR_NONE;
+}
+
+void route_benchmark_list(struct call *call)
+{
+    call_work(call, CALL_NEEDS_ARENA, work_list);
+}
+
+static enum err work_get(struct call *call, struct why *why)
+{
+    struct benchmark_kept kept CLEANUP(benchmark_kept_done) = {0};
+    const struct benchmark_place place = place_of(call);
+
+    TRY(benchmark_load(&place, call->captures[0], &kept, why));
+    struct json json = begin(call);
+    put_benchmark(&json, &kept, true);
+    return ERR_NONE;
+}
+
+void route_benchmark_get(struct call *call)
+{
+    call_work(call, CALL_NEEDS_ARENA, work_get);
+}
+
+static enum err work_remove(struct call *call, struct why *why)
+{
+    const struct benchmark_place place = place_of(call);
+    const char *runs = arena_printf(call->arena, "%.*s/", STR_ARG(call->captures[0]));
+
+    if (runs == NULL)
+        return arena_spent(call->arena, "a name", why);
+    TRY(store_record_remove(place.store, place.tenant, BENCHMARK_KIND, call->captures[0], why));
+    TRY(store_record_trim(place.store, place.tenant, BENCHMARK_RUN_KIND, str_of(runs), 0, why));
+    call->answer.status = 204;
+    return ERR_NONE;
+}
+
+void route_benchmark_remove(struct call *call)
+{
+    call_work(call, CALL_NEEDS_ARENA, work_remove);
+}
+
+/* ---- Comparing. ---- */
+
+static enum err read_share(struct call *call, const char *name, double *value, struct why *why)
+{
+    struct str text = call_parameter(call, name);
+
+    if (text.size == 0)
+        return ERR_NONE;
+    if (!str_to_double(text, value) || !(*value > 0) || *value > 10)
+        return fail(why, ERR_INVALID,
+                    "invalid parameter \"%s\": \"%.*s\" is no share such as 0.05", name,
+                    STR_ARG(text));
+    return ERR_NONE;
+}
+
+/* As long as the benchmark, up to now, unless the request says otherwise. */
+static enum err read_contest(struct call *call, const struct benchmark *benchmark,
+                             struct benchmark_contest *ret_contest, struct why *why)
+{
+    struct params_range range;
+
+    ret_contest->judging = benchmark_judging_default;
+    TRY(read_share(call, "alpha", &ret_contest->judging.alpha, why));
+    TRY(read_share(call, "min_change", &ret_contest->judging.min_change, why));
+    TRY(read_share(call, "threshold", &ret_contest->judging.threshold, why));
+    TRY(params_time(call, "end", clock_now_ms(), &range.end_ms, why));
+    range.start_ms = range.end_ms - (benchmark->end_ms - benchmark->start_ms);
+    TRY(params_range(call, &range, why));
+    if ((range.end_ms - range.start_ms) / benchmark->step_ms > BENCHMARK_STEPS_MAX)
+        return fail(why, ERR_INVALID,
+                    "invalid parameter \"start\": the stretch has more than %d steps of %lld ms",
+                    BENCHMARK_STEPS_MAX, (long long)benchmark->step_ms);
+    ret_contest->start_ms = range.start_ms;
+    ret_contest->end_ms = range.end_ms;
+    return ERR_NONE;
+}
+
+static void put_contest(struct json *json, const struct benchmark *benchmark,
+                        const struct benchmark_contest *contest)
+{
+    json_put_str(json, "benchmark", benchmark->name);
+    json_put_i64(json, "start_ms", contest->start_ms);
+    json_put_i64(json, "end_ms", contest->end_ms);
+}
+
+static enum err work_compare(struct call *call, struct why *why)
+{
+    struct benchmark_kept kept CLEANUP(benchmark_kept_done) = {0};
+    struct bench_results now CLEANUP(bench_results_done) = {0};
+    struct bench_comparison comparison CLEANUP(bench_comparison_done) = {0};
+    const struct benchmark_place place = place_of(call);
+    struct benchmark_contest contest;
+
+    TRY(benchmark_load(&place, call->captures[0], &kept, why));
+    TRY(read_contest(call, &kept.benchmark, &contest, why));
+    TRY(benchmark_compare(&place, &kept, &contest, &now, &comparison, why));
+    struct json json = begin(call);
+    json_open(&json, '{');
+    put_contest(&json, &kept.benchmark, &contest);
+    bench_comparison_put(&comparison, &json);
+    json_close(&json, '}');
+    return ERR_NONE;
+}
+
+void route_benchmark_compare(struct call *call)
+{
+    call_work(call, CALL_NEEDS_VIEW, work_compare);
+}
+
+/* ---- What got worse. ---- */
+
+static enum err add_regressions(struct call *call, const struct record *record, struct json *json,
+                                size_t *count, struct why *why)
+{
+    struct benchmark_kept kept CLEANUP(benchmark_kept_done) = {0};
+    struct bench_results now CLEANUP(bench_results_done) = {0};
+    struct bench_comparison comparison CLEANUP(bench_comparison_done) = {0};
+    const struct benchmark_place place = place_of(call);
+    struct benchmark_contest contest;
+
+    TRY(read_kept(record, call->arena, &kept, why));
+    TRY(read_contest(call, &kept.benchmark, &contest, why));
+    enum err err = benchmark_compare(&place, &kept, &contest, &now, &comparison, why);
+    if (err == ERR_INVALID)
+        return ERR_NONE; /* Nothing has a value now: that is no regression. */
+    TRY(err);
+    for (size_t i = 0; i < comparison.count; i++) {
+        if (comparison.rows[i].verdict.kind != VERDICT_DEGRADED)
+            continue;
+        json_open(json, '{');
+        put_contest(json, &kept.benchmark, &contest);
+        bench_row_put(&comparison.rows[i], json);
+        json_close(json, '}');
+        (*count)++;
+    }
+    return ERR_NONE;
+}
+
+static enum err work_regressions(struct call *call, struct why *why)
+{
+    const struct benchmark_place place = place_of(call);
+    struct record_list list;
+    size_t count = 0;
+
+    TRY(list_all(&place, REGRESSION_BENCHMARKS_MAX, true, &list, why));
+    struct json json = begin(call);
+    json_open(&json, '{');
+    json_key(&json, "regressions");
+    json_open(&json, '[');
+    for (size_t i = 0; i < list.count; i++)
+        TRY(add_regressions(call, &list.items[i], &json, &count, why));
+    json_close(&json, ']');
+    json_put_u64(&json, "regressions_count", count);
+    json_put_u64(&json, "benchmarks_count", list.count);
+    json_close(&json, '}');
+    return ERR_NONE;
+}
+
+void route_benchmark_regressions(struct call *call)
+{
+    call_work(call, CALL_NEEDS_VIEW, work_regressions);
+}
+
+/* ---- What the schedule found. ---- */
+
+static enum err work_runs(struct call *call, struct why *why)
+{
+    const struct benchmark_place place = place_of(call);
+    const char *prefix = arena_printf(call->arena, "%.*s/", STR_ARG(call->captures[0]));
+    struct benchmark_kept kept CLEANUP(benchmark_kept_done) = {0};
+    struct record_list list;
+    uint64_t limit;
+
+    if (prefix == NULL)
+        return arena_spent(call->arena, "a name", why);
+    TRY(params_count(call, "limit", 100, BENCHMARK_RUNS_KEPT, &limit, why));
+    TRY(benchmark_load(&place, call->captures[0], &kept, why));
+    const struct record_question question = {BENCHMARK_RUN_KIND, str_of(prefix), limit, true};
+    TRY(store_record_list(place.store, place.tenant, &question, call->arena, &list, why));
+    struct json json = begin(call);
+    json_open(&json, '{');
+    json_put_str(&json, "benchmark", kept.benchmark.name);
+    json_put_i64(&json, "every_ms", kept.benchmark.every_ms);
+    json_key(&json, "runs");
+    json_open(&json, '[');
+    for (size_t i = 0; i < list.count; i++)
+        json_add_raw(&json, list.items[i].body);
+    json_close(&json, ']');
+    json_close(&json, '}');
+    return ERR_NONE;
+}
+
+void route_benchmark_runs(struct call *call)
+{
+    call_work(call, CALL_NEEDS_ARENA, work_runs);
+}
