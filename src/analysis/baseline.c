@@ -8,10 +8,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define HOUR_MS          (INT64_C(3600) * 1000)
-#define BAND_DEVIATIONS  3.0
-#define BAND_SHARE_MIN   0.01 /* Of the median: what never moved is not alarmed by its first step. */
-#define THURSDAY_TO_HOUR 72   /* 1970 began on a Thursday, the fourth day. */
+#define HOUR_MS         (INT64_C(3600) * 1000)
+#define BAND_DEVIATIONS 3.0
+#define BAND_SHARE_MIN  0.01 /* Of the median: what never moved is not alarmed by its first step. \
+                              */
+#define THURSDAY_TO_HOUR 72  /* 1970 began on a Thursday, the fourth day. */
 
 unsigned baseline_hour(int64_t time_ms)
 {
@@ -23,8 +24,8 @@ unsigned baseline_hour(int64_t time_ms)
 
 static struct baseline_band band_of(const double *values, size_t count, enum baseline_reach reach)
 {
-    struct baseline_band band = {.reach = reach, .count = count, .median = NAN, .low = NAN,
-                                 .high = NAN};
+    struct baseline_band band = {
+        .reach = reach, .count = count, .median = NAN, .low = NAN, .high = NAN};
 
     if (count < BASELINE_VALUES_MIN) {
         band.reach = BASELINE_NONE;
@@ -78,7 +79,9 @@ enum baseline_verdict baseline_judge(const struct baseline *baseline, int64_t ti
 
     if (band->reach == BASELINE_NONE || isnan(value))
         return BASELINE_UNKNOWN;
-    return value > band->high ? BASELINE_ABOVE : value < band->low ? BASELINE_BELOW : BASELINE_USUAL;
+    return value > band->high  ? BASELINE_ABOVE
+           : value < band->low ? BASELINE_BELOW
+                               : BASELINE_USUAL;
 }
 
 const char *baseline_verdict_name(enum baseline_verdict verdict)

@@ -16,9 +16,9 @@ enum {
 };
 
 enum baseline_reach {
-    BASELINE_NONE,      /* Not even all values together are enough. */
-    BASELINE_HOUR,      /* This hour of the week. */
-    BASELINE_DAY_HOUR,  /* This hour of every day. */
+    BASELINE_NONE,     /* Not even all values together are enough. */
+    BASELINE_HOUR,     /* This hour of the week. */
+    BASELINE_DAY_HOUR, /* This hour of every day. */
     BASELINE_ALL_HOURS,
 };
 

@@ -8,10 +8,10 @@
 
 #include <math.h>
 
-#define RANGE_MS    (INT64_C(3600) * 1000)
-#define RANGE_STEPS 60
-#define STEP_MS_MIN 1000
-#define EVERY_MS_MIN (INT64_C(60) * 1000)
+#define RANGE_MS     (INT64_C(3600) * 1000)
+#define RANGE_STEPS  60
+#define STEP_MS_MIN  1000
+#define EVERY_MS_MIN (INT64_C(10) * 1000)
 
 /* ---- Reading. ---- */
 
@@ -118,7 +118,8 @@ static enum err read_stretch(const struct node *root, int64_t now_ms, struct ben
     range_ms = benchmark->end_ms - benchmark->start_ms;
     if (range_ms < 4 * STEP_MS_MIN)
         return node_fail(root, why, "the end must be four seconds after the start at least");
-    benchmark->step_ms = range_ms / RANGE_STEPS < STEP_MS_MIN ? STEP_MS_MIN : range_ms / RANGE_STEPS;
+    benchmark->step_ms =
+        range_ms / RANGE_STEPS < STEP_MS_MIN ? STEP_MS_MIN : range_ms / RANGE_STEPS;
     TRY(read_duration(root, "step", STEP_MS_MIN, &benchmark->step_ms, why));
     TRY(read_ms(root, "step_ms", &benchmark->step_ms, why));
     if (benchmark->step_ms < STEP_MS_MIN || range_ms / benchmark->step_ms < VERDICT_COUNT_MIN ||
@@ -132,8 +133,8 @@ static enum err read_stretch(const struct node *root, int64_t now_ms, struct ben
 enum err benchmark_read(const struct node *root, int64_t now_ms, struct arena *arena,
                         struct benchmark *ret_benchmark, struct why *why)
 {
-    static const char *const keys[] = {"name",    "description", "queries",  "services", "end_ms",
-                                       "range",   "step",        "every",    "start_ms", "step_ms",
+    static const char *const keys[] = {"name",    "description", "queries", "services", "end_ms",
+                                       "range",   "step",        "every",   "start_ms", "step_ms",
                                        "made_ms", "every_ms",    "metrics"};
     struct benchmark benchmark = {0};
     const struct node *name;
@@ -253,10 +254,9 @@ static void write_series_name(struct buf *out, struct str name, const struct lab
         buf_byte(out, '}');
 }
 
-static enum err gather_query(const struct benchmark *benchmark,
-                             const struct benchmark_query *query,
-                             const struct benchmark_question *question,
-                             struct bench_result *result, struct why *why)
+static enum err gather_query(const struct benchmark *benchmark, const struct benchmark_query *query,
+                             const struct benchmark_question *question, struct bench_result *result,
+                             struct why *why)
 {
     struct promql_expression *expression CLEANUP(promql_freep) = NULL;
     struct promql_result answer;

@@ -2,11 +2,13 @@
 /* sonde bench - did it get slower? Measured, compared, held against history. */
 #include "cli/bench.h"
 #include "cli/grid.h"
+#include "cli/remote.h"
 #include "stats/array.h"
 #include "stats/changepoint.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const struct option_row rows[BENCH_OPTIONS_COUNT] = {
     [BENCH_VS] = {.name = "vs",
@@ -108,14 +110,51 @@ static const struct option_row rows[BENCH_OPTIONS_COUNT] = {
                       .value_name = "FILE",
                       .flags = OPTION_FLAG_ONLY,
                       .help = "gate: writes GitLab's code quality report there."},
+    [BENCH_RANGE] = {.name = "range",
+                     .type = OPTION_DURATION,
+                     .range = "4s..",
+                     .flags = OPTION_FLAG_ONLY,
+                     .help =
+                         "create, compare NAME: of how long, up to now. Without it: an hour; as "
+                         "long as the benchmark."},
+    [BENCH_EVERY] = {.name = "every",
+                     .type = OPTION_DURATION,
+                     .range = "10s..",
+                     .flags = OPTION_FLAG_ONLY,
+                     .help = "create: the daemon compares by itself so often and keeps the "
+                             "verdicts."},
+    [BENCH_SERVICES] = {.name = "services",
+                        .type = OPTION_BOOL,
+                        .preset = "false",
+                        .flags = OPTION_FLAG_ONLY,
+                        .help = "create: durations and errors of every operation as well; without "
+                                "expressions they are meant anyway."},
+    [BENCH_URL] = {.name = "url",
+                   .type = OPTION_TEXT,
+                   .value_name = "URL",
+                   .help = "The daemon to ask (also SONDE_URL). Default: " REMOTE_URL_DEFAULT "."},
+    [BENCH_TOKEN] = {.name = "token",
+                     .type = OPTION_TEXT,
+                     .flags = OPTION_SECRET,
+                     .help = "The token for a daemon that wants one."},
+    [BENCH_CA_FILE] = {.name = "ca_file",
+                       .type = OPTION_PATH,
+                       .flags = OPTION_FLAG_ONLY,
+                       .help = "PEM file of the authority that signed the daemon's certificate. "
+                               "Default: the system's."},
 };
 
 static const struct command_action actions[] = {
     {"run", "[--vs CMD2] [--runs N] -- CMD [ARGUMENT ...]",
      "Measures a command, or two that take turns."},
-    {"compare", "BEFORE [AFTER]", "Compares two saved results, or the two in one file."},
+    {"compare", "BEFORE [AFTER] | NAME",
+     "Compares two saved results, the two in one file, or what is now with a benchmark."},
     {"changepoints", "FILE.csv", "Finds where a history changed."},
     {"gate", "RESULT", "Holds a result against the history; fails when something got worse."},
+    {"create", "NAME [METRIC=EXPRESSION ...]",
+     "Keeps a stretch of a daemon's history by name, to hold later ones against."},
+    {"list", "", "Lists the benchmarks that a daemon keeps."},
+    {"remove", "NAME", "Forgets a benchmark."},
 };
 
 struct bench_judging bench_judging_of(const struct invocation *invocation)
@@ -166,7 +205,10 @@ static enum exit_code compare(struct invocation *invocation)
 
     if (invocation->arguments_count < 2 || invocation->arguments_count > 3)
         return command_usage(invocation, "sonde bench compare takes two files, or one of two "
-                                         "results");
+                                         "results, or the name of a benchmark");
+    if (invocation->arguments_count == 2 && access(invocation->arguments[1], F_OK) != 0 &&
+        strpbrk(invocation->arguments[1], "/.") == NULL)
+        return bench_compare_named(invocation);
     if (bench_results_read(invocation->arguments[1], &before, &why) != ERR_NONE)
         return command_fail(invocation, &why);
     if (invocation->arguments_count == 3) {
@@ -331,8 +373,8 @@ static enum exit_code changepoints(struct invocation *invocation)
 
 static enum exit_code run(struct invocation *invocation)
 {
-    static enum exit_code (*const runs[])(struct invocation *) = {bench_run, compare, changepoints,
-                                                                  bench_gate};
+    static enum exit_code (*const runs[])(struct invocation *) = {
+        bench_run, compare, changepoints, bench_gate, bench_create, bench_list, bench_remove};
     ptrdiff_t action = command_action_of(invocation);
 
     return action < 0 ? EXIT_USAGE : runs[action](invocation);
@@ -341,7 +383,7 @@ static enum exit_code run(struct invocation *invocation)
 const struct command command_bench = {
     .name = "bench",
     .summary = "Measure commands, compare results, find changes, fail a build that got slower",
-    .usage = "run|compare|changepoints|gate ...",
+    .usage = "run|compare|changepoints|gate|create|list|remove ...",
     .description =
         "run measures a command: wall, user and system time, memory, page faults, context "
         "switches, instructions where the machine counts them, and whatever the command prints as "
@@ -352,14 +394,19 @@ const struct command command_bench = {
         "Stable means that the runs rule a large change out.\n\n"
         "gate compares with the newest results in a history file, annotates for GitHub and "
         "GitLab, and fails when something got worse. A metric that jumps about by itself is told "
-        "but fails nothing.",
+        "but fails nothing.\n\n"
+        "create keeps a stretch of a daemon's history by name: durations and errors of every "
+        "operation, or the numbers of PromQL expressions. compare NAME holds the newest stretch "
+        "against it.",
     .examples =
         "sonde bench run --runs 20 -- ./server --selftest\tTwenty runs after one to warm up.\n"
         "sonde bench run --vs './new' -- ./old\tOld against new, in turns.\n"
         "sonde bench run --save result.json -- ./bench\tKeeps the measurements.\n"
         "sonde bench compare before.json after.csv\tTwo saved results.\n"
         "sonde bench changepoints --json history.csv\tThe rows where a history changed.\n"
-        "sonde bench gate result.json --history bench/history.jsonl\tIn continuous integration.\n",
+        "sonde bench gate result.json --history bench/history.jsonl\tIn continuous integration.\n"
+        "sonde bench create calm load=node_load1 --range 30m\tThe last half hour by name.\n"
+        "sonde bench compare calm\tIs it still so?\n",
     .options = rows,
     .options_count = BENCH_OPTIONS_COUNT,
     .actions = actions,

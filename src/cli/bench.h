@@ -24,6 +24,12 @@ enum bench_option {
     BENCH_RECORD,
     BENCH_FORMAT,
     BENCH_REPORT,
+    BENCH_RANGE,
+    BENCH_EVERY,
+    BENCH_SERVICES,
+    BENCH_URL,
+    BENCH_TOKEN,
+    BENCH_CA_FILE,
     BENCH_OPTIONS_COUNT
 };
 
@@ -32,3 +38,7 @@ struct bench_judging bench_judging_of(const struct invocation *invocation);
 /* Each is handed what follows its name in invocation->arguments + 1. */
 enum exit_code bench_run(struct invocation *invocation);
 enum exit_code bench_gate(struct invocation *invocation);
+enum exit_code bench_create(struct invocation *invocation);
+enum exit_code bench_list(struct invocation *invocation);
+enum exit_code bench_remove(struct invocation *invocation);
+enum exit_code bench_compare_named(struct invocation *invocation); /* Has its one argument. */

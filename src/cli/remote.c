@@ -62,6 +62,7 @@ static enum err send_request(struct http_client *client, const struct remote_req
         .response_bytes_max = request->body_bytes_max,
         .headers = headers,
         .ca_file = request->ca_file,
+        .method = request->method,
     };
 
     struct str base = request->url;
@@ -76,10 +77,12 @@ static enum err send_request(struct http_client *client, const struct remote_req
         headers[call.headers_count++] =
             (struct http_header){STR("authorization"), buf_view(&token)};
     }
-    if (request->form.size > 0) {
-        headers[call.headers_count++] =
-            (struct http_header){STR("content-type"), STR("application/x-www-form-urlencoded")};
-        buf_str(&form, request->form);
+    if (request->form.size > 0 || request->json.size > 0) {
+        bool is_json = request->json.size > 0;
+        headers[call.headers_count++] = (struct http_header){
+            STR("content-type"),
+            is_json ? STR("application/json") : STR("application/x-www-form-urlencoded")};
+        buf_str(&form, is_json ? request->json : request->form);
         call.body = &form;
     }
     TRY(http_client_send(client, &call, finished, wait, NULL, why));

@@ -15,6 +15,8 @@ struct remote_request {
     struct str url;     /* "http://HOST:PORT". */
     const char *path;   /* "/api/v1/query". */
     struct str form;    /* Sent as application/x-www-form-urlencoded; empty: GET. */
+    struct str json;    /* Or this, as application/json. */
+    const char *method; /* NULL: GET, or POST with either of them. */
     const char *token;  /* Bearer token, or NULL. */
     int64_t timeout_ms; /* For all of it. */
     size_t body_bytes_max;

@@ -59,8 +59,7 @@ static void put_all(struct json *json, const struct baseline *baseline, int64_t 
     json_open(json, '{');
     json_put_i64(json, "time_ms", now_ms);
     json_put_double(json, "value", value);
-    json_put_text(json, "verdict",
-                  baseline_verdict_name(baseline_judge(baseline, now_ms, value)));
+    json_put_text(json, "verdict", baseline_verdict_name(baseline_judge(baseline, now_ms, value)));
     json_key(json, "expected");
     put_hour(json, baseline_hour(now_ms), &baseline->hours[baseline_hour(now_ms)]);
     json_key(json, "hours");

@@ -224,9 +224,8 @@ static enum err read_share(struct call *call, const char *name, double *value, s
     if (text.size == 0)
         return ERR_NONE;
     if (!str_to_double(text, value) || !(*value > 0) || *value > 10)
-        return fail(why, ERR_INVALID,
-                    "invalid parameter \"%s\": \"%.*s\" is no share such as 0.05", name,
-                    STR_ARG(text));
+        return fail(why, ERR_INVALID, "invalid parameter \"%s\": \"%.*s\" is no share such as 0.05",
+                    name, STR_ARG(text));
     return ERR_NONE;
 }
 

@@ -50,7 +50,7 @@ CHECKED enum err benchmark_compare(const struct benchmark_place *place,
 
 extern const struct bench_judging benchmark_judging_default;
 
-/* Compares what is due, once a minute, on a worker; keeps the verdicts. Loop thread. */
+/* Compares what is due, every ten seconds, on a worker; keeps the verdicts. Loop thread. */
 struct benchmark_watch;
 struct server;
 struct benchmark_watch *benchmark_watch_new(struct server *server);

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stretch of history kept by name: a slow-down is found against it with its size, calm is not
+called a change, and the daemon looks by itself when told to. What is usual at an hour of the week is
+learnt from weeks of values."""
+import json
+import os
+import random
+import subprocess
+import time
+import unittest
+
+from sonde import BINARY, Scenario, Sonde, wait_for
+
+HOUR = 3600
+
+
+def exposition(name, points):
+    lines = [f"# TYPE {name} gauge"]
+    lines += [f"{name} {value:.6f} {int(when * 1000)}" for when, value in points]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def noisy(generator, start, end, step, level):
+    when = start
+    while when < end:
+        yield when, level * generator.gauss(1, 0.05)
+        when += step
+
+
+class Benchmarks(Scenario):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        generator = random.Random(20)
+        cls.now = time.time()
+        slow = list(noisy(generator, cls.now - 2 * HOUR, cls.now - HOUR, 20, 0.100))
+        slow += list(noisy(generator, cls.now - HOUR, cls.now, 20, 0.150))
+        calm = list(noisy(generator, cls.now - 2 * HOUR, cls.now, 20, 0.100))
+        weeks = []
+        for hour in range(4 * 168):
+            when = (int(cls.now) // HOUR - hour) * HOUR
+            busy = time.gmtime(when).tm_hour >= 8 and time.gmtime(when).tm_wday < 5
+            for quarter in range(4):
+                level = 1000 if busy else 100
+                weeks.append((when - quarter * 900, level * generator.gauss(1, 0.03)))
+        for name, points in (("answer_seconds", slow), ("calm_seconds", calm),
+                             ("visits", sorted(weeks))):
+            answer = cls.sonde.post("/api/v1/import/prometheus", exposition(name, points))
+            assert answer.status in (200, 204), answer.text()
+
+    def create(self, **body):
+        answer = self.sonde.post("/api/performance/benchmarks", json.dumps(body).encode(),
+                                 {"Content-Type": "application/json"})
+        return answer.status, answer.json()
+
+    def command(self, *words):
+        return subprocess.run([BINARY, "bench", *words, "--url", self.sonde.url],
+                              capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "NO_COLOR": "1"})
+
+    def test_a_slow_down_is_found_with_its_size_and_calm_is_not(self):
+        status, made = self.create(
+            name="before", end_ms=int((self.now - HOUR) * 1000), range="55m", step="20s",
+            queries={"answer": {"query": "answer_seconds", "unit": "s"},
+                     "calm": {"query": "calm_seconds", "unit": "s"}})
+        self.assertEqual(status, 201, made)
+        self.assertEqual([metric["metric"] for metric in made["metrics"]], ["answer", "calm"])
+        self.assertGreater(made["metrics"][0]["values"]["n"], 150)
+        told = self.sonde.json("/api/performance/benchmarks/before/compare")
+        verdicts = {metric["metric"]: metric for metric in told["metrics"]}
+        self.assertEqual(told["verdict"], "degraded")
+        self.assertEqual(verdicts["answer"]["severity"], "warning")
+        self.assertAlmostEqual(verdicts["answer"]["change"], 0.5, delta=0.05)
+        self.assertEqual(verdicts["calm"]["verdict"], "stable")
+        worse = self.sonde.json("/api/performance/regressions")
+        self.assertIn(("before", "answer"), [(row["benchmark"], row["metric"])
+                                             for row in worse["regressions"]])
+        self.assertNotIn("calm", [row["metric"] for row in worse["regressions"]])
+        self.assertEqual(self.sonde.json("/api/v1/performance/benchmarks/before")["name"], "before")
+
+    def test_the_command_keeps_lists_compares_and_removes(self):
+        made = self.command("create", "an hour", "calm=calm_seconds", "--range", "1h")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertIn("calm", made.stdout)
+        self.assertIn("an hour", self.command("list").stdout)
+        same = self.command("compare", "an hour")
+        self.assertEqual(same.returncode, 0, same.stdout)
+        self.assertIn("stable", same.stdout)
+        later = json.loads(self.command("compare", "an hour", "--json").stdout)
+        self.assertEqual(later["verdict"], "stable")
+        self.assertEqual(self.command("remove", "an hour").returncode, 0)
+        gone = self.command("compare", "an hour")
+        self.assertNotEqual(gone.returncode, 0)
+        self.assertIn("there is no benchmark 'an hour'", gone.stderr)
+
+    def test_mistakes_are_named(self):
+        for body, words in (({"name": "a/b"}, "a name is 1 to"),
+                            ({"name": "x", "queries": {"y": "rate("}}, "queries.y"),
+                            ({"name": "x", "queries": {"y": "nothing_there"}}, "has a value"),
+                            ({"name": "x", "rang": "1h"}, "rang"),
+                            ({"name": "x", "range": "2y", "step": "1s"}, "values; 4 to 1000"),
+                            ({}, "name")):
+            status, answer = self.create(**body)
+            self.assertEqual(status, 400, body)
+            self.assertIn(words, answer["error"]["message"])
+        self.assertEqual(self.sonde.get("/api/performance/benchmarks/none/compare").status, 404)
+
+    def test_what_is_usual_is_learnt_by_hour_of_the_week(self):
+        told = self.sonde.json("/api/v1/performance/baselines", query="visits")
+        self.assertEqual(len(told["hours"]), 168)
+        tuesday = {row["hour"]: row for row in told["hours"] if row["day"] == "Tuesday"}
+        self.assertEqual(tuesday[3]["learnt_from"], "hour of the week")
+        self.assertAlmostEqual(tuesday[3]["median"], 100, delta=5)
+        self.assertAlmostEqual(tuesday[12]["median"], 1000, delta=50)
+        sunday = [row for row in told["hours"] if row["day"] == "Sunday" and row["hour"] == 12]
+        self.assertAlmostEqual(sunday[0]["median"], 100, delta=5)
+        many = self.sonde.get("/api/v1/performance/baselines", query="node_cpu_seconds_total")
+        self.assertEqual(many.status, 400)
+        self.assertIn("learnt from one", many.text())
+
+
+class Schedule(unittest.TestCase):
+    def test_the_daemon_compares_by_itself_and_keeps_what_it_found(self):
+        """A schedule is looked at every ten seconds."""
+        with Sonde() as sonde:
+            sonde.wait_for_value("node_load1")
+            time.sleep(5)
+            answer = sonde.post("/api/performance/benchmarks",
+                                json.dumps({"name": "load", "every": "10s", "range": "4s",
+                                            "step": "1s", "queries": {"load": "node_load1"}}),
+                                {"Content-Type": "application/json"})
+            self.assertEqual(answer.status, 201, answer.text())
+            runs = wait_for(lambda: sonde.json(
+                "/api/performance/benchmarks/load/runs")["runs"], "a run on schedule", 40)
+            self.assertIn(runs[0]["verdict"], ("stable", "cannot tell", "degraded", "improved"))
+            self.assertEqual(runs[0]["end_ms"] - runs[0]["start_ms"], 4000)
+
+
+if __name__ == "__main__":
+    unittest.main()
