@@ -10,9 +10,10 @@
 
 #define HOUR_MS         (INT64_C(3600) * 1000)
 #define BAND_DEVIATIONS 3.0
-#define BAND_SHARE_MIN  0.01 /* Of the median: what never moved is not alarmed by its first step. \
-                              */
-#define THURSDAY_TO_HOUR 72  /* 1970 began on a Thursday, the fourth day. */
+#define BAND_SHARE_MIN                                                                           \
+    0.01                    /* Of the median: what never moved is not alarmed by its first step. \
+                             */
+#define THURSDAY_TO_HOUR 72 /* 1970 began on a Thursday, the fourth day. */
 
 unsigned baseline_hour(int64_t time_ms)
 {

@@ -162,9 +162,10 @@ static bool write_request(const struct invocation *invocation, struct buf *out)
 static void write_benchmark(const struct node *root, const struct terminal *terminal,
                             struct buf *out)
 {
-    static const struct grid_column columns[] = {
-        {.title = "Metric", .shrink = true}, {.title = "Median", .right = true},
-        {.title = "Values", .right = true}, {.title = "Better"}};
+    static const struct grid_column columns[] = {{.title = "Metric", .shrink = true},
+                                                 {.title = "Median", .right = true},
+                                                 {.title = "Values", .right = true},
+                                                 {.title = "Better"}};
     struct grid *grid = grid_new(columns, ARRAY_COUNT(columns));
     const struct node *metrics = node_get(root, "metrics");
     struct buf text CLEANUP(buf_done) = {0};
