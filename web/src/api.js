@@ -56,12 +56,13 @@ export function errorFromBody(body, status) {
     return new ApiError(`The daemon answered ${status} without saying why.`, { status });
 }
 
-async function request(path, { signal, method = 'GET', body } = {}) {
+async function request(path, { signal, method = 'GET', body, bytes = false } = {}) {
     signal?.throwIfAborted();
     await takeTurn(signal);
     try {
         const response = await send(path, { signal, method, body });
         noteServerTime(Date.parse(response.headers.get('date')));
+        if (bytes && response.ok) return await response.arrayBuffer();
         const json = await response.json().catch((error) => {
             if (isAbort(error)) throw error;
             return null;
@@ -191,4 +192,34 @@ export async function searchSpans({
     if (end_ms) query.set('end', String(end_ms / 1000));
     const { spans } = await request(`/api/v1/traces/search?${query}`, { signal });
     return spans;
+}
+
+/* ---- Traces. ---- */
+
+/* Pairs of parameters, see trace_search.js; order: newest, slowest or errors. */
+export function tracesSummary(pairs, { order, limit, signal } = {}) {
+    const query = new URLSearchParams([...pairs, ['order', order], ['limit', limit]]);
+    return request(`/api/v1/traces/summary?${query}`, { signal });
+}
+
+/* The bytes that trace_columns.js reads. */
+export function traceColumns(id, { signal } = {}) {
+    return request(`/api/v1/traces/${encodeURIComponent(id)}?format=columns`, {
+        signal,
+        bytes: true,
+    });
+}
+
+/* { spans, logs } of one span, with everything about it. */
+export function spanDetail(id, span, { signal } = {}) {
+    const query = new URLSearchParams({ span });
+    return request(`/api/v1/traces/${encodeURIComponent(id)}?${query}`, { signal });
+}
+
+export function traceExplain(id, { signal } = {}) {
+    return request(`/api/v1/traces/${encodeURIComponent(id)}/explain`, { signal });
+}
+
+export function tracesCompare(pairs, { signal } = {}) {
+    return request(`/api/v1/traces/compare?${new URLSearchParams(pairs)}`, { signal });
 }

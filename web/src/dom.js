@@ -47,6 +47,10 @@ const ICONS = {
     home: 'M2.5 7.5L8 3l5.5 4.5M4 6.5v7h8v-7',
     list: 'M2.5 4h11M2.5 8h11M2.5 12h11',
     services: 'M3 3h4v4H3zM9 9h4v4H9zM5 7v4h4M11 9V5H7',
+    up: 'M4 10l4-4 4 4',
+    down: 'M4 6l4 4 4-4',
+    traces: 'M2.5 4h7M5 8h6M8 12h5.5',
+    map: 'M2.5 5.5h4v5h-4zM9.5 2.5h4v4h-4zM9.5 9.5h4v4h-4zM6.5 7l3-2.5M6.5 9l3 2.5',
     gauge: 'M2.8 12.5a6 6 0 1110.4 0M8 9.5l2.8-3.6',
 };
 

@@ -52,6 +52,13 @@ export function colours() {
         limit: read('--limit'),
         heat_low: read('--heat-low'),
         heat_high: read('--heat-high'),
+        accent: read('--accent'),
+        accent_soft: read('--accent-soft'),
+        critical: read('--critical'),
+        warning: read('--warning'),
+        hover: read('--hover'),
+        faint: read('--faint'),
+        veil: read('--veil'),
     };
     return cached;
 }
