@@ -15,7 +15,10 @@ import { HomePage } from './pages/home.js';
 import { OperationPage } from './pages/operation.js';
 import { ProcessesPage } from './pages/processes.js';
 import { SelfPage } from './pages/self.js';
+import { ServiceMapPage } from './pages/service_map.js';
 import { ServicesPage } from './pages/services.js';
+import { TracePage } from './pages/trace.js';
+import { TracesPage } from './pages/traces.js';
 import { zoom } from './range.js';
 import { RangePicker } from './range_picker.js';
 import { Store } from './store.js';
@@ -28,6 +31,9 @@ const PAGES = {
     processes: { title: 'Processes', icon: 'list', key: 'g p', make: ProcessesPage },
     services: { title: 'Services', icon: 'services', key: 'g v', make: ServicesPage },
     operation: { title: 'Operation', of: 'services', make: OperationPage },
+    traces: { title: 'Traces', icon: 'traces', key: 'g t', make: TracesPage },
+    trace: { title: 'Trace', of: 'traces', make: TracePage },
+    map: { title: 'Map', icon: 'map', key: 'g m', make: ServiceMapPage },
     explore: { title: 'Explore', icon: 'explore', key: 'g e', make: ExplorePage },
     self: { title: 'Self', icon: 'gauge', key: 'g s', make: SelfPage },
 };
@@ -123,6 +129,10 @@ class App {
             { keys: '↑ ↓', label: 'Zoom in, out', group: 'On a focused chart' },
             { keys: 'Shift ← →', label: 'Read point by point', group: 'On a focused chart' },
             { keys: 'Home', label: 'Back to live', group: 'On a focused chart' },
+            { keys: '↑ ↓', label: 'Previous, next span', group: 'On a focused trace' },
+            { keys: '← →', label: 'Close, open; to the caller, to the first call', group: 'On a focused trace' },
+            { keys: 'Enter', label: 'Details of the span', group: 'On a focused trace' },
+            { keys: 'z 0', label: 'Zoom to the span, to the whole', group: 'On a focused trace' },
         );
     }
 

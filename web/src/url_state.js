@@ -5,7 +5,17 @@
  * Pure. What is not in the address does not survive a reload, so whatever a person would want
  * to send to a colleague goes in here. Parameters are strings; an absent one is the default. */
 
-export const PAGES = ['home', 'processes', 'services', 'operation', 'explore', 'self'];
+export const PAGES = [
+    'home',
+    'processes',
+    'services',
+    'operation',
+    'traces',
+    'trace',
+    'map',
+    'explore',
+    'self',
+];
 
 export function parseHash(hash) {
     const [path, query = ''] = String(hash)

@@ -315,8 +315,8 @@ export class OperationPage {
                     'a',
                     {
                         href: formatHash({
-                            page: 'traces',
-                            params: { trace: trace_id, span: span_id },
+                            page: 'trace',
+                            params: { id: trace_id, span: span_id },
                         }),
                     },
                     h('code', {}, trace_id.slice(0, 12)),
