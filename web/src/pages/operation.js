@@ -269,7 +269,7 @@ export class OperationPage {
         const most = kinds[0]?.count ?? 1;
         this.#parts.errors.replaceChildren(
             ...kinds.slice(0, 10).map(({ kind, count, said }) => {
-                const bar = h('span', { class: 'bar', 'aria-hidden': 'true' });
+                const bar = h('span', { class: 'bar-line', 'aria-hidden': 'true' });
                 bar.style.width = `${(count / most) * 100}%`;
                 return h(
                     'li',
