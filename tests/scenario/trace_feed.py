@@ -122,7 +122,7 @@ def checkout(feed, start_ns, slow=False, failed=False, links=()):
                     "db.namespace": "shop"})
     for number in range(6):
         feed.span("stock", "UPDATE stock", trace, stock, at + took(8 + query_ms + number * 3.4),
-                  took(3), CLIENT, tags={"db.system.name": "postgresql", "db.query.text":
+                  took(3), CLIENT, tags={"db.system.name": "postgresql", "db.namespace": "shop", "db.query.text":
                                          f"UPDATE stock SET held = held + 1 WHERE id = {number}"})
     feed.log("stock", trace, stock, at + took(9), f"reserved 6 articles in {region}")
     at += took(44 + query_ms)

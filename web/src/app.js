@@ -17,6 +17,7 @@ import { ProcessesPage } from './pages/processes.js';
 import { SelfPage } from './pages/self.js';
 import { ServiceMapPage } from './pages/service_map.js';
 import { ServicesPage } from './pages/services.js';
+import { TraceComparePage } from './pages/trace_compare.js';
 import { TracePage } from './pages/trace.js';
 import { TracesPage } from './pages/traces.js';
 import { zoom } from './range.js';
@@ -33,6 +34,7 @@ const PAGES = {
     operation: { title: 'Operation', of: 'services', make: OperationPage },
     traces: { title: 'Traces', icon: 'traces', key: 'g t', make: TracesPage },
     trace: { title: 'Trace', of: 'traces', make: TracePage },
+    compare: { title: 'Compare traces', of: 'traces', make: TraceComparePage },
     map: { title: 'Map', icon: 'map', key: 'g m', make: ServiceMapPage },
     explore: { title: 'Explore', icon: 'explore', key: 'g e', make: ExplorePage },
     self: { title: 'Self', icon: 'gauge', key: 'g s', make: SelfPage },
@@ -130,7 +132,11 @@ class App {
             { keys: 'Shift ← →', label: 'Read point by point', group: 'On a focused chart' },
             { keys: 'Home', label: 'Back to live', group: 'On a focused chart' },
             { keys: '↑ ↓', label: 'Previous, next span', group: 'On a focused trace' },
-            { keys: '← →', label: 'Close, open; to the caller, to the first call', group: 'On a focused trace' },
+            {
+                keys: '← →',
+                label: 'Close, open; to the caller, to the first call',
+                group: 'On a focused trace',
+            },
             { keys: 'Enter', label: 'Details of the span', group: 'On a focused trace' },
             { keys: 'z 0', label: 'Zoom to the span, to the whole', group: 'On a focused trace' },
         );

@@ -93,7 +93,11 @@ export class FlameView {
         const x = ((left[box] - from) / size) * this.#width;
         const width = (total[box] / size) * this.#width;
         const start = Math.max(0, x);
-        return { x: start, width: Math.min(this.#width, x + width) - start, y: depth[box] * ROW_PX };
+        return {
+            x: start,
+            width: Math.min(this.#width, x + width) - start,
+            y: depth[box] * ROW_PX,
+        };
     }
 
     #draw() {
@@ -139,7 +143,10 @@ export class FlameView {
     #boxAt(event) {
         if (!this.#boxes) return NONE;
         const rect = this.#canvas.getBoundingClientRect();
-        const [x, depth] = [event.clientX - rect.left, Math.floor((event.clientY - rect.top) / ROW_PX)];
+        const [x, depth] = [
+            event.clientX - rect.left,
+            Math.floor((event.clientY - rect.top) / ROW_PX),
+        ];
         for (let box = 0; box < this.#boxes.count; box += 1) {
             if (this.#boxes.depth[box] !== depth) continue;
             const place = this.#place(box);

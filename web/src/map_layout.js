@@ -9,9 +9,11 @@
  *   3. an edge over several layers gets a waypoint in each between
  *   4. within layers, nodes go to the middle of their neighbours, to and fro, and the order with
  *      the fewest crossings stays
- *   5. heights: each node as near to its neighbours' middle as its neighbours in the layer allow */
+ *   5. heights: each node as near to its neighbours' middle as its neighbours in the layer allow
+ *   6. nodes without any edge stand below, side by side */
 
 const SWEEPS = 12;
+const ISLANDS_WIDE = 4; /* Side by side, when the map itself is narrower. */
 const byName = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 
 /* Depth first from those that nobody calls; an edge back onto the own path is turned around. */
@@ -180,20 +182,42 @@ export function layoutMap(names, edges, { column = 260, row = 84, margin = 60 } 
     const sorted = [...new Set(names)].sort(byName);
     const known = new Set(sorted);
     const links = edges.filter(({ from, to }) => known.has(from) && known.has(to));
-    const forward = acyclic(sorted, links);
-    const layer = assignLayers(sorted, forward);
-    const { layers, of, routes } = makePlaces(sorted, forward, layer);
+    const linked = new Set(links.flatMap(({ from, to }) => [from, to]));
+    const inner = sorted.filter((name) => linked.has(name));
+    const forward = acyclic(inner, links);
+    const layer = assignLayers(inner, forward);
+    const { layers, of, routes } = makePlaces(inner, forward, layer);
     orderLayers(layers);
     assignHeights(layers, row);
-    const all = layers.flat();
-    const top = all.reduce((least, { y }) => Math.min(least, y), 0);
-    const bottom = all.reduce((most, { y }) => Math.max(most, y), 0);
-    const at = ({ layer: index, y }) => ({ x: margin + column / 2 + index * column, y: y - top + margin });
+    const heights = layers.flat().map(({ y }) => y);
+    const top = Math.min(...heights, 0);
+    const at = ({ layer: index, y }) => ({
+        x: margin + column / 2 + index * column,
+        y: y - top + margin,
+    });
+    const nodes = new Map(
+        inner.map((name) => [name, { ...at(of.get(name)), layer: layer.get(name) }]),
+    );
+    const islands = sorted.filter((name) => !linked.has(name));
+    const wide = Math.max(layers.length, ISLANDS_WIDE);
+    const below = inner.length > 0 ? Math.max(...heights) - top + margin + row : margin;
+    islands.forEach((name, index) =>
+        nodes.set(name, {
+            x: margin + column / 2 + (index % wide) * column,
+            y: below + Math.floor(index / wide) * row,
+            layer: index % wide,
+        }),
+    );
+    const places = [...nodes.values()];
     return {
-        nodes: new Map(sorted.map((name) => [name, { ...at(of.get(name)), layer: layer.get(name) }])),
-        edges: links.map(({ from, to }) => ({ from, to, points: pointsOf(from, to, of, routes, at) })),
-        width: 2 * margin + Math.max(1, layers.length) * column,
-        height: 2 * margin + bottom - top,
+        nodes,
+        edges: links.map(({ from, to }) => ({
+            from,
+            to,
+            points: pointsOf(from, to, of, routes, at),
+        })),
+        width: margin + Math.max(0, ...places.map(({ x }) => x)) + column / 2,
+        height: margin + Math.max(0, ...places.map(({ y }) => y)),
     };
 }
 

@@ -11,12 +11,12 @@ import { formatSeconds, significant } from './format.js';
 import { layoutMap } from './map_layout.js';
 
 const BOX = { width: 168, height: 58 };
-const COLUMN_PX = 300;
+const COLUMN_PX = 290;
 const ROW_PX = 96;
 const ZOOM_MIN = 0.2;
 const ZOOM_MAX = 2.5;
 const DRAG_PX = 4;
-const NAME_CHARS_MAX = 21;
+const NAME_CHARS_MAX = 18;
 
 const KINDS = {
     service: '',
@@ -58,7 +58,11 @@ export class MapView {
         this.#options = options;
         this.#frame = svg(
             'svg',
-            { class: 'map-frame', role: 'group', 'aria-label': 'Service map; the table below says the same' },
+            {
+                class: 'map-frame',
+                role: 'group',
+                'aria-label': 'Service map; the table below says the same',
+            },
             svg(
                 'defs',
                 {},
@@ -108,7 +112,11 @@ export class MapView {
             [...names].sort(),
             graph.edges.map(({ from, to, kind }) => `${from}\u0000${to}\u0000${kind}`).sort(),
         ]);
-        const layout = layoutMap(names, graph.edges, { column: COLUMN_PX, row: ROW_PX, margin: 20 });
+        const layout = layoutMap(names, graph.edges, {
+            column: COLUMN_PX,
+            row: ROW_PX,
+            margin: 48,
+        });
         this.#size = layout;
         this.#draw(layout);
         if (shape !== this.#shape) this.fit();
@@ -168,7 +176,9 @@ export class MapView {
         this.#nodes.clear();
         const most = Math.max(...this.#graph.edges.map(({ rate }) => rate), 1e-9);
         const edges = layout.edges.map((edge, at) => this.#edge(this.#graph.edges[at], edge, most));
-        const nodes = this.#graph.nodes.map((node) => this.#node(node, layout.nodes.get(node.name)));
+        const nodes = this.#graph.nodes.map((node) =>
+            this.#node(node, layout.nodes.get(node.name)),
+        );
         this.#drawing.replaceChildren(...edges, ...nodes);
         if (focused !== undefined) this.#nodes.get(focused)?.focus({ preventScroll: true });
     }
@@ -182,7 +192,9 @@ export class MapView {
         const label = svg(
             'text',
             { class: 'map-label', x: middle.x, y: middle.y },
-            svg('tspan', {}, words.filter(Boolean).join(' · ')),
+            ...words
+                .filter(Boolean)
+                .map((text, at) => svg('tspan', { x: middle.x, dy: at === 0 ? '0' : '13' }, text)),
         );
         if (errors > 0)
             label.append(
@@ -200,7 +212,11 @@ export class MapView {
                 'data-to': to,
                 onclick: () => this.#options.on_edge(edge),
             },
-            svg('title', {}, `${from} calls ${to}: ${words.join(', ')}, errors ${formatShare(error_share)}`),
+            svg(
+                'title',
+                {},
+                `${from} calls ${to}: ${words.join(', ')}, errors ${formatShare(error_share)}`,
+            ),
             svg('path', { class: 'map-hit', d: path }),
             svg('path', { class: 'map-line', d: path, 'marker-end': 'url(#map-arrow)' }),
             label,
@@ -348,7 +364,7 @@ function labelPlace(points, is_loop) {
     const from = points.length === 2 ? before.x + BOX.width / 2 : before.x;
     const to = last.x - BOX.width / 2;
     return {
-        x: from + (to - from) * 0.56,
-        y: before.y + (last.y - before.y) * 0.62 - 8,
+        x: from + (to - from) * 0.5,
+        y: before.y + (last.y - before.y) * 0.5 - 10,
     };
 }

@@ -32,7 +32,11 @@ export class Minimap {
     /* options: { on_window(view), on_seek(share of rows), on_reset() } */
     constructor(options) {
         this.#options = options;
-        this.element = h('div', { class: 'minimap', title: 'Drag to zoom in on a stretch of time' }, this.#canvas);
+        this.element = h(
+            'div',
+            { class: 'minimap', title: 'Drag to zoom in on a stretch of time' },
+            this.#canvas,
+        );
         this.#observer = new ResizeObserver(() => {
             this.#width = this.element.clientWidth;
             this.#draw();

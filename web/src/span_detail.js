@@ -138,8 +138,7 @@ export class SpanDetail {
         if (tree.parent[row] >= 0)
             steps.push(button('Caller', () => this.#options.on_row(tree.parent[row])));
         const slowest = slowestChild(tree, row);
-        if (slowest >= 0)
-            steps.push(button('Slowest call', () => this.#options.on_row(slowest)));
+        if (slowest >= 0) steps.push(button('Slowest call', () => this.#options.on_row(slowest)));
         const like = { service: serviceOf(trace, row), operation: nameOf(trace, row) };
         steps.push(
             h('a', { class: 'button', href: store.href('traces', like) }, 'Others like it'),
@@ -192,7 +191,8 @@ export class SpanDetail {
 
     #table(title, values, searchable) {
         const pairs = Object.entries(values ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-        if (pairs.length === 0) return h('p', { class: 'table-note' }, `No ${title.toLowerCase()}.`);
+        if (pairs.length === 0)
+            return h('p', { class: 'table-note' }, `No ${title.toLowerCase()}.`);
         return h(
             'section',
             { class: 'span-part' },
@@ -235,23 +235,25 @@ export class SpanDetail {
             'section',
             { class: 'span-part' },
             h('h3', {}, `${title} (${events.length})`),
-            ...events.slice(0, ROWS_MAX).map((event) =>
-                h(
-                    'details',
-                    { class: 'span-event', open: events.length < 4 },
+            ...events
+                .slice(0, ROWS_MAX)
+                .map((event) =>
                     h(
-                        'summary',
-                        {},
+                        'details',
+                        { class: 'span-event', open: events.length < 4 },
                         h(
-                            'time',
-                            { title: formatDateTime(event.time_ns / 1e6) },
-                            formatSeconds((event.time_ns - base + shift) / 1e9),
+                            'summary',
+                            {},
+                            h(
+                                'time',
+                                { title: formatDateTime(event.time_ns / 1e6) },
+                                formatSeconds((event.time_ns - base + shift) / 1e9),
+                            ),
+                            h('span', {}, shortened(event.name)),
                         ),
-                        h('span', {}, shortened(event.name)),
+                        this.#table('Attributes', event.attributes, false),
                     ),
-                    this.#table('Attributes', event.attributes, false),
                 ),
-            ),
         );
     }
 
@@ -264,17 +266,19 @@ export class SpanDetail {
             h(
                 'ul',
                 {},
-                ...links.slice(0, ROWS_MAX).map(({ trace_id, span_id }) =>
-                    h(
-                        'li',
-                        {},
+                ...links
+                    .slice(0, ROWS_MAX)
+                    .map(({ trace_id, span_id }) =>
                         h(
-                            'a',
-                            { href: store.href('trace', { id: trace_id, span: span_id }) },
-                            `Trace ${trace_id.slice(0, 8)}… span ${span_id}`,
+                            'li',
+                            {},
+                            h(
+                                'a',
+                                { href: store.href('trace', { id: trace_id, span: span_id }) },
+                                `Trace ${trace_id.slice(0, 8)}… span ${span_id}`,
+                            ),
                         ),
                     ),
-                ),
             ),
         );
     }

@@ -17,7 +17,8 @@ export function facetList(facets, params, on_patch) {
             patch: ({ value }, on) => ({ service: on ? value : null, operation: null }),
         }),
         group('Operation', facets.operation, {
-            chosen: ({ value, service }) => params.operation === value && params.service === service,
+            chosen: ({ value, service }) =>
+                params.operation === value && params.service === service,
             patch: ({ value, service }, on) =>
                 on ? { service, operation: value } : { operation: null },
             note: ({ service }) => (params.service ? '' : service),
@@ -80,7 +81,11 @@ export function facetList(facets, params, on_patch) {
             h('span', { class: 'facet-value' }, value || '(empty)'),
             note?.(facet) ? h('span', { class: 'facet-note' }, note(facet)) : null,
             errors > 0
-                ? h('span', { class: 'has-errors', title: 'with an error' }, `✕${formatCount(errors)}`)
+                ? h(
+                      'span',
+                      { class: 'has-errors', title: 'with an error' },
+                      `✕${formatCount(errors)}`,
+                  )
                 : null,
             h('span', { class: 'facet-count' }, formatCount(count)),
         ];

@@ -6,7 +6,7 @@ import { h, icon, withCode } from './dom.js';
 import { formatSeconds } from './format.js';
 
 const ICONS = { critical: 'stop', warning: 'alert', info: 'info' };
-const SHOWN_FIRST = 3;
+const SHOWN_FIRST = 4;
 
 /* findings: TraceFinding of the daemon's API. on_spans(finding), href(query): where a question in
  * TraceQL leads; either may be missing. */
@@ -32,6 +32,7 @@ export function findingList(findings, { on_spans, href } = {}) {
     return h('div', {}, list, more);
 }
 
+/* The claim is seen; evidence and next step unfold. */
 function findingItem(finding, on_spans, href) {
     const { severity, claim, evidence, next_step, span_ids = [], calls, query } = finding;
     const steps = [];
@@ -49,15 +50,26 @@ function findingItem(finding, on_spans, href) {
     return h(
         'li',
         { class: `trace-finding finding-${severity}`, 'data-kind': finding.kind },
-        icon(ICONS[severity] ?? 'info'),
         h(
-            'div',
+            'details',
             {},
-            h('h3', {}, h('span', { class: 'offscreen' }, `${severity}: `), ...withCode(claim)),
-            h('p', { class: 'evidence' }, ...withCode(evidence)),
-            h('p', { class: 'next-step' }, ...withCode(next_step)),
+            h(
+                'summary',
+                {},
+                icon(ICONS[severity] ?? 'info'),
+                h('span', { class: 'offscreen' }, `${severity}: `),
+                h('span', { class: 'claim' }, ...withCode(claim)),
+                saving(finding),
+            ),
+            h(
+                'div',
+                { class: 'trace-finding-more' },
+                h('p', { class: 'evidence' }, ...withCode(evidence)),
+                h('p', { class: 'next-step' }, ...withCode(next_step)),
+                href && query ? steps.pop() : null,
+            ),
         ),
-        h('div', { class: 'trace-finding-side' }, saving(finding), ...steps),
+        ...steps,
     );
 }
 

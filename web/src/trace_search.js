@@ -57,7 +57,9 @@ const literal = (text) => `"${quoted(text).replace(/\n/g, '\\n')}"`;
 
 /* An attribute as TraceQL names it, quoted where its key has signs of the language. */
 function attributeName(key) {
-    return /^[\p{L}\p{N}_./:-]+$/u.test(key) && !/^[\d.]/.test(key) ? `.${key}` : `.${literal(key)}`;
+    return /^[\p{L}\p{N}_./:-]+$/u.test(key) && !/^[\d.]/.test(key)
+        ? `.${key}`
+        : `.${literal(key)}`;
 }
 
 /* A value of an attribute may be text, number or boolean; the index compares as text, TraceQL does

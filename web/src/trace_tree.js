@@ -181,7 +181,7 @@ export function visibleRows(tree, closed) {
     if (closed.size === 0) return tree.order;
     const visible = new Int32Array(tree.order.length);
     let count = 0;
-    for (let at = 0; at < tree.order.length; ) {
+    for (let at = 0; at < tree.order.length;) {
         const row = tree.order[at];
         visible[count++] = row;
         at += closed.has(row) ? tree.size[row] : 1;

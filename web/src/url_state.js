@@ -12,6 +12,7 @@ export const PAGES = [
     'operation',
     'traces',
     'trace',
+    'compare',
     'map',
     'explore',
     'self',

@@ -21,6 +21,7 @@ import { layoutOf, Painter, toggleLeft } from './waterfall_paint.js';
 const SCROLL_PX_MAX = 8e6;
 const RULER_PX = 24;
 const DRAG_PX = 5;
+const ROOM_PX = 8; /* Below the last row. */
 const NONE = -1;
 const WINDOW_NS_MIN = 100; /* The closest zoom. */
 
@@ -197,6 +198,7 @@ export class Waterfall {
         const room = shown - this.#height;
         this.#scale = room > 0 ? (total - this.#height) / room : 1;
         this.#spacer.style.height = `${Math.max(0, shown - this.#height)}px`;
+        this.#scroller.style.maxHeight = `${total + ROOM_PX}px`;
     }
 
     #scrollTo(top) {
@@ -232,10 +234,7 @@ export class Waterfall {
         });
         const ticks = painter.ruler(this.#height);
         const first = Math.max(0, Math.floor(this.#top / height));
-        const last = Math.min(
-            this.#visible.length,
-            Math.ceil((this.#top + this.#height) / height),
-        );
+        const last = Math.min(this.#visible.length, Math.ceil((this.#top + this.#height) / height));
         for (let at = first; at < last; at += 1)
             painter.row(this.#visible[at], at * height - this.#top);
         this.#drawRuler(ticks);
@@ -252,7 +251,10 @@ export class Waterfall {
         let free = this.#layout.left;
         for (const { x, text } of ticks) {
             const width = context.measureText(text).width;
-            const at = Math.min(Math.max(x - width / 2, this.#layout.left), this.#width - width - 4);
+            const at = Math.min(
+                Math.max(x - width / 2, this.#layout.left),
+                this.#width - width - 4,
+            );
             if (at < free) continue;
             context.fillText(text, at, RULER_PX / 2);
             free = at + width + 10;

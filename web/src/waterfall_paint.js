@@ -9,7 +9,14 @@
  * On a narrow screen the name stands above its bar. The critical path is the line below a bar;
  * errors wear a sign, moved clocks another, events and logs theirs. */
 import { formatSeconds } from './format.js';
-import { drawText, FONT, FONT_SMALL, plain, serviceColour, serviceStripes } from './span_colours.js';
+import {
+    drawText,
+    FONT,
+    FONT_SMALL,
+    plain,
+    serviceColour,
+    serviceStripes,
+} from './span_colours.js';
 import { colours } from './theme.js';
 import {
     hasRepeatedId,
@@ -272,7 +279,8 @@ export class Painter {
         context.textBaseline = 'middle';
         const width = context.measureText(text).width;
         const y = top + BAR_PX / 2 + 0.5;
-        context.fillStyle = signs.length > 0 ? this.#ink.critical : this.#ink.muted;
+        const quiet = signs.length > 0 ? this.#ink.warning : this.#ink.muted;
+        context.fillStyle = isError(trace, row) ? this.#ink.critical : quiet;
         if (to + 6 + width <= right) context.fillText(text, to + 6, y);
         else if (from - 6 - width >= left) context.fillText(text, from - 6 - width, y);
         else {
@@ -281,7 +289,7 @@ export class Painter {
             context.globalAlpha *= 0.86;
             context.fillRect(x - 4, top, width + 8, BAR_PX);
             context.globalAlpha /= 0.86;
-            context.fillStyle = signs.length > 0 ? this.#ink.critical : this.#ink.ink;
+            context.fillStyle = isError(trace, row) ? this.#ink.critical : this.#ink.ink;
             context.fillText(text, x, y);
         }
     }

@@ -42,7 +42,12 @@ test('what goes on after its parent has ended was not waited for', () => {
 
 test('a trace in pieces has the path of its longest piece; an empty one has none', () => {
     assert.deepEqual(
-        [...path([{ duration: 5, parent: -2 }, { start: 1, duration: 50, parent: -2 }]).own],
+        [
+            ...path([
+                { duration: 5, parent: -2 },
+                { start: 1, duration: 50, parent: -2 },
+            ]).own,
+        ],
         [0, 50],
     );
     assert.deepEqual(path([]).rows, []);

@@ -51,7 +51,9 @@ test('no two boxes of a layer lie on one another, also among many', () => {
     for (const one of places) {
         assert.ok(one.x > 0 && one.x < width && one.y > 0 && one.y < height);
         for (const other of places)
-            assert.ok(one === other || one.layer !== other.layer || Math.abs(one.y - other.y) >= 79);
+            assert.ok(
+                one === other || one.layer !== other.layer || Math.abs(one.y - other.y) >= 79,
+            );
     }
 });
 
@@ -69,7 +71,10 @@ test('a tree is drawn without crossings', () => {
     );
     const order = (list) => [...list].sort((x, y) => nodes.get(x).y - nodes.get(y).y);
     const parents = { c1: 'a', b1: 'b', a1: 'c' };
-    assert.deepEqual(order(['a1', 'b1', 'c1']).map((name) => parents[name]), order(['a', 'b', 'c']));
+    assert.deepEqual(
+        order(['a1', 'b1', 'c1']).map((name) => parents[name]),
+        order(['a', 'b', 'c']),
+    );
 });
 
 test('nothing is a map, too', () => {

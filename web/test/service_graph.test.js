@@ -22,7 +22,16 @@ test('quantiles of buckets', () => {
     ];
     assert.equal(bucketQuantile(buckets, 0.5), 1);
     assert.equal(bucketQuantile(buckets, 0.75), 1.5);
-    assert.equal(bucketQuantile([{ le: 1, count: 0 }, { le: Infinity, count: 5 }], 0.95), 1);
+    assert.equal(
+        bucketQuantile(
+            [
+                { le: 1, count: 0 },
+                { le: Infinity, count: 5 },
+            ],
+            0.95,
+        ),
+        1,
+    );
     assert.equal(bucketQuantile([], 0.95), null);
     assert.equal(bucketQuantile([{ le: 1, count: 0 }], 0.95), null);
 });
@@ -35,7 +44,12 @@ test('a database is known from its callers, a service from itself', () => {
                 { metric: { [total]: 'x_total', client: 'front', server: 'api' }, value: 60 },
                 { metric: { [total]: 'x_failed_total', client: 'front', server: 'api' }, value: 6 },
                 {
-                    metric: { [total]: 'x_total', client: 'api', server: 'pg', connection_type: 'database' },
+                    metric: {
+                        [total]: 'x_total',
+                        client: 'api',
+                        server: 'pg',
+                        connection_type: 'database',
+                    },
                     value: 30,
                 },
                 { metric: { [total]: 'x_total', client: 'api', server: 'gone' }, value: 0 },
@@ -46,7 +60,12 @@ test('a database is known from its callers, a service from itself', () => {
                     value: 30,
                 },
                 {
-                    metric: { client: 'api', server: 'pg', connection_type: 'database', le: '+Inf' },
+                    metric: {
+                        client: 'api',
+                        server: 'pg',
+                        connection_type: 'database',
+                        le: '+Inf',
+                    },
                     value: 30,
                 },
             ],
@@ -58,14 +77,11 @@ test('a database is known from its callers, a service from itself', () => {
         },
         10,
     );
-    assert.deepEqual(
-        graph.nodes.map(({ name, kind, calls }) => [name, kind, calls]).sort(),
-        [
-            ['api', 'service', 60],
-            ['front', 'service', 0],
-            ['pg', 'database', 30],
-        ],
-    );
+    assert.deepEqual(graph.nodes.map(({ name, kind, calls }) => [name, kind, calls]).sort(), [
+        ['api', 'service', 60],
+        ['front', 'service', 0],
+        ['pg', 'database', 30],
+    ]);
     const [edge] = graph.edges;
     assert.deepEqual([edge.rate, edge.errors, edge.error_share], [6, 6, 0.1]);
     assert.ok(Math.abs(graph.nodes.find(({ name }) => name === 'pg').p95_s - 0.095) < 1e-9);

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findRow, findRows, isError, marksByRow, readColumns, spanId } from '../src/trace_columns.js';
+import {
+    findRow,
+    findRows,
+    isError,
+    marksByRow,
+    readColumns,
+    spanId,
+} from '../src/trace_columns.js';
 import { traceOf } from './trace_fixture.js';
 
 /* The bytes that the daemon would send. */

@@ -28,7 +28,10 @@ export function traceOf(spans, marks = []) {
         parent: Int32Array.from(spans, ({ parent = -1 }) => parent),
         name: Uint32Array.from(spans, ({ name = 'x' }) => names.indexOf(name)),
         service: Uint32Array.from(spans, ({ service = 'a' }) => services.indexOf(service)),
-        kind: Uint8Array.from(spans, ({ kind = 1, status = 0, same = 0 }) => kind | (status << 3) | (same << 5)),
+        kind: Uint8Array.from(
+            spans,
+            ({ kind = 1, status = 0, same = 0 }) => kind | (status << 3) | (same << 5),
+        ),
         mark_row: Int32Array.from(marks, ({ row }) => row),
         mark_time: Float64Array.from(marks, ({ time = 0 }) => time),
         mark_text: Uint32Array.from(marks, ({ text = '' }) => texts.indexOf(text)),

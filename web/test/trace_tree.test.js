@@ -23,7 +23,9 @@ test('parents stand before children and siblings by start, whatever order they b
 });
 
 test('orphans stand at the top and are counted', () => {
-    const tree = buildTree(traceOf([{ parent: -2 }, { parent: -2, start: 1 }, { parent: 0, start: 2 }]));
+    const tree = buildTree(
+        traceOf([{ parent: -2 }, { parent: -2, start: 1 }, { parent: 0, start: 2 }]),
+    );
     assert.deepEqual([...tree.order], [0, 2, 1]);
     assert.equal(tree.flaws.orphans, 2);
     assert.equal(tree.flaws.roots, 2);
@@ -58,7 +60,10 @@ test('every row stands in the order exactly once, in random graphs with circles'
             duration: random(50) - 5,
         }));
         const tree = buildTree(traceOf(spans));
-        assert.deepEqual([...tree.order].sort((a, b) => a - b), [...spans.keys()]);
+        assert.deepEqual(
+            [...tree.order].sort((a, b) => a - b),
+            [...spans.keys()],
+        );
         for (let row = 0; row < count; row += 1) {
             assert.ok(tree.self[row] >= 0, 'own time is not negative');
             const above = tree.parent[row];
@@ -130,7 +135,12 @@ test('services are summed up, and rows are found by name, service or error', () 
     ]);
     const tree = buildTree(trace);
     assert.deepEqual(
-        byService(trace, tree).map(({ service, calls, errors, self }) => [service, calls, errors, self]),
+        byService(trace, tree).map(({ service, calls, errors, self }) => [
+            service,
+            calls,
+            errors,
+            self,
+        ]),
         [
             ['stock', 1, 1, 7],
             ['front', 1, 0, 3],

@@ -114,7 +114,11 @@ export class ServiceMapPage {
                     'div',
                     { class: 'card nothing' },
                     h('h2', {}, 'No service was called in this time.'),
-                    h('p', {}, 'The map is drawn from spans. Point an OpenTelemetry SDK here, or choose a longer time.'),
+                    h(
+                        'p',
+                        {},
+                        'The map is drawn from spans. Point an OpenTelemetry SDK here, or choose a longer time.',
+                    ),
                 ),
             );
             return;
@@ -182,10 +186,19 @@ export class ServiceMapPage {
             h(
                 'section',
                 { class: 'card', 'aria-labelledby': 'map-table-title' },
-                h('header', { class: 'panel-head' }, h('h2', { id: 'map-table-title' }, 'Connections')),
+                h(
+                    'header',
+                    { class: 'panel-head' },
+                    h('h2', { id: 'map-table-title' }, 'Connections'),
+                ),
                 h(
                     'div',
-                    { class: 'table-scroll', tabindex: '0', role: 'region', 'aria-label': 'Connections' },
+                    {
+                        class: 'table-scroll',
+                        tabindex: '0',
+                        role: 'region',
+                        'aria-label': 'Connections',
+                    },
                     h(
                         'table',
                         { class: 'numbers map-table' },
@@ -212,13 +225,20 @@ export class ServiceMapPage {
                                     'tr',
                                     {},
                                     h('td', { class: 'text' }, edge.from),
-                                    h('td', { class: 'text' }, edge.to, edge.kind ? h('small', {}, ` ${edge.kind}`) : ''),
+                                    h(
+                                        'td',
+                                        { class: 'text' },
+                                        edge.to,
+                                        edge.kind ? h('small', {}, ` ${edge.kind}`) : '',
+                                    ),
                                     h('td', { class: 'number' }, formatRate(edge.rate)),
                                     h('td', { class: 'number' }, formatCount(edge.calls)),
                                     h(
                                         'td',
                                         { class: edge.errors > 0 ? 'number has-errors' : 'number' },
-                                        edge.errors > 0 ? `✕ ${formatShare(edge.error_share)}` : '0 %',
+                                        edge.errors > 0
+                                            ? `✕ ${formatShare(edge.error_share)}`
+                                            : '0 %',
                                     ),
                                     h(
                                         'td',
@@ -228,7 +248,16 @@ export class ServiceMapPage {
                                     h(
                                         'td',
                                         {},
-                                        h('a', { href: store.href('traces', this.#edgeQuestion(edge)) }, 'open'),
+                                        h(
+                                            'a',
+                                            {
+                                                href: store.href(
+                                                    'traces',
+                                                    this.#edgeQuestion(edge),
+                                                ),
+                                            },
+                                            'open',
+                                        ),
                                     ),
                                 ),
                             ),

@@ -257,7 +257,9 @@ export class TracePage {
         const root = rootOf(tree);
         const errors = countErrors(trace);
         const title =
-            root === NONE ? 'Logs without spans' : `${serviceOf(trace, root)}: ${nameOf(trace, root)}`;
+            root === NONE
+                ? 'Logs without spans'
+                : `${serviceOf(trace, root)}: ${nameOf(trace, root)}`;
         const said = h('span', { class: 'table-note', role: 'status' });
         const copy = iconButton('copy', 'Copy the trace id', async () => {
             try {
@@ -270,7 +272,10 @@ export class TracePage {
         const facts = [
             ['', formatSeconds((tree.to - tree.from) / 1e9)],
             ['', `${trace.count.toLocaleString('en')} ${trace.count === 1 ? 'span' : 'spans'}`],
-            ['', `${trace.services.length} ${trace.services.length === 1 ? 'service' : 'services'}`],
+            [
+                '',
+                `${trace.services.length} ${trace.services.length === 1 ? 'service' : 'services'}`,
+            ],
             errors > 0
                 ? ['has-errors', `✕ ${errors.toLocaleString('en')} with an error`]
                 : ['', 'no errors'],
@@ -279,7 +284,12 @@ export class TracePage {
         this.#parts.head.replaceChildren(
             h(
                 'a',
-                { class: 'icon-button', href: store.href('traces'), title: 'All traces', 'aria-label': 'All traces' },
+                {
+                    class: 'icon-button',
+                    href: store.href('traces'),
+                    title: 'All traces',
+                    'aria-label': 'All traces',
+                },
                 icon('back'),
             ),
             h(
@@ -302,19 +312,34 @@ export class TracePage {
         const { flaws } = tree;
         const words = [];
         const count = (number, one, many) =>
-            number > 0 && words.push(number === 1 ? one : many.replace('#', number.toLocaleString('en')));
-        count(flaws.orphans, 'One span stands at the top because its parent has not arrived.',
-            '# spans stand at the top because their parents have not arrived.');
-        count(flaws.cycles, 'Parents formed a circle; it is cut at its first span.',
-            'Parents formed # circles; each is cut at its first span.');
-        count(flaws.skewed, 'One call is drawn where its caller’s clock has it (⇆): its host’s clock differs.',
-            '# calls are drawn where their callers’ clocks have them (⇆): clocks differ.');
+            number > 0 &&
+            words.push(number === 1 ? one : many.replace('#', number.toLocaleString('en')));
+        count(
+            flaws.orphans,
+            'One span stands at the top because its parent has not arrived.',
+            '# spans stand at the top because their parents have not arrived.',
+        );
+        count(
+            flaws.cycles,
+            'Parents formed a circle; it is cut at its first span.',
+            'Parents formed # circles; each is cut at its first span.',
+        );
+        count(
+            flaws.skewed,
+            'One call is drawn where its caller’s clock has it (⇆): its host’s clock differs.',
+            '# calls are drawn where their callers’ clocks have them (⇆): clocks differ.',
+        );
         count(flaws.negative, 'One span ends before it starts.', '# spans end before they start.');
         count(flaws.repeated_ids, 'One span has the id of another.', '# spans have ids of others.');
-        count(trace.repeated, 'One span was sent twice; it is shown once.',
-            '# spans were sent twice; they are shown once.');
+        count(
+            trace.repeated,
+            'One span was sent twice; it is shown once.',
+            '# spans were sent twice; they are shown once.',
+        );
         if (trace.marks_are_cut)
-            words.push('It has more events and logs than are drawn; a span’s details have all of its own.');
+            words.push(
+                'It has more events and logs than are drawn; a span’s details have all of its own.',
+            );
         this.#parts.notes.replaceChildren(
             ...words.map((text) => h('p', { class: 'trace-note' }, icon('info'), text)),
         );
@@ -327,7 +352,10 @@ export class TracePage {
         const shown = sums.slice(0, SERVICES_MAX);
         this.#parts.services.replaceChildren(
             ...shown.map(({ service, number, calls, errors, self }) => {
-                const chip = h('span', { class: 'service-chip', 'data-stripes': serviceStripes(number) });
+                const chip = h('span', {
+                    class: 'service-chip',
+                    'data-stripes': serviceStripes(number),
+                });
                 chip.style.background = serviceColour(number);
                 const words = `${formatCount(calls)} spans, ${formatSeconds(self / 1e9)} of their own`;
                 return h(
@@ -366,7 +394,9 @@ export class TracePage {
             h(
                 'div',
                 { class: 'trace-main card' },
-                ...(flame ? [this.#flame.element] : [this.#minimap.element, this.#waterfall.element]),
+                ...(flame
+                    ? [this.#flame.element]
+                    : [this.#minimap.element, this.#waterfall.element]),
             ),
             this.#detail.element,
         );

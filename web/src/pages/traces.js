@@ -102,8 +102,15 @@ export class TracesPage {
                 h(
                     'div',
                     { class: 'traces-main' },
-                    h('section', { class: 'card scatter-card', 'aria-label': 'Traces by duration' },
-                        h('header', { class: 'panel-head' }, this.#parts.count, this.#parts.compare),
+                    h(
+                        'section',
+                        { class: 'card scatter-card', 'aria-label': 'Traces by duration' },
+                        h(
+                            'header',
+                            { class: 'panel-head' },
+                            this.#parts.count,
+                            this.#parts.compare,
+                        ),
                         this.#scatter.element,
                     ),
                     h('div', { class: 'toolbar' }, this.#parts.sort),
@@ -142,7 +149,8 @@ export class TracesPage {
             rows: '2',
             spellcheck: 'false',
             'aria-label': 'TraceQL',
-            placeholder: '{ resource.service.name = "api" && duration > 500ms } >> { status = error }',
+            placeholder:
+                '{ resource.service.name = "api" && duration > 500ms } >> { status = error }',
             onchange: () => this.#ask(),
             onkeydown: (event) => {
                 if (event.key !== 'Enter' || event.shiftKey) return;
@@ -298,8 +306,7 @@ export class TracesPage {
     /* Not while someone selects text or looks elsewhere. */
     #loadAgain() {
         this.#timer = setTimeout(() => {
-            const busy =
-                document.hidden || this.#parts.list.contains(getSelection()?.anchorNode);
+            const busy = document.hidden || this.#parts.list.contains(getSelection()?.anchorNode);
             if (busy) this.#loadAgain();
             else void this.#load({ again: true });
         }, AGAIN_MS);
@@ -352,7 +359,8 @@ export class TracesPage {
             const first = list.find(({ duration_ns }) => duration_ns >= high);
             Object.assign(common, { service: first.service, operation: first.name });
         }
-        const side = (patch) => toTraceql({ ...common, minDuration: null, maxDuration: null, ...patch });
+        const side = (patch) =>
+            toTraceql({ ...common, minDuration: null, maxDuration: null, ...patch });
         link.href = store.href('compare', {
             a: side({ maxDuration: spellDurationNs(middle) }),
             b: side({ minDuration: spellDurationNs(high) }),
@@ -407,15 +415,24 @@ export class TracesPage {
                     href: store.href('trace', { id: trace_id }),
                     class: errors > 0 ? 'trace-item has-error' : 'trace-item',
                 },
-                h('span', { class: 'trace-item-name' },
+                h(
+                    'span',
+                    { class: 'trace-item-name' },
                     h('span', { class: 'trace-item-service' }, service),
                     h('span', {}, name || '(no name)'),
                 ),
-                h('span', { class: 'trace-item-duration' }, bar, h('strong', {}, formatSeconds(duration_ns / 1e9))),
+                h(
+                    'span',
+                    { class: 'trace-item-duration' },
+                    bar,
+                    h('strong', {}, formatSeconds(duration_ns / 1e9)),
+                ),
                 h(
                     'span',
                     { class: 'trace-item-counts' },
-                    errors > 0 ? h('span', { class: 'has-errors' }, `✕ ${formatCount(errors)}`) : null,
+                    errors > 0
+                        ? h('span', { class: 'has-errors' }, `✕ ${formatCount(errors)}`)
+                        : null,
                     `${formatCount(spans)} ${spans === 1 ? 'span' : 'spans'}`,
                 ),
                 h('time', { title: formatDateTime(start_ms) }, formatMoment(start_ms, span_ms)),
