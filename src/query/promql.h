@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* promql - the metric language: parse a text once, evaluate it as often as wanted.
  *
- * The language is Prometheus' own, version 3, with floats as samples (native histograms are not
- * kept by the store). An expression is read-only once parsed and may be evaluated by several
- * threads at once; one evaluation belongs to one thread. Everything that a result points to lives
- * in the arena that was handed in, apart from the labels of series as the store lends them, which
- * live as long as the store's snapshot does.
+ * The language is Prometheus' own, version 3, with floats as samples, and sketches where it has
+ * native histograms (README.md). An expression is read-only once parsed and may be evaluated by
+ * several threads at once; one evaluation belongs to one thread. Everything that a result points to
+ * lives in the arena that was handed in, apart from the labels of series as the store lends them,
+ * which live as long as the store's snapshot does.
  *
  * What can fail: ERR_INVALID (a mistake in the text, or a question that has no answer, such as
  * two series that would carry the same labels; position is the byte in the text), ERR_LIMIT (too

@@ -4,6 +4,7 @@
 #include "query/promql_eval_priv.h"
 
 #include "query/promql_labels.h"
+#include "query/promql_sketch.h"
 
 static enum err group_of_column(struct eval *eval, const struct node_aggregate *aggregate,
                                 const struct labels *labels, const struct labels **ret_labels)
@@ -237,6 +238,8 @@ enum err eval_aggregate(struct eval *eval, const struct grid *grid, const struct
         TRY(fold_means(eval, grid, &input, &groups, ret_value));
     else
         TRY(fold_groups(eval, grid, kind, &input, &groups, ret_value));
+    if (eval->wants_sketches && (kind == AGGREGATE_SUM || kind == AGGREGATE_AVG))
+        TRY(sketch_groups(eval, grid, node, &input, &groups, ret_value));
     operand_compact(ret_value, grid);
     return ERR_NONE;
 }

@@ -118,6 +118,15 @@ static void filter_column(const struct node_binary *binary, const struct grid *g
     }
 }
 
+/* Scaled or filtered, a distribution stays one; anything else makes numbers of it. */
+static bool keeps_sketches(const struct node_binary *binary, bool vector_left)
+{
+    if (operator_row(binary->operator_kind)->is_comparison)
+        return !binary->returns_bool;
+    return binary->operator_kind == OPERATOR_MULTIPLY ||
+           (binary->operator_kind == OPERATOR_DIVIDE && vector_left);
+}
+
 static enum err vector_scalar(struct eval *eval, const struct grid *grid, const struct node *node,
                               const double *scalar, bool vector_left, struct operand *vector)
 {
@@ -127,6 +136,8 @@ static enum err vector_scalar(struct eval *eval, const struct grid *grid, const 
     for (size_t c = 0; c < vector->count; c++) {
         struct column *column = &vector->columns[c];
         TRY(eval_tick(eval, grid->steps));
+        if (!keeps_sketches(binary, vector_left))
+            column->sketches = NULL;
         if (!comparison || binary->returns_bool)
             column->drop_name = true;
         if (comparison)

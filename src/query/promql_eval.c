@@ -8,6 +8,7 @@
 #include "query/promql_functions.h"
 #include "query/promql_labels.h"
 #include "query/promql_lex.h"
+#include "query/promql_sketch.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -179,6 +180,7 @@ enum err operand_merge(struct eval *eval, const struct grid *grid, struct operan
             value->columns[kept++] = value->columns[i];
             continue;
         }
+        TRY(sketch_join(eval, grid, &value->columns[number], &value->columns[i]));
         if (!merge_column(&value->columns[number], &value->columns[i], grid))
             return eval_fail(eval, eval->expression->root, "%s", complaint);
         value->columns[number].drop_name |= value->columns[i].drop_name;
@@ -251,6 +253,7 @@ static enum err eval_unary(struct eval *eval, const struct grid *grid, const str
     for (size_t c = 0; c < ret_value->count; c++) {
         struct column *column = &ret_value->columns[c];
         column->drop_name = true;
+        column->sketches = NULL;
         for (size_t i = 0; i < grid->steps; i++)
             if (!is_absent(column->values[i]))
                 column->values[i] = -column->values[i];
@@ -277,11 +280,23 @@ static enum err eval_map(struct eval *eval, const struct grid *grid, const struc
     for (size_t c = 0; c < ret_value->count; c++) {
         struct column *column = &ret_value->columns[c];
         column->drop_name = true;
+        column->sketches = NULL;
         for (size_t i = 0; i < grid->steps; i++)
             if (!is_absent(column->values[i]))
                 column->values[i] = map(column->values[i]);
     }
     return ERR_NONE;
+}
+
+/* Functions of labels and order leave distributions what they are; others make numbers of them. */
+static void strip_sketches(const struct function_row *function, struct operand *value)
+{
+    if (function->call == call_label_replace || function->call == call_label_join ||
+        function->call == call_sort || function->call == call_sort_desc ||
+        function->call == call_sort_by_label || function->call == call_sort_by_label_desc)
+        return;
+    for (size_t c = 0; c < value->count; c++)
+        value->columns[c].sketches = NULL;
 }
 
 static enum err eval_call(struct eval *eval, const struct grid *grid, const struct node *node,
@@ -294,7 +309,9 @@ static enum err eval_call(struct eval *eval, const struct grid *grid, const stru
     if (function->window != NULL)
         return eval_windows(eval, grid, node, ret_value);
     ret_value->type = function->returns;
-    return function->call(eval, grid, node, ret_value);
+    TRY(function->call(eval, grid, node, ret_value));
+    strip_sketches(function, ret_value);
+    return ERR_NONE;
 }
 
 enum err eval_node(struct eval *eval, const struct grid *grid, const struct node *node,

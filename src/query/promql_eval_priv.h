@@ -48,6 +48,8 @@ static inline int64_t grid_time(const struct grid *grid, size_t step)
 struct column {
     const struct labels *labels;
     double *values; /* One per step of the grid. */
+    /* Of series of sketches where eval.wants_sketches: one per step, bytes; NULL: plain numbers. */
+    struct str *sketches;
     bool drop_name; /* The metric's name is no longer true; it goes when the answer is written. */
 };
 
@@ -65,8 +67,15 @@ struct run {
     const int64_t *times;
     const double *values;  /* None is absent. */
     const double *weights; /* Where asked for and not all 1: samples that each value sums up. */
+    const struct str *sketches; /* Of a series of sketches; values count observations. */
     size_t count;
     bool drop_name;
+};
+
+/* Of the samples of a run, those in one step's window: low … high - 1. */
+struct bounds {
+    uint32_t low;
+    uint32_t high;
 };
 
 struct matrix {
@@ -91,7 +100,8 @@ struct eval {
     uint64_t work_next_check;
     struct promql_note notes[PROMQL_NOTES_MAX];
     size_t notes_count;
-    bool is_range; /* The question has steps. */
+    bool is_range;       /* The question has steps. */
+    bool wants_sketches; /* Inside of a histogram function. */
 };
 
 /* --- promql_eval.c --- */

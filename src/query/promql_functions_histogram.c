@@ -8,11 +8,14 @@
  *             |_|    |    |
  *            0      0.1  0.2    1
  *
- * The store keeps no native histograms, so the functions made for those have nothing to answer. */
+ * Series of sketches are what native histograms are elsewhere: the same functions read them, and
+ * those that only native histograms have (promql_sketch.h). */
 #include "query/promql_eval_priv.h"
 
 #include "query/promql_functions.h"
 #include "query/promql_labels.h"
+#include "query/promql_sketch.h"
+#include "sketch/quantile.h"
 
 #include <stdlib.h>
 
@@ -198,21 +201,16 @@ static enum err start_results(struct eval *eval, const struct grid *grid,
     return ERR_NONE;
 }
 
-enum err call_histogram_quantile(struct eval *eval, const struct grid *grid,
-                                 const struct node *node, struct operand *ret_value)
+static enum err classic_quantiles(struct eval *eval, const struct grid *grid,
+                                  const struct node *node, const struct operand *input,
+                                  const double *quantile, struct operand *ret_value)
 {
     struct histograms histograms;
     struct repair repair = {0};
-    struct operand input;
-    double *quantile;
     size_t end;
 
-    TRY(eval_scalar(eval, grid, node->call.arguments[0], &quantile));
-    TRY(eval_vector(eval, grid, node->call.arguments[1], &input));
-    TRY(collect(eval, node->call.arguments[1], &input, &histograms));
+    TRY(collect(eval, node->call.arguments[1], input, &histograms));
     TRY(start_results(eval, grid, &histograms, ret_value));
-    for (size_t i = 0; i < grid->steps && input.count > 0; i++)
-        note_quantile(eval, node->call.arguments[0], quantile[i]);
     for (size_t first = 0; first < histograms.columns_count; first = end) {
         end = histogram_end(&histograms, first);
         struct column *column = &ret_value->columns[histograms.columns[first].histogram];
@@ -229,6 +227,131 @@ enum err call_histogram_quantile(struct eval *eval, const struct grid *grid,
                       STR_ARG(labels_get(column->labels, LABEL_NAME)));
         repair.forced = false;
     }
+    return ERR_NONE;
+}
+
+/* --- sketches --- */
+
+/* What is read from a sketch; `value` is its observations as scaled, parameters are the step's. */
+typedef double sketch_reader(const struct quantile *sketch, double value, const double *parameters);
+
+static double read_quantile(const struct quantile *sketch, double value, const double *parameters)
+{
+    double quantile = parameters[0];
+
+    (void)value;
+    if (isnan(quantile) || quantile_count(sketch) == 0)
+        return (double)NAN;
+    if (quantile < 0 || quantile > 1)
+        return quantile < 0 ? -(double)INFINITY : (double)INFINITY;
+    return quantile_at(sketch, quantile);
+}
+
+static double read_fraction(const struct quantile *sketch, double value, const double *parameters)
+{
+    double count = (double)quantile_count(sketch);
+
+    (void)value;
+    if (count == 0 || isnan(parameters[0]) || isnan(parameters[1]))
+        return (double)NAN;
+    if (parameters[0] >= parameters[1])
+        return 0;
+    double below = isinf(parameters[0]) ? 0 : quantile_count_below(sketch, parameters[0]);
+    double upto = isinf(parameters[1]) ? count : quantile_count_below(sketch, parameters[1]);
+    return (upto - below) / count;
+}
+
+static double read_count(const struct quantile *sketch, double value, const double *parameters)
+{
+    (void)sketch, (void)parameters;
+    return value;
+}
+
+static double read_avg(const struct quantile *sketch, double value, const double *parameters)
+{
+    (void)value, (void)parameters;
+    return quantile_count(sketch) == 0 ? (double)NAN : quantile_mean(sketch);
+}
+
+static double read_sum(const struct quantile *sketch, double value, const double *parameters)
+{
+    (void)parameters;
+    return quantile_count(sketch) == 0 ? 0 : quantile_mean(sketch) * value;
+}
+
+/* Each bucket counts as what lies in the middle of it, by ratio. */
+static double read_stdvar(const struct quantile *sketch, double value, const double *parameters)
+{
+    struct quantile_walk walk = QUANTILE_WALK_INIT;
+    struct quantile_bucket bucket;
+    double mean = quantile_mean(sketch);
+    double sum = 0;
+
+    (void)value, (void)parameters;
+    while (quantile_next(sketch, &walk, &bucket)) {
+        double middle = copysign(sqrt(bucket.lower * bucket.upper), bucket.lower + bucket.upper);
+        sum += (double)bucket.count * (middle - mean) * (middle - mean);
+    }
+    return quantile_count(sketch) == 0 ? (double)NAN : sum / (double)quantile_count(sketch);
+}
+
+static double read_stddev(const struct quantile *sketch, double value, const double *parameters)
+{
+    return sqrt(read_stdvar(sketch, value, parameters));
+}
+
+enum { READER_PARAMETERS_MAX = 2 };
+
+/* Appends to ret_value one column for each of sketched; parameters are of `count` arguments, one
+ * number per step each. */
+static enum err read_sketches(struct eval *eval, const struct grid *grid,
+                              const struct operand *sketched, sketch_reader *reader,
+                              double *const *parameters, size_t count, struct operand *ret_value)
+{
+    struct operand results;
+    struct column *both =
+        ARENA_ARRAY(eval->arena, sketched->count + ret_value->count + 1, struct column);
+
+    TRY(eval_columns(eval, grid, sketched->count, &results));
+    if (both == NULL)
+        return eval_spent(eval);
+    for (size_t c = 0; c < sketched->count; c++) {
+        struct column *column = &results.columns[c];
+        column->labels = sketched->columns[c].labels;
+        column->drop_name = true;
+        for (size_t i = 0; i < grid->steps; i++) {
+            struct quantile *sketch CLEANUP(quantile_freep) = NULL;
+            double now[READER_PARAMETERS_MAX] = {0};
+            for (size_t p = 0; p < count; p++)
+                now[p] = parameters[p][i];
+            TRY(sketch_at(eval, &sketched->columns[c], i, &sketch));
+            TRY(eval_tick(eval, 8));
+            column->values[i] = sketch == NULL
+                                    ? absent_value()
+                                    : reader(sketch, sketched->columns[c].values[i], now);
+        }
+    }
+    if (ret_value->count > 0)
+        memcpy(both, ret_value->columns, ret_value->count * sizeof(*both));
+    if (results.count > 0)
+        memcpy(both + ret_value->count, results.columns, results.count * sizeof(*both));
+    ret_value->columns = both;
+    ret_value->count += results.count;
+    return ERR_NONE;
+}
+
+enum err call_histogram_quantile(struct eval *eval, const struct grid *grid,
+                                 const struct node *node, struct operand *ret_value)
+{
+    struct sketch_split input;
+    double *quantile;
+
+    TRY(eval_scalar(eval, grid, node->call.arguments[0], &quantile));
+    TRY(sketch_argument(eval, grid, node->call.arguments[1], &input));
+    for (size_t i = 0; i < grid->steps && input.plain.count + input.sketched.count > 0; i++)
+        note_quantile(eval, node->call.arguments[0], quantile[i]);
+    TRY(classic_quantiles(eval, grid, node, &input.plain, quantile, ret_value));
+    TRY(read_sketches(eval, grid, &input.sketched, read_quantile, &quantile, 1, ret_value));
     operand_compact(ret_value, grid);
     return ERR_NONE;
 }
@@ -271,19 +394,15 @@ static double fraction_in(struct bucket *buckets, size_t count, double lower, do
     return (rank_of(buckets, count, upper) - rank_of(buckets, count, lower)) / observations;
 }
 
-enum err call_histogram_fraction(struct eval *eval, const struct grid *grid,
-                                 const struct node *node, struct operand *ret_value)
+static enum err classic_fractions(struct eval *eval, const struct grid *grid,
+                                  const struct node *node, const struct operand *input,
+                                  double *const limits[READER_PARAMETERS_MAX],
+                                  struct operand *ret_value)
 {
     struct histograms histograms;
-    struct operand input;
-    double *lower;
-    double *upper;
     size_t end;
 
-    TRY(eval_scalar(eval, grid, node->call.arguments[0], &lower));
-    TRY(eval_scalar(eval, grid, node->call.arguments[1], &upper));
-    TRY(eval_vector(eval, grid, node->call.arguments[2], &input));
-    TRY(collect(eval, node->call.arguments[2], &input, &histograms));
+    TRY(collect(eval, node->call.arguments[2], input, &histograms));
     TRY(start_results(eval, grid, &histograms, ret_value));
     for (size_t first = 0; first < histograms.columns_count; first = end) {
         end = histogram_end(&histograms, first);
@@ -292,18 +411,67 @@ enum err call_histogram_fraction(struct eval *eval, const struct grid *grid,
             size_t count = gather(&histograms, first, end, i);
             TRY(eval_tick(eval, count));
             if (count > 0)
-                column->values[i] = fraction_in(histograms.scratch, count, lower[i], upper[i]);
+                column->values[i] =
+                    fraction_in(histograms.scratch, count, limits[0][i], limits[1][i]);
         }
     }
+    return ERR_NONE;
+}
+
+enum err call_histogram_fraction(struct eval *eval, const struct grid *grid,
+                                 const struct node *node, struct operand *ret_value)
+{
+    struct sketch_split input;
+    double *limits[READER_PARAMETERS_MAX];
+
+    TRY(eval_scalar(eval, grid, node->call.arguments[0], &limits[0]));
+    TRY(eval_scalar(eval, grid, node->call.arguments[1], &limits[1]));
+    TRY(sketch_argument(eval, grid, node->call.arguments[2], &input));
+    TRY(classic_fractions(eval, grid, node, &input.plain, limits, ret_value));
+    TRY(read_sketches(eval, grid, &input.sketched, read_fraction, limits, READER_PARAMETERS_MAX,
+                      ret_value));
     operand_compact(ret_value, grid);
     return ERR_NONE;
 }
 
-/* Floats are not native histograms, so nothing of the input is left. */
-enum err call_native_histogram(struct eval *eval, const struct grid *grid, const struct node *node,
+/* Plain numbers are no histograms, so nothing of them is left. */
+static enum err read_all(struct eval *eval, const struct grid *grid, const struct node *node,
+                         sketch_reader *reader, struct operand *ret_value)
+{
+    struct sketch_split input;
+
+    TRY(sketch_argument(eval, grid, node->call.arguments[0], &input));
+    TRY(read_sketches(eval, grid, &input.sketched, reader, NULL, 0, ret_value));
+    operand_compact(ret_value, grid);
+    return ERR_NONE;
+}
+
+enum err call_histogram_avg(struct eval *eval, const struct grid *grid, const struct node *node,
+                            struct operand *ret_value)
+{
+    return read_all(eval, grid, node, read_avg, ret_value);
+}
+
+enum err call_histogram_count(struct eval *eval, const struct grid *grid, const struct node *node,
+                              struct operand *ret_value)
+{
+    return read_all(eval, grid, node, read_count, ret_value);
+}
+
+enum err call_histogram_stddev(struct eval *eval, const struct grid *grid, const struct node *node,
                                struct operand *ret_value)
 {
-    TRY(eval_vector(eval, grid, node->call.arguments[0], ret_value));
-    ret_value->count = 0;
-    return ERR_NONE;
+    return read_all(eval, grid, node, read_stddev, ret_value);
+}
+
+enum err call_histogram_stdvar(struct eval *eval, const struct grid *grid, const struct node *node,
+                               struct operand *ret_value)
+{
+    return read_all(eval, grid, node, read_stdvar, ret_value);
+}
+
+enum err call_histogram_sum(struct eval *eval, const struct grid *grid, const struct node *node,
+                            struct operand *ret_value)
+{
+    return read_all(eval, grid, node, read_sum, ret_value);
 }

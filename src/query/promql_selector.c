@@ -12,6 +12,7 @@
 #include "query/promql_eval_priv.h"
 
 #include "base/scan.h"
+#include "query/promql_sketch.h"
 
 /* Roll-ups may stand in for raw samples when a step or a range holds at least this many of them. */
 enum { ROLLUPS_PER_STEP = 10, ROLLUPS_PER_RANGE = 60 };
@@ -81,6 +82,26 @@ static enum err read_samples(struct eval *eval, const struct series_set *set,
 }
 
 /* --- instant selectors --- */
+
+/* The sketches of the newest samples, whose values are in the columns already. */
+static enum err select_sketches(struct eval *eval, const struct grid *grid,
+                                const struct series_set *set, const struct look *look,
+                                struct operand *value)
+{
+    const struct grid once = {.steps = grid->steps}; /* Every step at the fixed time. */
+    struct read_request request = {
+        .from_ms = first_time(look, grid) - eval->query->lookback_ms + 1,
+        .to_ms = last_time(look, grid),
+        .field = FIELD_LAST,
+    };
+    struct samples *samples;
+
+    TRY(read_samples(eval, set, &request, &samples));
+    for (size_t s = 0; s < set->count; s++)
+        TRY(sketch_fill(eval, look->fixed ? &once : grid, &samples[s], first_time(look, grid),
+                        &value->columns[s]));
+    return ERR_NONE;
+}
 
 /* One moment for all steps. */
 static enum err select_moment(struct eval *eval, const struct grid *grid,
@@ -168,6 +189,8 @@ enum err eval_selector(struct eval *eval, const struct grid *grid, const struct 
         TRY(select_moment(eval, grid, &set, to_ms, want_times, ret_value));
     else
         TRY(select_steps(eval, grid, &set, &look, want_times, ret_value));
+    if (eval->wants_sketches && !want_times)
+        TRY(select_sketches(eval, grid, &set, &look, ret_value));
     operand_compact(ret_value, grid);
     return ERR_NONE;
 }
@@ -179,7 +202,9 @@ static enum err make_run(struct eval *eval, const struct samples *samples, const
                          struct run *run)
 {
     double *kept_weights = NULL;
+    struct str *kept_sketches = NULL;
 
+    run->sketches = samples->sketch;
     run->times = samples->time_ms;
     run->values = samples->value;
     run->weights = weights;
@@ -191,7 +216,9 @@ static enum err make_run(struct eval *eval, const struct samples *samples, const
     TRY(eval_numbers(eval, samples->count, &values));
     if (weights != NULL)
         TRY(eval_numbers(eval, samples->count, &kept_weights));
-    if (times == NULL)
+    if (samples->sketch != NULL)
+        kept_sketches = ARENA_ARRAY(eval->arena, samples->count, struct str);
+    if (times == NULL || (samples->sketch != NULL && kept_sketches == NULL))
         return eval_spent(eval);
     run->count = 0;
     for (size_t i = 0; i < samples->count; i++) {
@@ -200,11 +227,14 @@ static enum err make_run(struct eval *eval, const struct samples *samples, const
         times[run->count] = samples->time_ms[i];
         if (weights != NULL)
             kept_weights[run->count] = weights[i];
+        if (kept_sketches != NULL)
+            kept_sketches[run->count] = samples->sketch[i];
         values[run->count++] = samples->value[i];
     }
     run->times = times;
     run->values = values;
     run->weights = kept_weights;
+    run->sketches = kept_sketches;
     return ERR_NONE;
 }
 

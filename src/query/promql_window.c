@@ -14,14 +14,9 @@
 #include "base/scan.h"
 #include "query/promql_extended.h"
 #include "query/promql_functions.h"
+#include "query/promql_sketch.h"
 
 enum { PARAMETERS_MAX = 2, SLID_KEPT = 8 };
-
-/* Of the samples of a run, those in one step's window: low … high - 1. */
-struct bounds {
-    uint32_t low;
-    uint32_t high;
-};
 
 /* Times that were slid over, and the bounds found, one per step. */
 struct slid {
@@ -227,7 +222,8 @@ static void note_counters(const struct slide *slide)
 {
     for (size_t i = 0; i < slide->matrix.count; i++) {
         const struct labels *labels = slide->matrix.runs[i].labels;
-        if (slide->matrix.runs[i].drop_name || looks_like_counter(labels))
+        if (slide->matrix.runs[i].drop_name || slide->matrix.runs[i].sketches != NULL ||
+            looks_like_counter(labels))
             continue;
         eval_note(slide->eval, false, slide->matrix_node,
                   "metric might not be a counter, name does not end in "
@@ -265,9 +261,19 @@ static enum err check_smoothing(const struct slide *slide)
     return ERR_NONE;
 }
 
+static enum err slide_sketches(struct slide *slide, enum sketch_fold fold, const struct run *run,
+                               struct column *column)
+{
+    const struct bounds *bounds;
+
+    TRY(find_bounds(slide, run, &bounds));
+    return sketch_run(slide->eval, slide->grid, fold, &slide->matrix, run, bounds, column);
+}
+
 static enum err slide_all(struct slide *slide, struct operand *value)
 {
     bool keeps_name = slide->function->flags & FUNCTION_KEEPS_NAME;
+    enum sketch_fold fold = sketch_fold_of(slide->function);
 
     TRY(slide_buffers(slide));
     TRY(eval_columns(slide->eval, slide->grid, slide->matrix.count, value));
@@ -276,7 +282,9 @@ static enum err slide_all(struct slide *slide, struct operand *value)
         struct column *column = &value->columns[r];
         column->labels = run->labels;
         column->drop_name = run->drop_name || !keeps_name;
-        if (slide->matrix.extension != EXTENSION_NONE)
+        if (fold != SKETCH_FOLD_NONE && run->sketches != NULL)
+            TRY(slide_sketches(slide, fold, run, column));
+        else if (slide->matrix.extension != EXTENSION_NONE)
             TRY(extended_run(slide->eval, slide->grid, slide->function, &slide->matrix, run,
                              column->values));
         else

@@ -42,7 +42,7 @@ typedef void span_metrics_visit(void *self, const struct span_series *series);
 void span_metrics_each(const struct span_metrics *metrics, span_metrics_visit *visit, void *self);
 
 /* Appends the samples of what has changed since the last call, of everything once in a minute;
- * classic buckets every ten seconds at most. To be called about each second. A series that is new begins with zero a millisecond before, so that its first calls are an increase
- * like any other. */
+ * classic buckets every ten seconds at most. To be called about each second. A series that is new
+ * begins with zero a millisecond before, so that its first calls are an increase like any other. */
 CHECKED enum err span_metrics_write(struct span_metrics *metrics, int64_t now_ms, struct batch *out,
                                     struct why *why);

@@ -124,6 +124,8 @@ export function errorKinds(spans) {
     return [...kinds.values()].sort((a, b) => b.count - a.count || a.kind.localeCompare(b.kind));
 }
 
+/* Told as figures of model calls. */
+const FIGURES = /^gen_ai\.(usage\.|response\.(time_to_first_chunk|id)$)/;
 const VALUES_SHOWN = 4;
 const KEYS_SHOWN = 16;
 
@@ -133,7 +135,7 @@ export function metadataSeen(spans) {
     const keys = new Map();
     for (const { attributes } of spans) {
         for (const [key, value] of Object.entries(attributes)) {
-            if (key.startsWith('gen_ai.usage.')) continue; /* Told as figures. */
+            if (FIGURES.test(key)) continue;
             const values = keys.get(key) ?? new Map();
             const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
             values.set(text, (values.get(text) ?? 0) + 1);

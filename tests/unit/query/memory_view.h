@@ -13,6 +13,7 @@ struct memory_series {
     struct labels *labels;
     int64_t *times;
     double *values;
+    const struct str *sketches; /* One per sample where it is a series of sketches; not owned. */
     size_t count;
     size_t capacity;
     bool histogram; /* Stands for samples that the store cannot hold. */
@@ -107,8 +108,11 @@ static inline enum err memory_read(struct store_view *self, const struct series_
         ret_samples[i] = (struct samples){0};
         if (low >= high)
             continue;
-        ret_samples[i] = (struct samples){
-            .time_ms = series->times + low, .value = series->values + low, .count = high - low};
+        ret_samples[i] =
+            (struct samples){.time_ms = series->times + low,
+                             .value = series->values + low,
+                             .sketch = series->sketches == NULL ? NULL : series->sketches + low,
+                             .count = high - low};
         if (request->field != FIELD_COUNT)
             continue;
         double *ones = ARENA_ARRAY(arena, high - low, double);

@@ -173,7 +173,7 @@ export class OperationPage {
                         head('Took', 'number'),
                         head('Began'),
                         head('Outcome'),
-                        head('Trace'),
+                        head('Trace', 'wide-only'),
                     ),
                 ),
                 body,
@@ -297,10 +297,11 @@ export class OperationPage {
 
     #slowRow({ trace_id, span_id, start_ns, duration_ns, status, status_message }) {
         const failed = status === 'error';
+        const href = formatHash({ page: 'trace', params: { id: trace_id, span: span_id } });
         return h(
             'tr',
             {},
-            h('td', { class: 'number' }, formatSeconds(duration_ns / 1e9)),
+            h('td', { class: 'number' }, h('a', { href }, formatSeconds(duration_ns / 1e9))),
             h('td', {}, formatDateTime(start_ns / 1e6)),
             h(
                 'td',
@@ -308,20 +309,7 @@ export class OperationPage {
                 icon(failed ? 'alert' : 'check'),
                 failed ? status_message || 'failed' : 'fine',
             ),
-            h(
-                'td',
-                {},
-                h(
-                    'a',
-                    {
-                        href: formatHash({
-                            page: 'trace',
-                            params: { id: trace_id, span: span_id },
-                        }),
-                    },
-                    h('code', {}, trace_id.slice(0, 12)),
-                ),
-            ),
+            h('td', { class: 'wide-only' }, h('code', {}, trace_id.slice(0, 12))),
         );
     }
 
