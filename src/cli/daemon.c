@@ -17,6 +17,7 @@
 #include "cli/self_watch.h"
 #include "cli/service.h"
 #include "hub/hub.h"
+#include "hub/sampler.h"
 #include "hub/self.h"
 #include "io/http_client.h"
 #include "io/http_server.h"
@@ -52,6 +53,7 @@ struct daemon {
     struct store *store;
     struct hub *hub;
     struct sources *sources;
+    struct sampler *sampler; /* NULL: all traces stay. */
     struct collectors *collectors;
     struct http_client *client; /* With targets only. */
     struct scraper *scraper;
@@ -83,6 +85,30 @@ static void store_notice(void *self, const char *sentence)
     log_line(LOG_WARNING, "store", "%s", sentence);
 }
 
+/* Without anything to decide there is no sampler, and spans do not wait. */
+static enum err open_sampler(struct daemon *daemon, struct why *why)
+{
+    const struct options *options = daemon->config->options;
+    struct sampler_options sampler = {
+        .ratio = options_double(options, SETTING_SAMPLING_RATIO),
+        .slow_quantile = options_double(options, SETTING_SAMPLING_SLOW),
+        .rare_per_minute = (uint32_t)options_i64(options, SETTING_SAMPLING_RARE),
+        .spans_max = (uint32_t)options_i64(options, SETTING_SAMPLING_TRACE_SPANS_MAX),
+    };
+    const struct str *rules;
+    size_t count = options_list(options, SETTING_SAMPLING_KEEP, &rules);
+
+    for (size_t i = 0; i < count; i++) {
+        enum err err = sampler_add_rule(&sampler, rules[i], why);
+        if (err != ERR_NONE)
+            why_prefix(why, "sampling.keep");
+        TRY(err);
+    }
+    if (sampler.ratio < 1 || sampler.spans_max > 0)
+        daemon->sampler = sampler_new(&sampler);
+    return ERR_NONE;
+}
+
 static enum err open_store(struct daemon *daemon, struct why *why)
 {
     const struct options *options = daemon->config->options;
@@ -98,6 +124,14 @@ static enum err open_store(struct daemon *daemon, struct why *why)
     store.series_per_metric_max = (uint32_t)options_i64(options, SETTING_STORE_METRIC_SERIES_MAX);
     store.series_per_tenant_max = (uint32_t)options_i64(options, SETTING_STORE_SERIES_MAX);
     store.notice = store_notice;
+    if (daemon->sampler != NULL)
+        store.judge = (struct store_judge){
+            .self = daemon->sampler,
+            .wait_ms = options_ms(options, SETTING_SAMPLING_WAIT),
+            .waiting_max = (uint64_t)options_i64(options, SETTING_SAMPLING_WAITING_MAX),
+            .noted = sampler_note,
+            .keeps = sampler_keeps,
+        };
     return store_open(&store, &daemon->store, why);
 }
 
@@ -111,8 +145,9 @@ static void make_hub(struct daemon *daemon)
     limits.labels_per_series_max = (uint32_t)options_i64(options, SETTING_INGEST_LABELS_MAX);
     limits.label_value_bytes_max = (uint32_t)options_i64(options, SETTING_INGEST_LABEL_VALUE_MAX);
     limits.future_ms_max = options_ms(options, SETTING_INGEST_FUTURE_MAX);
-    limits.sampling_ratio = options_double(options, SETTING_SAMPLING_RATIO);
     daemon->hub = hub_new(&limits);
+    if (daemon->sampler != NULL)
+        hub_add_sink(daemon->hub, &sampler_sink, daemon->sampler);
     hub_add_sink(daemon->hub, &store_sink, daemon->store);
 }
 
@@ -183,6 +218,8 @@ static void watch_self(struct daemon *daemon)
     self_watch_add(daemon->self, self_store, daemon->store);
     self_watch_add(daemon->self, self_sources, daemon->sources);
     self_watch_add(daemon->self, server_self, daemon->server);
+    if (daemon->sampler != NULL)
+        self_watch_add(daemon->self, sampler_self, daemon->sampler);
 }
 
 static enum err open_scraper(struct daemon *daemon, struct why *why)
@@ -485,6 +522,7 @@ static enum err open_all(struct daemon *daemon, struct why *why)
 {
     TRY(open_loop(daemon, why));
     TRY(open_workers(daemon, why));
+    TRY(open_sampler(daemon, why));
     TRY(open_store(daemon, why));
     make_hub(daemon);
     TRY(open_sources(daemon, why));
@@ -551,6 +589,7 @@ struct daemon *daemon_close(struct daemon *daemon)
     daemon->sources = sources_close(daemon->sources);
     daemon->hub = hub_free(daemon->hub);
     daemon->store = store_close(daemon->store);
+    daemon->sampler = sampler_free(daemon->sampler);
     daemon->loop = daemon->loop == NULL ? NULL : loop_close(daemon->loop);
     daemon->arena = arena_free(daemon->arena);
     daemon->config = config_free(daemon->config);

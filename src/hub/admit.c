@@ -8,8 +8,6 @@ const struct hub_limits hub_limits_default = {
     .label_name_bytes_max = 256,
     .label_value_bytes_max = 2048,
     .future_ms_max = 10 * 60 * 1000,
-    .sampling_ratio = 1.0,
-    .slow_ns_min = 1000000000,
 };
 
 bool admit_is_tenant(struct str name)
@@ -96,30 +94,6 @@ static void admit_sketches(const struct hub_limits *limits, int64_t latest_ms, s
     batch->sketches.count = kept;
 }
 
-/* The trace id's random bits decide, so every service keeps the same traces. */
-static bool is_sampled(const struct hub_limits *limits, const struct span *span)
-{
-    uint64_t random;
-
-    if (span->status == SPAN_STATUS_ERROR || span->end_ns - span->start_ns >= limits->slow_ns_min)
-        return true;
-    memcpy(&random, span->trace_id + TRACE_ID_BYTES - sizeof(random), sizeof(random));
-    return (double)(__builtin_bswap64(random) >> 11) < limits->sampling_ratio * 0x1p53;
-}
-
-static void sample_spans(const struct hub_limits *limits, struct batch *batch)
-{
-    size_t kept = 0;
-
-    if (limits->sampling_ratio >= 1.0)
-        return;
-    for (size_t i = 0; i < batch->spans.count; i++) {
-        if (is_sampled(limits, &batch->spans.items[i]))
-            batch->spans.items[kept++] = batch->spans.items[i];
-    }
-    batch->spans.count = kept;
-}
-
 enum err admit_batch(const struct hub_limits *limits, int64_t now_ms, struct batch *batch,
                      struct why *why)
 {
@@ -138,6 +112,5 @@ enum err admit_batch(const struct hub_limits *limits, int64_t now_ms, struct bat
             *why = batch->rejected_why;
         return batch->rejected_why.err;
     }
-    sample_spans(limits, batch);
     return ERR_NONE;
 }

@@ -20,8 +20,6 @@ struct hub_limits {
     uint32_t label_name_bytes_max;  /* Default 256. */
     uint32_t label_value_bytes_max; /* Default 2048. */
     int64_t future_ms_max; /* Samples later than now by more are refused. Default 10 min. */
-    double sampling_ratio; /* Of traces, 0 … 1; errors and slow spans always stay. */
-    int64_t slow_ns_min;   /* A span this long is slow. Default 1 s. */
 };
 
 extern const struct hub_limits hub_limits_default;

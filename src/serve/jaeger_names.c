@@ -118,8 +118,7 @@ static struct str kind_of(struct str name)
 
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         if (str_eq(names[i], name))
-            return i == SPAN_KIND_UNSPECIFIED ? STR("unspecified")
-                                              : jaeger_kind((enum span_kind)i);
+            return i == SPAN_KIND_UNSPECIFIED ? STR("unspecified") : jaeger_kind((enum span_kind)i);
     }
     return STR("");
 }

@@ -109,6 +109,7 @@ struct day *day_unref(struct day *day)
         reader_close(reader);
     }
     day_rest(day);
+    free(day->waiting.marks);
     summaries_free(day->span_summaries);
     summaries_free(day->event_summaries);
     (void)pthread_mutex_destroy(&day->lock); /* Fails only while it is locked. */
@@ -355,13 +356,15 @@ enum err day_reader_find_pending(struct day_reader *reader, enum day_kind kind, 
     if (reader->find_pending == NULL)
         TRY(db_prepare(&reader->db,
                        "SELECT id, min_ms, max_ms, rows, crc, body FROM pending"
-                       " WHERE kind = ?1 AND min_ms <= ?2 AND max_ms >= ?3 ORDER BY id",
+                       " WHERE (kind = ?1 OR kind = ?4) AND min_ms <= ?2 AND max_ms >= ?3"
+                       " ORDER BY id",
                        &reader->find_pending, why));
     /* As above. */
     (void)sqlite3_reset(reader->find_pending);
     (void)sqlite3_bind_int64(reader->find_pending, 1, kind);
     (void)sqlite3_bind_int64(reader->find_pending, 2, to_ms);
     (void)sqlite3_bind_int64(reader->find_pending, 3, from_ms);
+    (void)sqlite3_bind_int64(reader->find_pending, 4, kind == KIND_SPAN ? KIND_SPAN_WAITING : kind);
     reader->found = reader->find_pending;
     return ERR_NONE;
 }

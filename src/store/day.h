@@ -23,10 +23,25 @@ enum day_kind {
     KIND_SPAN_SUMMARY = 5,  /* Of a block of spans: what it may hold; group 0. See traces.h. */
     KIND_SPAN_TERMS = 6,    /* The same of key=value pairs; the block's own group. */
     KIND_EVENT_SUMMARY = 7, /* As KIND_SPAN_SUMMARY, of a block of events. */
+    KIND_SPAN_WAITING = 8,  /* Pending spans whose trace may still be sampled away. */
 };
 
 struct day_reader;
 struct summaries;
+
+/* When pending rows that wait arrived: rows up to last_id did so at at_ms or before, a mark for
+ * each second or so, oldest first. All zero: none waits. */
+struct waiting_mark {
+    int64_t last_id;
+    int64_t at_ms;
+    uint64_t items;
+};
+struct waiting {
+    struct waiting_mark *marks;
+    size_t count;
+    size_t capacity;
+    uint64_t items;
+};
 
 struct day {
     char *path;
@@ -44,6 +59,7 @@ struct day {
     uint64_t pending_samples;
     uint64_t pending_items; /* Spans and events, */
     uint64_t pending_bytes; /* and what they take. */
+    struct waiting waiting; /* Spans that wait for their verdict: see traces.h. */
     bool compacted;         /* Nothing was sealed since it was compacted. */
     _Atomic bool rolled;    /* Its roll-ups are complete. */
     _Atomic bool damaged;   /* A reader met bytes that it could not read. */

@@ -244,7 +244,8 @@ static void add_days(const struct tenant *tenant, struct store_stats *sum)
         int64_t from_ms = (int64_t)day->from_day * CLOCK_MS_PER_DAY;
         sum->pending_rows += day->pending_rows;
         sum->pending_samples += day->pending_samples;
-        sum->pending_items += day->pending_items;
+        sum->pending_items += day->pending_items + day->waiting.items;
+        sum->waiting_items += day->waiting.items;
         if (from_ms < sum->oldest_ms)
             sum->oldest_ms = from_ms;
     }

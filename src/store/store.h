@@ -12,6 +12,18 @@
 
 struct store;
 
+/* Tail sampling: whether the trace of a span stays is decided when the span has waited. Until then
+ * it is on disk and can be asked like any other. All calls come from the writer thread, and from
+ * the one that opens. */
+struct store_judge {
+    void *self;
+    int64_t wait_ms;      /* From its arrival to its verdict. */
+    uint64_t waiting_max; /* Spans of a tenant's day; with more the oldest are judged earlier. */
+    /* A span that waited when the store was last closed or killed: before any is judged. */
+    void (*noted)(void *self, const char *tenant, const struct span *span);
+    bool (*keeps)(void *self, const char *tenant, const struct span *span);
+};
+
 struct store_options {
     const char *backend; /* A row of backends.def; "local". */
     const char *path;    /* The data folder; made when it is not there. */
@@ -27,6 +39,8 @@ struct store_options {
     uint32_t tenants_max;
     int64_t active_ms; /* A series without a sample for so long is no longer active. */
     size_t head_bytes; /* Memory for rows that are not sealed yet, at least. */
+
+    struct store_judge judge; /* keeps is NULL: all traces stay. */
 
     /* Told what the operator should know: a file set aside, a disk that is full, and when it is not
      * any more. Called on the writer thread, or the one that opens; may be NULL. */
@@ -66,6 +80,7 @@ struct store_stats {
     uint64_t pending_rows; /* Not sealed yet. */
     uint64_t pending_samples;
     uint64_t pending_items; /* Spans and events. */
+    uint64_t waiting_items; /* Spans without a verdict yet. */
     uint64_t commits;
     int64_t commit_ns; /* Time spent in them. */
     int64_t commit_ns_max;

@@ -207,6 +207,7 @@ static enum err find_stage(struct intake *intake, int32_t number, struct why *wh
                         "rows of more than %d days came at once; send older "
                         "data day by day",
                         TENANT_DAYS_OPEN_MAX);
+        TRY(traces_judge(tenant, idlest->day, true, why));
         TRY(tenant_seal(tenant, idlest->day, why));
         day_rest(idlest->day);
         idlest->day = NULL;
@@ -580,6 +581,8 @@ static enum err seal_full_traces(struct tenant *tenant, struct why *why)
 {
     for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
         struct day *day = tenant->stages[i].day;
+        if (day != NULL && day->waiting.items > 0)
+            TRY(traces_judge(tenant, day, false, why));
         if (day != NULL &&
             (day->pending_items >= TRACES_SEAL_ITEMS || day->pending_bytes >= TRACES_SEAL_BYTES))
             TRY(traces_seal(tenant, day, why));
@@ -667,6 +670,7 @@ static enum err put_stage(struct tenant *tenant, struct stage *stage, struct why
     struct day *day = stage->day;
     uint64_t items_before = day->pending_items;
     uint64_t bytes_before = day->pending_bytes;
+    uint64_t waiting_before = day->waiting.items;
 
     TRY(day_begin(day, why));
     enum err err = put_rows(day, stage->rows, NULL, stage->count, why);
@@ -681,6 +685,7 @@ static enum err put_stage(struct tenant *tenant, struct stage *stage, struct why
     if (err != ERR_NONE) {
         day->pending_items = items_before;
         day->pending_bytes = bytes_before;
+        traces_forget_waiting(day, day->waiting.items - waiting_before);
     }
     return err;
 }
@@ -813,7 +818,7 @@ static enum err rest_idle_days(struct tenant *tenant, struct why *why)
 {
     for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
         struct stage *stage = &tenant->stages[i];
-        if (stage->day == NULL || !stage_is_empty(stage) ||
+        if (stage->day == NULL || !stage_is_empty(stage) || stage->day->waiting.items > 0 ||
             stage->day->from_day >= day_of(tenant->now_ms) ||
             tenant->now_ms - stage->day->touched_ms < tenant->options->out_of_order_ms)
             continue;

@@ -182,13 +182,14 @@ static enum err replay_row(void *self, int64_t id, enum day_kind kind, struct st
     enum err err = ERR_NONE;
 
     (void)why; /* Damage is told as a notice. */
-    replay->day->pending_rows++;
+    if (kind == KIND_METRIC)
+        replay->day->pending_rows++;
     if (body.data == NULL)
         err = fail(&reason, ERR_CORRUPT, "its checksum does not match");
-    else if (kind != KIND_METRIC)
-        err = fail(&reason, ERR_CORRUPT, "its kind %d is unknown", kind);
-    else
+    else if (kind == KIND_METRIC)
         err = pending_decode(body, &visitor, &reason);
+    else
+        err = traces_replay(replay->tenant, replay->day, id, kind, body, &reason);
     if (err != ERR_NONE)
         tenant_notice(replay->tenant, "%s: pending row %lld was left out: %s", replay->day->path,
                       (long long)id, reason.text);
@@ -216,6 +217,7 @@ static enum err take_part(struct tenant *tenant, struct day *day, struct why *wh
             return ERR_NONE;
         }
     }
+    TRY(traces_judge(tenant, day, true, why));
     TRY(tenant_seal(tenant, day, why));
     day_rest(day);
     return ERR_NONE;
@@ -254,7 +256,7 @@ static enum err open_days(struct tenant *tenant, struct why *why)
             return err;
         }
         i++;
-        if (day->pending_rows + day->pending_items > 0)
+        if (day->pending_rows + day->pending_items + day->waiting.items > 0)
             TRY(take_part(tenant, day, why));
         else
             day_rest(day);

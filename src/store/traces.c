@@ -58,7 +58,7 @@ void trace_stage_event(struct trace_stage *stage, const struct event *event)
 
 /* ---- Pending rows. ---- */
 
-static struct span_packer *span_packer(struct tenant *tenant)
+struct span_packer *traces_span_packer(struct tenant *tenant)
 {
     if (tenant->trace_tools.spans == NULL)
         tenant->trace_tools.spans = span_packer_new();
@@ -77,13 +77,19 @@ static enum err put_spans(struct tenant *tenant, struct day *day, const struct t
 {
     struct buf body CLEANUP(buf_done) = {0};
     struct span_block_info info;
+    bool waits = tenant->options->judge.keeps != NULL;
 
     for (size_t done = 0; done < stage->spans_count;) {
         buf_clear(&body);
-        done += span_block_encode(span_packer(tenant), stage->spans + done,
+        done += span_block_encode(traces_span_packer(tenant), stage->spans + done,
                                   stage->spans_count - done, false, &body, &info);
-        TRY(day_put_pending(day, KIND_SPAN, trace_ms(info.min_ns), trace_ms(info.max_ns), info.rows,
-                            buf_view(&body), why));
+        TRY(day_put_pending(day, waits ? KIND_SPAN_WAITING : KIND_SPAN, trace_ms(info.min_ns),
+                            trace_ms(info.max_ns), info.rows, buf_view(&body), why));
+        if (waits) {
+            traces_note_waiting(day, sqlite3_last_insert_rowid(day->db.handle), tenant->now_ms,
+                                info.rows);
+            continue;
+        }
         day->pending_items += info.rows;
         day->pending_bytes += body.size;
     }
@@ -115,16 +121,37 @@ enum err traces_put(struct tenant *tenant, struct day *day, const struct trace_s
     return put_events(tenant, day, stage, why);
 }
 
-enum err traces_replay(struct day *day, enum day_kind kind, struct str body, struct why *why)
+/* It waits for its verdict again, from now on. */
+static enum err replay_waiting(struct tenant *tenant, struct day *day, int64_t id,
+                               struct span_block *block, struct arena *arena, struct why *why)
+{
+    const struct store_judge *judge = &tenant->options->judge;
+    struct span *spans = ARENA_ARRAY(arena, block->packed.rows, struct span);
+
+    if (spans == NULL)
+        return arena_spent(arena, "reading spans", why);
+    TRY(span_block_read(block, NULL, spans, why));
+    for (uint32_t i = 0; judge->noted != NULL && i < block->packed.rows; i++)
+        judge->noted(judge->self, tenant->name, &spans[i]);
+    traces_note_waiting(day, id, clock_now_ms(), block->packed.rows);
+    return ERR_NONE;
+}
+
+enum err traces_replay(struct tenant *tenant, struct day *day, int64_t id, enum day_kind kind,
+                       struct str body, struct why *why)
 {
     struct arena *arena CLEANUP(arena_freep) = arena_new(SEAL_ARENA_BYTES);
     struct span_block spans;
     struct event_block events;
 
-    if (kind == KIND_SPAN)
+    if (kind == KIND_EVENT)
+        TRY(event_block_parse(body, arena, &events, why));
+    else if (kind == KIND_SPAN || kind == KIND_SPAN_WAITING)
         TRY(span_block_parse(body, arena, &spans, why));
     else
-        TRY(event_block_parse(body, arena, &events, why));
+        return fail(why, ERR_CORRUPT, "its kind %d is unknown", (int)kind);
+    if (kind == KIND_SPAN_WAITING)
+        return replay_waiting(tenant, day, id, &spans, arena, why);
     day->pending_items += kind == KIND_SPAN ? spans.packed.rows : events.packed.rows;
     day->pending_bytes += body.size;
     return ERR_NONE;
@@ -219,7 +246,7 @@ enum err traces_check(enum day_kind kind, struct str body, struct arena *arena, 
     struct gathering gathering = {.arena = arena};
     enum err err = ERR_NONE;
 
-    if (kind == KIND_SPAN)
+    if (kind == KIND_SPAN || kind == KIND_SPAN_WAITING)
         err = gather_spans(&gathering, body, why);
     else if (kind == KIND_EVENT)
         err = gather_events(&gathering, body, why);
@@ -332,8 +359,8 @@ static enum err seal_spans(struct tenant *tenant, struct day *day, struct gather
     TRY(last_number(day, KIND_SPAN, &number, why));
     for (size_t done = 0; done < gathering->count;) {
         buf_clear(&body);
-        size_t taken = span_block_encode(span_packer(tenant), spans + done, gathering->count - done,
-                                         true, &body, &info);
+        size_t taken = span_block_encode(traces_span_packer(tenant), spans + done,
+                                         gathering->count - done, true, &body, &info);
         struct block_info row = {
             .min_ms = trace_ms(info.min_ns),
             .max_ms = trace_ms(info.max_ns),

@@ -42,6 +42,8 @@ struct trace_tools {
 void trace_stage_done(struct trace_stage *stage);
 void trace_tools_done(struct trace_tools *tools);
 
+struct span_packer *traces_span_packer(struct tenant *tenant);
+
 void trace_stage_span(struct trace_stage *stage, const struct span *span);
 void trace_stage_event(struct trace_stage *stage, const struct event *event);
 
@@ -57,8 +59,16 @@ CHECKED enum err traces_put(struct tenant *tenant, struct day *day, const struct
 CHECKED enum err traces_seal(struct tenant *tenant, struct day *day, struct why *why);
 
 /* A pending row met when the file was opened. ERR_CORRUPT. */
-CHECKED enum err traces_replay(struct day *day, enum day_kind kind, struct str body,
-                               struct why *why);
+CHECKED enum err traces_replay(struct tenant *tenant, struct day *day, int64_t id,
+                               enum day_kind kind, struct str body, struct why *why);
+
+/* Tail sampling (judge.c), where store_options has a judge. Spans are put as rows of
+ * KIND_SPAN_WAITING; when they have waited they become rows of KIND_SPAN, without those that do not
+ * stay. Sealing takes only these. */
+void traces_note_waiting(struct day *day, int64_t id, int64_t now_ms, uint64_t items);
+void traces_forget_waiting(struct day *day, uint64_t items); /* The newest: not committed. */
+/* In a transaction of its own: judges what has waited long enough; with `now` everything. */
+CHECKED enum err traces_judge(struct tenant *tenant, struct day *day, bool now, struct why *why);
 
 /* Any thread: reads everything in the body of a row. ERR_CORRUPT; ERR_LIMIT. */
 CHECKED enum err traces_check(enum day_kind kind, struct str body, struct arena *arena,

@@ -177,33 +177,6 @@ TEST(tenants_have_plain_names)
     EXPECT(!admit_is_tenant(STR("_x")) && !admit_is_tenant(STR("a.b")));
 }
 
-TEST(errors_and_slow_spans_survive_sampling)
-{
-    struct hub_limits limits = hub_limits_default;
-    struct batch *batch CLEANUP(batch_freep) = batch_new("default", "test", 1 << 20);
-    int plain = 0;
-    int kept_special = 0;
-
-    limits.sampling_ratio = 0.1;
-    for (int i = 0; i < 10000; i++) {
-        struct span *span;
-        uint64_t random = (uint64_t)i * UINT64_C(0x9E3779B97F4A7C15);
-        ASSERT(batch_span(batch, &span, NULL) == ERR_NONE);
-        memcpy(span->trace_id + 8, &random, 8);
-        span->status = i % 100 == 0 ? SPAN_STATUS_ERROR : SPAN_STATUS_UNSET;
-        span->end_ns = i % 100 == 1 ? INT64_C(2000000000) : 5;
-    }
-    EXPECT(admit_batch(&limits, 0, batch, NULL) == ERR_NONE);
-    for (size_t i = 0; i < batch->spans.count; i++) {
-        const struct span *span = &batch->spans.items[i];
-        bool special = span->status == SPAN_STATUS_ERROR || span->end_ns > 5;
-        kept_special += special;
-        plain += !special;
-    }
-    EXPECT(kept_special == 200);
-    EXPECT(plain > 880 && plain < 1080);
-}
-
 struct submitter {
     pthread_t thread;
     struct hub *hub;
