@@ -33,6 +33,14 @@ static const struct {
     {{"errors", 6}, MEASURE_ERRORS, UNIT_NUMBER, 1},
     {{"requests", 8}, MEASURE_REQUESTS, UNIT_NUMBER, 1},
     {{"dropped", 7}, MEASURE_DROPPED, UNIT_NUMBER, 1},
+    {{"ttft_p", 6}, MEASURE_TTFT, UNIT_TIME, 0},
+    {{"itl_p", 5}, MEASURE_GAP, UNIT_TIME, 0},
+    {{"tpot_p", 6}, MEASURE_TPOT, UNIT_TIME, 0},
+    {{"e2e_p", 5}, MEASURE_E2E, UNIT_TIME, 0},
+    {{"goodput", 7}, MEASURE_GOODPUT, UNIT_NUMBER, 1},
+    {{"good_share", 10}, MEASURE_GOOD_SHARE, UNIT_SHARE, 1},
+    {{"tokens_per_second", 17}, MEASURE_TOKEN_RATE, UNIT_NUMBER, 1},
+    {{"cost", 4}, MEASURE_COST, UNIT_NUMBER, 1},
 };
 
 static enum unit unit_of(enum measure measure)
@@ -83,7 +91,9 @@ static enum err read_measure(struct str word, struct criterion *criterion, struc
     if (meant.size > 0)
         hint(why, "did you mean %.*s?", STR_ARG(meant));
     else
-        hint(why, "as in p95, p99.9, service_p95, mean, max, rps, error_rate, errors");
+        hint(why,
+             "as in p95, p99.9, service_p95, mean, max, rps, error_rate, errors; of token streams "
+             "ttft_p95, itl_p99, tpot_p50, e2e_p95, goodput, tokens_per_second, cost");
     return err;
 }
 
@@ -195,6 +205,9 @@ enum err criterion_check(const struct criterion *criterion, const struct plan *p
 {
     struct nearest nearest = nearest_begin(criterion->step);
 
+    if (criterion->measure >= MEASURE_TTFT && !plan->has_streams)
+        return fail(why, ERR_INVALID, "criterion '%.*s': nothing here brings token streams",
+                    STR_ARG(criterion->text));
     if (criterion->step.size == 0 || find_step(criterion, plan) >= 0)
         return ERR_NONE;
     for (size_t i = 0; i < plan->steps_count; i++)
@@ -208,6 +221,35 @@ enum err criterion_check(const struct criterion *criterion, const struct plan *p
 }
 
 /* ---- Measuring. ---- */
+
+static double measure_streams(const struct criterion *criterion, const struct outcome *outcome,
+                              const struct tally *tally, const struct stream_tally *streams)
+{
+    double seconds = outcome->elapsed_s;
+
+    if (streams == NULL)
+        return NAN;
+    switch (criterion->measure) {
+    case MEASURE_TTFT:
+        return histogram_at(&streams->ttft, criterion->q);
+    case MEASURE_GAP:
+        return histogram_at(&streams->gap, criterion->q);
+    case MEASURE_TPOT:
+        return histogram_at(&streams->tpot, criterion->q);
+    case MEASURE_E2E:
+        return histogram_at(&streams->e2e, criterion->q);
+    case MEASURE_GOODPUT:
+        return seconds > 0 ? (double)streams->good / seconds : NAN;
+    case MEASURE_GOOD_SHARE:
+        return tally->requests == 0 ? NAN : (double)streams->good / (double)tally->requests;
+    case MEASURE_TOKEN_RATE:
+        return seconds > 0 ? (double)streams->tokens_out / seconds : NAN;
+    case MEASURE_COST:
+        return stream_tally_cost(streams, &outcome->plan->price);
+    default:
+        return NAN;
+    }
+}
 
 static double measure_tally(const struct criterion *criterion, const struct outcome *outcome,
                             const struct tally *tally)
@@ -235,20 +277,25 @@ static double measure_tally(const struct criterion *criterion, const struct outc
         return (double)tally->requests;
     case MEASURE_DROPPED:
         return (double)outcome->links.dropped;
+    default:
+        return NAN; /* Of token streams: measure_streams. */
     }
-    return NAN;
 }
 
 double criterion_measure(const struct criterion *criterion, const struct outcome *outcome)
 {
     const struct tally *tally = &outcome->total;
+    const struct stream_tally *streams = outcome->streams;
 
     if (criterion->step.size > 0) {
         ptrdiff_t step = find_step(criterion, outcome->plan);
         if (step < 0)
             return NAN;
         tally = &outcome->steps[step];
+        streams = streams == NULL ? NULL : &outcome->step_streams[step];
     }
+    if (criterion->measure >= MEASURE_TTFT)
+        return measure_streams(criterion, outcome, tally, streams);
     return measure_tally(criterion, outcome, tally);
 }
 

@@ -17,6 +17,15 @@ enum measure {
     MEASURE_ERRORS,
     MEASURE_REQUESTS,
     MEASURE_DROPPED,
+    /* Of token streams. */
+    MEASURE_TTFT,
+    MEASURE_GAP,
+    MEASURE_TPOT,
+    MEASURE_E2E,
+    MEASURE_GOODPUT,    /* Streams that kept every promise, a second. */
+    MEASURE_GOOD_SHARE, /* … of all requests, 0 … 1 */
+    MEASURE_TOKEN_RATE, /* Out, a second. */
+    MEASURE_COST,       /* US dollars. */
 };
 
 enum comparison { COMPARISON_LESS, COMPARISON_AT_MOST, COMPARISON_MORE, COMPARISON_AT_LEAST };

@@ -17,6 +17,8 @@
 
 #include "base/clock.h"
 #include "io/tls_client.h"
+#include "io/workers.h"
+#include "load/lookup.h"
 
 #include <math.h>
 #include <signal.h>
@@ -483,9 +485,15 @@ static void *run(void *argument)
     (void)snprintf(name, sizeof(name), "sonde-load-%u", driver->index);
     (void)prctl(PR_SET_NAME, name);      /* Only for people. */
     (void)prctl(PR_SET_TIMERSLACK, 1UL); /* Without it arrivals are 50 us later. */
-    begin_opening(driver);
-    driver->err = loop_run(driver->loop, &driver->why);
+    if (driver->plan->resolves_each)
+        driver->err = lookup_open(driver, &driver->why);
+    if (driver->err == ERR_NONE)
+        begin_opening(driver);
+    if (driver->err == ERR_NONE)
+        driver->err = loop_run(driver->loop, &driver->why);
     driver->cpu_ns += clock_thread_cpu_ns();
+    driver->closing = true;
+    driver->resolvers = workers_close(driver->resolvers);
     for (uint32_t i = 0; i < driver->users_count; i++)
         user_done(&driver->users[i]);
     for (uint32_t i = 0; i < driver->links_count; i++)
@@ -523,10 +531,16 @@ static void *zeroed(size_t count, size_t size)
     return memory;
 }
 
-static const struct protocol *protocol_of(const struct plan *plan, const struct origin *origin)
+static const struct protocol *protocol_of(const struct origin *origin)
 {
-    (void)origin;
-    return plan->http == HTTP_CHOICE_2 ? &protocol_http2 : &protocol_http1;
+    static const struct protocol *const protocols[] = {
+        [WIRE_HTTP1] = &protocol_http1,
+        [WIRE_HTTP2] = &protocol_http2,
+        [WIRE_WEBSOCKET] = &protocol_websocket,
+        [WIRE_TCP] = &protocol_tcp,
+    };
+
+    return protocols[origin->wire];
 }
 
 static enum err open_tls(struct driver *driver, struct why *why)
@@ -548,8 +562,7 @@ static enum err open_tls(struct driver *driver, struct why *why)
     for (size_t i = 0; i < plan->origins_count; i++) {
         char host[256];
         (void)snprintf(host, sizeof(host), "%.*s", STR_ARG(plan->origins[i]->host));
-        driver->tls_peers[i] =
-            tls_peer_new(driver->tls, host, protocol_of(plan, plan->origins[i])->alpn);
+        driver->tls_peers[i] = tls_peer_new(driver->tls, host, protocol_of(plan->origins[i])->alpn);
     }
     return ERR_NONE;
 }
@@ -564,7 +577,7 @@ static void make_users(struct driver *driver)
     driver->links = zeroed(driver->links_count, sizeof(struct link));
     for (uint32_t i = 0; i < driver->links_count; i++) {
         const struct origin *origin = plan->origins[i % origins];
-        link_init(&driver->links[i], driver, origin, i % origins, protocol_of(plan, origin));
+        link_init(&driver->links[i], driver, origin, i % origins, protocol_of(origin));
     }
     for (uint32_t i = 0; i < driver->users_count; i++)
         user_init(&driver->users[i], driver, i, &driver->links[i / plan->lanes * origins]);
@@ -586,6 +599,8 @@ enum err driver_open(struct driver *driver, const struct plan *plan, unsigned in
     driver->requests_left = share_of(driver, plan->requests_max);
     driver->buffer = zeroed(1, DRIVER_BUFFER_BYTES);
     driver->steps = zeroed(plan->steps_count, sizeof(struct tally));
+    if (plan->has_streams)
+        driver->streams = zeroed(plan->steps_count, sizeof(struct stream_tally));
     driver->discarded = zeroed(1, sizeof(struct tally));
     driver->counts = zeroed(1, sizeof(struct tally_links));
     TRY(open_tls(driver, why));
@@ -603,11 +618,13 @@ void driver_close(struct driver *driver)
     }
     free(driver->tls_peers);
     tls_client_close(driver->tls);
+    (void)workers_close(driver->resolvers);
     loop_close(driver->loop);
     free(driver->users);
     free(driver->links);
     free(driver->backlog.times_ns);
     free(driver->steps);
+    free(driver->streams);
     free(driver->discarded);
     free(driver->counts);
     free(driver->buffer);

@@ -10,6 +10,7 @@
 #include "load/link.h"
 #include "load/pattern.h"
 #include "load/plan.h"
+#include "load/stream_tally.h"
 #include "load/tally.h"
 #include "load/user.h"
 #include "stats/random.h"
@@ -40,6 +41,8 @@ struct driver {
     struct head_memo heads[HEAD_MEMOS];
     struct buf scratch; /* Where changing requests are put together. */
     struct random random;
+    struct workers *resolvers;   /* NULL where names are resolved before the run. */
+    bool closing;                /* The thread ends: what comes back is dropped. */
     struct tls_client *tls;      /* NULL where no origin wants TLS. */
     struct tls_peer **tls_peers; /* One for each origin. */
 
@@ -78,8 +81,9 @@ struct driver {
     bool open_deferred;
     bool opened;
 
-    struct tally *steps;     /* One for each step of the plan. */
-    struct tally *discarded; /* What the warm-up and its answers count in. */
+    struct tally *steps;          /* One for each step of the plan. */
+    struct stream_tally *streams; /* The same; NULL where the plan has no streams. */
+    struct tally *discarded;      /* What the warm-up and its answers count in. */
     struct tally_links *counts;
 
     pthread_t thread;
@@ -117,6 +121,12 @@ static inline struct tally *driver_tally(struct driver *driver, const struct use
 {
     return user->intended_ns >= driver->measured_from_ns ? &driver->steps[user->step->index]
                                                          : driver->discarded;
+}
+/* The same for its token stream; NULL during the warm-up. */
+static inline struct stream_tally *driver_streams(struct driver *driver, const struct user *user)
+{
+    return user->intended_ns >= driver->measured_from_ns ? &driver->streams[user->step->index]
+                                                         : NULL;
 }
 /* A connection was made, or could not be: the next of those still to be opened has its turn. */
 void driver_link_opened(struct driver *driver);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "load/driver.h"
+#include "load/script.h"
 
 #include <errno.h>
 #include <math.h>
@@ -32,8 +33,10 @@ struct engine {
     struct driver *drivers;
     unsigned drivers_count;
     unsigned drivers_opened_count;
-    struct tally *seen;     /* One for each driver and step. */
-    struct tally *interval; /* What the interval brought. */
+    struct tally *seen;                /* One for each driver and step. */
+    struct tally *interval;            /* What the interval brought. */
+    struct stream_tally *streams_seen; /* The same of token streams, where there are any. */
+    struct stream_tally *streams_interval;
     atomic_uint opened;
     atomic_uint done;
     int interrupts_heeded;
@@ -47,6 +50,8 @@ void outcome_done(struct outcome *outcome)
 {
     free(outcome->steps);
     free(outcome->points);
+    free(outcome->streams);
+    free(outcome->step_streams);
     free(outcome->stages);
     *outcome = (struct outcome){0};
 }
@@ -188,6 +193,35 @@ static void drain(struct engine *engine)
     tally_merge(&outcome->total, engine->interval);
 }
 
+static void drain_streams(struct engine *engine)
+{
+    size_t steps = engine->plan->steps_count;
+
+    if (!engine->plan->has_streams)
+        return;
+    memset(engine->streams_interval, 0, sizeof(*engine->streams_interval));
+    for (size_t step = 0; step < steps; step++) {
+        const struct script *script = engine->plan->steps[step]->script;
+        for (unsigned i = 0; script != NULL && script->is_stream && i < engine->drivers_count; i++)
+            stream_tally_drain(&engine->drivers[i].streams[step],
+                               &engine->streams_seen[i * steps + step], engine->streams_interval);
+    }
+    stream_tally_merge(engine->outcome->streams, engine->streams_interval);
+}
+
+static void add_streams(const struct engine *engine, struct outcome_point *point)
+{
+    const struct stream_tally *tally = engine->streams_interval;
+
+    if (!engine->plan->has_streams)
+        return;
+    point->streams = tally->streams;
+    point->good = tally->good;
+    point->tokens_out = tally->tokens_out;
+    point->ttft_p50_ms = milliseconds(histogram_at(&tally->ttft, 0.5));
+    point->ttft_p95_ms = milliseconds(histogram_at(&tally->ttft, 0.95));
+}
+
 static void add_point(struct engine *engine, int64_t now_ns)
 {
     struct outcome *outcome = engine->outcome;
@@ -211,6 +245,7 @@ static void add_point(struct engine *engine, int64_t now_ns)
         .users = outcome->links.users_active,
         .backlog = outcome->links.backlog,
     };
+    add_streams(engine, &outcome->points[outcome->points_count - 1]);
     engine->point_ns = now_ns;
 }
 
@@ -246,6 +281,7 @@ static void look(struct engine *engine, int64_t now_ns)
 
     outcome->elapsed_s = measured_ns < 0 ? 0 : (double)measured_ns / (double)CLOCK_NS_PER_S;
     drain(engine);
+    drain_streams(engine);
     sum_links(engine);
     add_to_stage(engine, now_ns);
     add_point(engine, now_ns);
@@ -271,6 +307,8 @@ static void watch_run(struct engine *engine)
     engine->point_ns = engine->start_ns;
     while (atomic_load(&engine->done) < engine->drivers_count) {
         int64_t now_ns = clock_monotonic_ns();
+        if (engine->watch != NULL && engine->watch->attend != NULL)
+            engine->watch->attend(engine->watch->self);
         heed_interrupts(engine);
         if (now_ns >= next_ns) {
             look(engine, now_ns);
@@ -295,6 +333,8 @@ static void sum_up(struct engine *engine)
         struct driver *driver = &engine->drivers[i];
         for (size_t step = 0; step < plan->steps_count; step++)
             tally_merge(&outcome->steps[step], &driver->steps[step]);
+        for (size_t step = 0; plan->has_streams && step < plan->steps_count; step++)
+            stream_tally_merge(&outcome->step_streams[step], &driver->streams[step]);
         if (driver->end_ns > end_ns)
             end_ns = driver->end_ns;
         double cpu_s = (double)driver->cpu_ns / (double)CLOCK_NS_PER_S;
@@ -357,6 +397,18 @@ static void make_stages(struct outcome *outcome)
     }
 }
 
+static void make_streams(struct engine *engine)
+{
+    size_t steps = engine->plan->steps_count;
+
+    if (!engine->plan->has_streams)
+        return;
+    engine->outcome->streams = zeroed(1, sizeof(struct stream_tally));
+    engine->outcome->step_streams = zeroed(steps, sizeof(struct stream_tally));
+    engine->streams_seen = zeroed(engine->drivers_count * steps, sizeof(struct stream_tally));
+    engine->streams_interval = zeroed(1, sizeof(struct stream_tally));
+}
+
 enum err engine_run(const struct plan *plan, const struct engine_watch *watch,
                     struct outcome *ret_outcome, struct why *why)
 {
@@ -376,6 +428,7 @@ enum err engine_run(const struct plan *plan, const struct engine_watch *watch,
     engine.drivers = zeroed(engine.drivers_count, sizeof(struct driver));
     engine.seen = zeroed(engine.drivers_count * plan->steps_count, sizeof(struct tally));
     engine.interval = zeroed(1, sizeof(struct tally));
+    make_streams(&engine);
     enum err err = run(&engine, why);
     for (unsigned i = 0; i < engine.drivers_opened_count; i++) {
         driver_join(&engine.drivers[i]);
@@ -384,5 +437,7 @@ enum err engine_run(const struct plan *plan, const struct engine_watch *watch,
     free(engine.drivers);
     free(engine.seen);
     free(engine.interval);
+    free(engine.streams_seen);
+    free(engine.streams_interval);
     return err;
 }

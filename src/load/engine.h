@@ -9,6 +9,8 @@
 struct engine_watch {
     /* After each interval; true ends the run early as aborted. Optional. */
     bool (*look)(void *self, const struct outcome *outcome);
+    /* Every few milliseconds. Optional. */
+    void (*attend)(void *self);
     void *self;
     const atomic_int *interrupts; /* 1: end now and wait for answers; 2: end at once. Optional. */
 };

@@ -12,6 +12,7 @@
 #include "load/driver.h"
 #include "load/link.h"
 #include "load/request.h"
+#include "load/script.h"
 #include "load/user.h"
 
 enum { HEAD_BYTES_MAX = 32 << 10 };
@@ -24,6 +25,13 @@ static void send_request(struct link *link, struct user *user)
     struct driver *driver = link->driver;
     struct str wire = user->step->wire;
 
+    if (user_changes(user)) {
+        struct http_header fields[PLAN_HEADERS_MAX + 1];
+        struct request_pieces pieces = user_request(user, fields);
+        buf_clear(&driver->scratch);
+        request_write(&pieces, &driver->scratch);
+        wire = buf_view(&driver->scratch);
+    }
     user_list_append(&link->underway, user);
     user_sent(user, driver->now_ns);
     COUNTER_ADD(driver_tally(driver, user)->bytes_out, wire.size);
@@ -52,6 +60,12 @@ static void begin_body(struct link *link, const struct head_memo *head)
 static struct head_memo *memo_of(struct link *link, const struct step *step)
 {
     return &link->driver->heads[step->index % HEAD_MEMOS];
+}
+
+/* Are the fields of the answer looked at? */
+static bool wants_fields(const struct link *link, const struct step *step)
+{
+    return step->script != NULL && (step->script->wants_head || link->driver->plan->keeps_cookies);
 }
 
 static bool is_remembered(const struct head_memo *memo, const struct step *step, struct str bytes)
@@ -90,6 +104,11 @@ static enum progress parse_head(struct link *link, struct str *bytes)
     }
     if (!done)
         return PROGRESS_WAIT;
+    if (wants_fields(link, step)) {
+        for (size_t i = 0; i < parser.head.fields_count; i++)
+            user_field(link->underway.first, http_span_str(&parser.head, parser.head.names[i]),
+                       http_span_str(&parser.head, parser.head.values[i]));
+    }
     if (parser.head.status >= 200) {
         remember(memo, step, &parser, bytes->data);
         begin_body(link, memo);
@@ -103,7 +122,7 @@ static enum progress read_head(struct link *link, struct str *bytes)
     const struct step *step = link->underway.first->step;
     const struct head_memo *memo = memo_of(link, step);
 
-    if (!is_remembered(memo, step, *bytes))
+    if (!is_remembered(memo, step, *bytes) || wants_fields(link, step))
         return parse_head(link, bytes);
     begin_body(link, memo);
     *bytes = rest_of(*bytes, memo->size);
@@ -114,12 +133,15 @@ static enum progress read_head(struct link *link, struct str *bytes)
 
 static bool take_body(struct link *link, struct str piece, int64_t now_ns)
 {
-    (void)now_ns;
+    struct user *user = link->underway.first;
+
     link->body_bytes += piece.size;
     if (link->body_bytes > link->driver->plan->answer_bytes_max) {
         link_fail(link, FAULT_TOO_LARGE);
         return false;
     }
+    if (user_looks(user) && piece.size > 0)
+        user_body(user, piece, now_ns);
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "load/driver.h"
 #include "load/link.h"
+#include "load/request.h"
 #include "load/user.h"
 
 #include <nghttp2/nghttp2.h>
@@ -68,7 +69,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t stream, uint8_t *out,
                          uint32_t *flags, nghttp2_data_source *source, void *self)
 {
     struct user *user = source->ptr;
-    struct str body = user->step->body;
+    struct str body = user->body;
     size_t left = body.size - user->body_sent;
     size_t piece = left < size ? left : size;
 
@@ -80,6 +81,34 @@ static ssize_t read_body(nghttp2_session *session, int32_t stream, uint8_t *out,
     if (user->body_sent == body.size)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
     return (ssize_t)piece;
+}
+
+/* A request that changes: nghttp2 copies what is put together for this one alone, and writes names
+ * in lower case. */
+static size_t put_changing_fields(const struct link *link, struct user *user,
+                                  nghttp2_nv fields[PLAN_HEADERS_MAX + FIELDS_FIXED])
+{
+    struct http_header headers[PLAN_HEADERS_MAX + 1];
+    struct request_pieces pieces = user_request(user, headers);
+    bool tls = scheme_is_tls(link->origin->scheme);
+    bool named = false;
+    size_t count = 0;
+
+    fields[count++] = field(STR(":method"), pieces.method);
+    fields[count++] = field(STR(":scheme"), tls ? STR("https") : STR("http"));
+    fields[count++] = field(STR(":authority"), pieces.authority);
+    fields[count++] = field(STR(":path"), pieces.target);
+    for (size_t i = 0; i < pieces.headers_count; i++) {
+        if (request_is_about_connection(headers[i].name))
+            continue;
+        named = named || str_eq_nocase(headers[i].name, STR("user-agent"));
+        fields[count++] = field(headers[i].name, headers[i].value);
+    }
+    if (!named)
+        fields[count++] = field(STR("user-agent"), STR("sonde"));
+    for (size_t i = 0; i < count; i++)
+        fields[i].flags = NGHTTP2_NV_FLAG_NONE;
+    return count;
 }
 
 static size_t put_fields(const struct link *link, const struct step *step,
@@ -114,15 +143,18 @@ static void send_request(struct link *link, struct user *user)
         user_list_append(&link->waiting, user);
         return;
     }
-    size_t count = put_fields(link, step, fields);
+    size_t count = user_changes(user) ? put_changing_fields(link, user, fields)
+                                      : put_fields(link, step, fields);
     user->body_sent = 0;
     user->body_received = 0;
     user->status = 0;
+    user->grpc_ok = false;
     user->stream = nghttp2_submit_request(http2->session, NULL, fields, count,
-                                          step->body.size > 0 ? &provider : NULL, user);
+                                          user->body.size > 0 ? &provider : NULL, user);
     user_list_append(&link->underway, user);
     user_sent(user, driver->now_ns);
-    COUNTER_ADD(driver_tally(driver, user)->bytes_out, step->wire.size);
+    COUNTER_ADD(driver_tally(driver, user)->bytes_out,
+                user_changes(user) ? user->body.size : step->wire.size);
     if (user->stream < 0) {
         /* Stream ids are used up (2^31): a new connection. */
         http2->draining = true;
@@ -160,15 +192,23 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 {
     struct link *link = self;
     struct user *user = user_of(session, frame->hd.stream_id);
+    struct str field_name = {(const char *)name, name_size};
+    struct str field_value = {(const char *)value, value_size};
     uint64_t status;
 
     (void)flags;
     if (user == NULL)
         return 0;
     user_first_byte(user, http2_of(link)->now_ns);
-    if (str_eq((struct str){(const char *)name, name_size}, STR(":status")) &&
-        str_to_u64((struct str){(const char *)value, value_size}, &status) && status < 1000)
-        user->status = (uint16_t)status;
+    if (str_eq(field_name, STR(":status"))) {
+        if (str_to_u64(field_value, &status) && status < 1000)
+            user->status = (uint16_t)status;
+        return 0;
+    }
+    if (user->step->is_grpc && str_eq(field_name, STR("grpc-status")))
+        user->grpc_ok = str_eq(field_value, STR("0"));
+    if (user_looks(user))
+        user_field(user, field_name, field_value);
     return 0;
 }
 
@@ -179,7 +219,6 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
     struct user *user = user_of(session, stream);
 
     (void)flags;
-    (void)data;
     if (user == NULL)
         return 0;
     user->body_received += size;
@@ -188,7 +227,10 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
         nghttp2_session_set_stream_user_data(session, stream, NULL);
         (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream, NGHTTP2_CANCEL);
         user_failed(user, FAULT_TOO_LARGE, http2_of(link)->now_ns);
+        return 0;
     }
+    if (user_looks(user))
+        user_body(user, (struct str){(const char *)data, size}, http2_of(link)->now_ns);
     return 0;
 }
 

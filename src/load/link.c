@@ -11,13 +11,15 @@
 #include "base/clock.h"
 #include "io/tls_client.h"
 #include "load/driver.h"
+#include "load/lookup.h"
 #include "load/user.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-enum { READS_PER_EVENT = 16 };
+enum { READS_PER_EVENT = 16, PROXY_HEAD_BYTES_MAX = 32 << 10 };
 #define LINK_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 /* ---- Lists. ---- */
@@ -75,9 +77,11 @@ static void drop(struct link *link)
     if (link->protocol->closed != NULL)
         link->protocol->closed(link);
     link->tls = tls_session_close(link->tls);
-    int fd = link->watch.fd;
-    loop_watch_stop(link->driver->loop, &link->watch);
-    close(fd);
+    if (link->state != LINK_RESOLVING) {
+        int fd = link->watch.fd;
+        loop_watch_stop(link->driver->loop, &link->watch);
+        close(fd);
+    }
     if (link->state > LINK_CONNECTING)
         COUNTER_ADD(counts->connections_open, -1);
     link->state = LINK_CLOSED;
@@ -331,6 +335,76 @@ static void secure(struct link *link)
     }
 }
 
+/* The way to the target is there. */
+static void go_through(struct link *link)
+{
+    if (scheme_is_tls(link->origin->scheme)) {
+        link->state = LINK_SECURING;
+        link->opened_ns = clock_monotonic_ns();
+        link->tls = tls_peer_connect(link->driver->tls_peers[link->origin_index], link->watch.fd);
+        secure(link);
+        return;
+    }
+    greet(link);
+}
+
+/* Asks the proxy for a tunnel (RFC 9110, section 9.3.6). */
+static void ask_proxy(struct link *link)
+{
+    const struct proxy *proxy = &link->driver->plan->proxy;
+    const struct origin *origin = link->origin;
+    bool is_v6 = str_find(origin->host, ':') >= 0;
+    struct buf request CLEANUP(buf_done) = {0};
+    struct buf target CLEANUP(buf_done) = {0};
+
+    link->state = LINK_TUNNELING;
+    buf_printf(&target, is_v6 ? "[%.*s]:%u" : "%.*s:%u", STR_ARG(origin->host), origin->port);
+    buf_printf(&request, "CONNECT %.*s HTTP/1.1\r\nHost: %.*s\r\n", STR_ARG(buf_view(&target)),
+               STR_ARG(buf_view(&target)));
+    if (proxy->authorization.size > 0)
+        buf_printf(&request, "Proxy-Authorization: %.*s\r\n", STR_ARG(proxy->authorization));
+    buf_text(&request, "\r\n");
+    link_write(link, buf_view(&request));
+}
+
+/* The proxy's answer comes; behind its head it has nothing to say before we do. */
+static void hear_proxy(struct link *link)
+{
+    static const struct http1_limits limits = {.head_bytes_max = PROXY_HEAD_BYTES_MAX,
+                                               .fields_max = HTTP_FIELDS_MAX};
+    char bytes[4096];
+    struct http1 parser;
+    bool done = false;
+
+    for (;;) {
+        ssize_t count = recv(link->watch.fd, bytes, sizeof(bytes), 0);
+        if (count < 0 && (errno == EAGAIN || errno == EINTR))
+            break;
+        if (count <= 0) {
+            link_fail(link, FAULT_PROXY);
+            return;
+        }
+        buf_append(&link->input, bytes, (size_t)count);
+        if (link->input.size > PROXY_HEAD_BYTES_MAX)
+            break;
+    }
+    http1_init(&parser, HTTP1_RESPONSE, &limits, false);
+    if (link->input.size > 0 &&
+        http1_parse(&parser, link->input.data, link->input.size, &done, NULL) != ERR_NONE) {
+        link_fail(link, FAULT_PROXY);
+        return;
+    }
+    if (!done)
+        return;
+    bool good = parser.head.status >= 200 && parser.head.status < 300 &&
+                parser.head_bytes == link->input.size;
+    buf_clear(&link->input);
+    if (good)
+        go_through(link);
+    else
+        link_fail(link, FAULT_PROXY);
+}
+
 static void link_connected(struct link *link)
 {
     struct driver *driver = link->driver;
@@ -340,30 +414,29 @@ static void link_connected(struct link *link)
     COUNTER_ADD(driver->counts->connections_open, 1);
     histogram_add(&driver->counts->connect, now_ns - link->opened_ns);
     link->addresses_tried = 0;
-    link->opened_ns = now_ns;
-    if (scheme_is_tls(link->origin->scheme)) {
-        link->state = LINK_SECURING;
-        link->tls = tls_peer_connect(driver->tls_peers[link->origin_index], link->watch.fd);
-        secure(link);
-        return;
-    }
-    greet(link);
+    if (link->origin->tunnels)
+        ask_proxy(link);
+    else
+        go_through(link);
 }
 
 static void ready(struct loop_watch *watch, uint32_t events);
+static void link_connect(struct link *link);
 
 /* The next address after a failure; the fault of the last one counts. */
 static bool try_next_address(struct link *link)
 {
-    if (link->addresses_tried >= link->origin->addresses_count)
+    size_t count = link->own != NULL ? link->own->count : link->origin->addresses_count;
+
+    if (link->addresses_tried >= count)
         return false;
-    link->address = (link->address + 1) % link->origin->addresses_count;
+    link->address = (link->address + 1) % count;
     struct user_list waiting = link->waiting;
     link->waiting = (struct user_list){0};
     driver_link_opening_again(link->driver);
     drop(link);
     link->waiting = waiting;
-    link_open(link);
+    link_connect(link);
     return true;
 }
 
@@ -402,6 +475,12 @@ static void ready(struct loop_watch *watch, uint32_t events)
         if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
             finish_connect(link);
         break;
+    case LINK_TUNNELING:
+        if (link->asked_write && (events & EPOLLOUT))
+            flush_output(link);
+        if (link->epoch == epoch && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+            hear_proxy(link);
+        break;
     case LINK_SECURING:
         secure(link);
         break;
@@ -409,6 +488,7 @@ static void ready(struct loop_watch *watch, uint32_t events)
     case LINK_READY:
         break;
     case LINK_CLOSED:
+    case LINK_RESOLVING:
         return;
     }
     if (link->epoch != epoch || link->state < LINK_GREETING)
@@ -431,16 +511,17 @@ static void fail_before_start(struct link *link, enum fault fault)
     driver_link_opened(link->driver);
 }
 
-void link_open(struct link *link)
+static void link_connect(struct link *link)
 {
-    const struct sockaddr_storage *address = &link->origin->addresses[link->address];
+    const struct sockaddr_storage *address = link->own != NULL
+                                                 ? &link->own->items[link->address]
+                                                 : &link->origin->addresses[link->address];
     struct driver *driver = link->driver;
     socklen_t size = address->ss_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
                                                     : (socklen_t)sizeof(struct sockaddr_in);
     int one = 1;
     struct why why = WHY_INIT;
 
-    MUST(link->state == LINK_CLOSED);
     link->opened_ns = clock_monotonic_ns();
     link->addresses_tried++;
     COUNTER_ADD(driver->counts->connects, 1);
@@ -463,6 +544,36 @@ void link_open(struct link *link)
     link->state = LINK_CONNECTING;
     if (error != 0 && error != EINPROGRESS)
         connect_failed(link, error);
+}
+
+void link_resolved(struct link *link, struct addresses *addresses, enum fault fault)
+{
+    histogram_add(&link->driver->counts->dns, clock_monotonic_ns() - link->opened_ns);
+    free(link->own);
+    link->own = addresses;
+    link->address = 0;
+    link->addresses_tried = 0;
+    if (addresses == NULL) {
+        link_fail(link, fault);
+        return;
+    }
+    link->state = LINK_CLOSED;
+    link_connect(link);
+}
+
+void link_open(struct link *link)
+{
+    MUST(link->state == LINK_CLOSED);
+    if (!link->driver->plan->resolves_each) {
+        link_connect(link);
+        return;
+    }
+    link->opened_ns = clock_monotonic_ns();
+    link->state = LINK_RESOLVING;
+    if (!lookup_begin(link)) {
+        link->state = LINK_CLOSED;
+        fail_before_start(link, FAULT_DNS);
+    }
 }
 
 /* ---- Users. ---- */
@@ -510,4 +621,6 @@ void link_done(struct link *link)
         drop(link);
     buf_done(&link->input);
     buf_done(&link->output);
+    free(link->own);
+    link->own = NULL;
 }

@@ -5,7 +5,10 @@
  * again and again for the whole run. What is spoken on it is a struct protocol. Links belong to
  * their driver's thread.
  *
- *     CLOSED ─► CONNECTING ─► SECURING (TLS) ─► GREETING ─► READY ─► CLOSED
+ *     CLOSED ─► RESOLVING ─► CONNECTING ─► TUNNELING ─► SECURING (TLS) ─► GREETING ─► READY ─►
+ * CLOSED
+ *
+ * Most links skip RESOLVING (names are resolved before the run), TUNNELING and SECURING.
  *
  * Any call into the driver or a user may close the link underneath: who goes on afterwards compares
  * link->epoch, which grows with every close. */
@@ -21,7 +24,23 @@ struct link;
 struct tls_session;
 struct user;
 
-enum link_state { LINK_CLOSED, LINK_CONNECTING, LINK_SECURING, LINK_GREETING, LINK_READY };
+/* What a name came to. */
+enum { LINK_ADDRESSES_MAX = 4 };
+
+struct addresses {
+    struct sockaddr_storage items[LINK_ADDRESSES_MAX];
+    size_t count;
+};
+
+enum link_state {
+    LINK_CLOSED,
+    LINK_RESOLVING, /* Where each connection asks for the name. */
+    LINK_CONNECTING,
+    LINK_TUNNELING, /* A proxy is asked for the way. */
+    LINK_SECURING,
+    LINK_GREETING,
+    LINK_READY,
+};
 
 struct protocol {
     const char *name;
@@ -71,8 +90,9 @@ struct link {
     struct tls_session *tls;
     enum link_state state;
     uint32_t epoch;
-    uint32_t answers; /* On this connection. */
-    size_t address;   /* Of the origin, tried last. */
+    uint32_t answers;      /* On this connection. */
+    struct addresses *own; /* Of the name, where each connection asks for it; else NULL. */
+    size_t address;        /* Of the origin, tried last. */
     size_t addresses_tried;
     int64_t opened_ns; /* When connecting began; then when securing began. */
     bool asked_write;  /* The kernel was full: what is in output waits. */
@@ -120,9 +140,14 @@ void link_fail(struct link *link, enum fault fault);
  * FAULT_CLOSED. */
 void link_close(struct link *link);
 
+/* The name was looked up: the link takes the addresses, or fails with fault. */
+void link_resolved(struct link *link, struct addresses *addresses, enum fault fault);
+
 void user_list_append(struct user_list *list, struct user *user);
 struct user *user_list_take(struct user_list *list); /* The first, or NULL. */
 bool user_list_remove(struct user_list *list, struct user *user);
 
 extern const struct protocol protocol_http1;
 extern const struct protocol protocol_http2;
+extern const struct protocol protocol_websocket;
+extern const struct protocol protocol_tcp;

@@ -5,6 +5,7 @@
  * thread. */
 #pragma once
 #include "load/plan.h"
+#include "load/stream_tally.h"
 #include "load/tally.h"
 
 #include <stdatomic.h>
@@ -23,6 +24,9 @@ struct outcome_point {
     double level; /* What the pattern asked for: users, or arrivals a second. */
     int64_t users;
     int64_t backlog;
+    /* Of token streams. */
+    uint64_t streams, good, tokens_out;
+    double ttft_p50_ms, ttft_p95_ms;
 };
 
 /* One piece of the pattern, without the intervals in which the load had just changed. */
@@ -42,6 +46,8 @@ struct outcome {
     struct tally total;  /* Of all steps; without the warm-up. */
     struct tally *steps; /* One for each step. */
     struct tally_links links;
+    struct stream_tally *streams;      /* Of all steps; NULL where the plan has no streams. */
+    struct stream_tally *step_streams; /* One for each step; or NULL. */
 
     struct outcome_point *points;
     size_t points_count;

@@ -73,7 +73,7 @@ static void add_verdict(struct document *document, const struct judgement *judge
     }
 }
 
-static void add_phase(struct table *table, const char *name, const struct histogram *histogram)
+void outcome_add_phase(struct table *table, const char *name, const struct histogram *histogram)
 {
     if (histogram->count == 0)
         return;
@@ -85,27 +85,33 @@ static void add_phase(struct table *table, const char *name, const struct histog
     table_number(table, milliseconds((double)histogram->max_ns));
 }
 
-static void add_latency(struct document *document, const struct outcome *outcome)
+struct table *outcome_phase_table(struct document *document, const char *key, const char *title)
 {
     struct column columns[OUTCOME_QUANTILES + 3] = {{"phase", "Phase", UNIT_NONE, true},
                                                     {"mean", "Mean", UNIT_MS, false}};
-    const struct tally *total = &outcome->total;
 
     for (size_t i = 0; i < OUTCOME_QUANTILES; i++)
         columns[i + 2] =
             (struct column){outcome_quantiles[i].name, outcome_quantiles[i].name, UNIT_MS, false};
     columns[OUTCOME_QUANTILES + 2] = (struct column){"max", "Max", UNIT_MS, false};
+    return document_table(document, key, title, columns, ARRAY_COUNT(columns));
+}
+
+static void add_latency(struct document *document, const struct outcome *outcome)
+{
+    const struct tally *total = &outcome->total;
+
     document_section(document, "latency", "Latency");
-    struct table *table =
-        document_table(document, "phases", "By phase", columns, ARRAY_COUNT(columns));
-    add_phase(table, "Latency, from the intended start", &total->latency);
-    add_phase(table, "Service time, from the first byte sent", &total->service);
-    add_phase(table, "Time to the first byte", &total->first_byte);
-    add_phase(table, "Connect", &outcome->links.connect);
-    add_phase(table, "TLS handshake", &outcome->links.tls);
+    struct table *table = outcome_phase_table(document, "phases", "By phase");
+    outcome_add_phase(table, "Latency, from the intended start", &total->latency);
+    outcome_add_phase(table, "Service time, from the first byte sent", &total->service);
+    outcome_add_phase(table, "Time to the first byte", &total->first_byte);
+    outcome_add_phase(table, "DNS", &outcome->links.dns);
+    outcome_add_phase(table, "Connect", &outcome->links.connect);
+    outcome_add_phase(table, "TLS handshake", &outcome->links.tls);
     if (outcome->plan->model == MODEL_OPEN) {
-        add_phase(table, "Wait for a connection", &outcome->links.queued);
-        add_phase(table, "Generator late by", &outcome->links.lateness);
+        outcome_add_phase(table, "Wait for a connection", &outcome->links.queued);
+        outcome_add_phase(table, "Generator late by", &outcome->links.lateness);
     }
 }
 
@@ -299,11 +305,13 @@ struct document *outcome_document(const struct outcome *outcome, const struct ju
     if (judgement != NULL)
         add_verdict(document, judgement);
     add_summary(document, outcome);
+    outcome_document_streams(document, outcome);
     add_latency(document, outcome);
     add_spectrum(document, &outcome->total.latency);
     add_errors(document, &outcome->total);
     add_steps(document, outcome);
     add_course(document, outcome);
+    outcome_document_streams_course(document, outcome);
     add_generator(document, outcome);
     return document;
 }

@@ -30,7 +30,7 @@ static void add_u64(struct json *json, const char *key, uint64_t value)
     json_add_u64(json, value);
 }
 
-static void add_histogram(struct json *json, const char *key, const struct histogram *histogram)
+void outcome_add_histogram(struct json *json, const char *key, const struct histogram *histogram)
 {
     json_key(json, key);
     if (histogram->count == 0) {
@@ -54,9 +54,9 @@ static void add_tally(struct json *json, const struct tally *tally)
     add_u64(json, "requests", tally->requests);
     add_u64(json, "errors", tally->failures);
     add_u64(json, "answers", tally->answers);
-    add_histogram(json, "latency_ms", &tally->latency);
-    add_histogram(json, "service_time_ms", &tally->service);
-    add_histogram(json, "first_byte_ms", &tally->first_byte);
+    outcome_add_histogram(json, "latency_ms", &tally->latency);
+    outcome_add_histogram(json, "service_time_ms", &tally->service);
+    outcome_add_histogram(json, "first_byte_ms", &tally->first_byte);
     json_key(json, "errors_by_kind");
     json_open(json, '{');
     for (unsigned i = 0; i < FAULT_COUNT; i++) {
@@ -116,15 +116,17 @@ static void add_generator(struct json *json, const struct outcome *outcome)
     add_u64(json, "dropped", links->dropped);
     add_u64(json, "unfinished", links->unfinished);
     add_u64(json, "backlog_max", (uint64_t)links->backlog_max);
-    add_histogram(json, "late_ms", &links->lateness);
-    add_histogram(json, "queued_ms", &links->queued);
+    outcome_add_histogram(json, "late_ms", &links->lateness);
+    outcome_add_histogram(json, "queued_ms", &links->queued);
     add_u64(json, "connects", links->connects);
     add_u64(json, "connected", links->connected);
     add_u64(json, "tls_resumed", links->resumed);
     add_u64(json, "closed_early", links->closed_early);
     json_close(json, '}');
-    add_histogram(json, "connect_ms", &links->connect);
-    add_histogram(json, "tls_ms", &links->tls);
+    if (links->dns.count > 0)
+        outcome_add_histogram(json, "dns_lookup_ms", &links->dns);
+    outcome_add_histogram(json, "connect_ms", &links->connect);
+    outcome_add_histogram(json, "tls_ms", &links->tls);
 }
 
 static void add_timeline(struct json *json, const struct outcome *outcome)
@@ -144,6 +146,12 @@ static void add_timeline(struct json *json, const struct outcome *outcome)
         add_double(json, "max_ms", point->max_ms);
         add_double(json, "level", point->level);
         add_u64(json, "backlog", (uint64_t)point->backlog);
+        if (outcome->streams != NULL) {
+            add_double(json, "tokens_per_second", (double)point->tokens_out / point->length_s);
+            add_double(json, "goodput", (double)point->good / point->length_s);
+            add_double(json, "ttft_p50_ms", point->ttft_p50_ms);
+            add_double(json, "ttft_p95_ms", point->ttft_p95_ms);
+        }
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -184,6 +192,7 @@ void outcome_write_json(const struct outcome *outcome, const struct judgement *j
     add_double(&json, "rate", outcome_rate(outcome));
     add_double(&json, "error_rate", outcome_error_rate(outcome));
     add_generator(&json, outcome);
+    outcome_add_streams(&json, outcome);
     if (judgement != NULL)
         judgement_add_json(judgement, &json);
     if (outcome->plan->steps_count > 1)

@@ -74,6 +74,13 @@ static void junit_case(struct buf *out, struct str name, const struct outcome *o
 void outcome_write_junit(const struct outcome *outcome, const struct judgement *judgement,
                          struct buf *out)
 {
+    buf_text(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    outcome_write_junit_suite(outcome, judgement, out);
+}
+
+void outcome_write_junit_suite(const struct outcome *outcome, const struct judgement *judgement,
+                               struct buf *out)
+{
     struct buf run CLEANUP(buf_done) = {0};
     size_t failures = 0;
 
@@ -84,7 +91,7 @@ void outcome_write_junit(const struct outcome *outcome, const struct judgement *
     failures += run.size > 0;
     for (size_t i = 0; i < judgement->results_count; i++)
         failures += !judgement->results[i].holds;
-    buf_text(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"");
+    buf_text(out, "<testsuite name=\"");
     xml_text(out, str_of(outcome->plan->title));
     buf_printf(out, "\" tests=\"%zu\" failures=\"%zu\" time=\"%.3f\">\n",
                judgement->results_count + 1, failures, outcome->duration_s);

@@ -7,6 +7,7 @@
 
 struct document;
 struct judgement;
+struct table;
 
 /* One JSON object. Its names are an interface: `requests`, `errors`, `latency_ms` and
  * `service_time_ms` with their percentiles, `errors_by_kind`, `generator`, `timeline`, `steps`.
@@ -21,8 +22,22 @@ struct document *outcome_document(const struct outcome *outcome, const struct ju
 void outcome_write_junit(const struct outcome *outcome, const struct judgement *judgement,
                          struct buf *out);
 
+/* The suite alone, for those who put several into one file. */
+void outcome_write_junit_suite(const struct outcome *outcome, const struct judgement *judgement,
+                               struct buf *out);
+
 /* A share of the seconds, as CSV with a head: one line an interval. */
 void outcome_write_csv(const struct outcome *outcome, struct buf *out);
+
+/* For those who write parts of these. */
+struct json;
+void outcome_add_histogram(struct json *json, const char *key, const struct histogram *histogram);
+void outcome_add_phase(struct table *table, const char *name, const struct histogram *histogram);
+struct table *outcome_phase_table(struct document *document, const char *key, const char *title);
+/* Of token streams; nothing where there were none. */
+void outcome_add_streams(struct json *json, const struct outcome *outcome);
+void outcome_document_streams(struct document *document, const struct outcome *outcome);
+void outcome_document_streams_course(struct document *document, const struct outcome *outcome);
 
 /* The percentiles that are told everywhere. */
 struct outcome_quantile {

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "load/request.h"
+#include "load/script.h"
 
 #include <netdb.h>
 #include <stdio.h>
@@ -38,6 +39,8 @@ struct plan *plan_new(size_t arena_budget_bytes)
 struct plan *plan_free(struct plan *plan)
 {
     if (plan != NULL) {
+        for (size_t i = 0; i < plan->steps_count; i++)
+            script_done(plan->steps[i]->script);
         pattern_done(&plan->pattern);
         arena_free(plan->arena);
         free(plan);
@@ -57,7 +60,8 @@ enum err plan_origin(struct plan *plan, const struct url *url, size_t *ret_origi
     for (size_t i = 0; i < plan->origins_count; i++) {
         const struct origin *origin = plan->origins[i];
         if (origin->scheme == url->scheme && origin->port == url->port &&
-            str_eq_nocase(origin->host, url->host)) {
+            str_eq_nocase(origin->host, url->host) &&
+            (origin->wire != WIRE_WEBSOCKET || str_eq(origin->target, url->path))) {
             *ret_origin = i;
             return ERR_NONE;
         }
@@ -73,6 +77,12 @@ enum err plan_origin(struct plan *plan, const struct url *url, size_t *ret_origi
     if (origin->host.data == NULL || origin->authority.data == NULL)
         return arena_spent(plan->arena, "the plan", why);
     origin->port = url->port;
+    origin->target = arena_str(plan->arena, url->path);
+    if (origin->target.data == NULL)
+        return arena_spent(plan->arena, "the plan", why);
+    origin->wire = url->scheme == SCHEME_TCP                               ? WIRE_TCP
+                   : url->scheme == SCHEME_WS || url->scheme == SCHEME_WSS ? WIRE_WEBSOCKET
+                                                                           : WIRE_HTTP1;
     *ret_origin = plan->origins_count;
     plan->origins[plan->origins_count++] = origin;
     return ERR_NONE;
@@ -95,26 +105,64 @@ enum err plan_step(struct plan *plan, const char *name, struct step **ret_step, 
     return ERR_NONE;
 }
 
-enum err plan_scenario(struct plan *plan, const char *name, double weight,
-                       struct step *const *steps, size_t steps_count,
-                       struct scenario **ret_scenario, struct why *why)
+enum err plan_scenario(struct plan *plan, const char *name, double weight, const struct op *ops,
+                       size_t ops_count, struct scenario **ret_scenario, struct why *why)
 {
     if (plan->scenarios_count == PLAN_SCENARIOS_MAX)
         return fail(why, ERR_LIMIT, "there are more than %d scenarios", PLAN_SCENARIOS_MAX);
-    if (steps_count == 0)
+    if (ops_count == 0)
         return fail(why, ERR_INVALID, "scenario %s has no steps", name);
     if (!(weight > 0))
         return fail(why, ERR_INVALID, "scenario %s: a weight must be more than 0", name);
     struct scenario *scenario = ARENA_NEW(plan->arena, struct scenario);
-    struct step **kept = ARENA_ARRAY(plan->arena, steps_count, struct step *);
+    struct op *kept = ARENA_ARRAY(plan->arena, ops_count, struct op);
     char *copy = arena_printf(plan->arena, "%s", name);
     if (scenario == NULL || kept == NULL || copy == NULL)
         return arena_spent(plan->arena, "the plan", why);
-    memcpy(kept, steps, steps_count * sizeof(*kept));
-    *scenario = (struct scenario){
-        .name = copy, .weight = weight, .steps = kept, .steps_count = steps_count};
+    memcpy(kept, ops, ops_count * sizeof(*kept));
+    *scenario =
+        (struct scenario){.name = copy, .weight = weight, .ops = kept, .ops_count = ops_count};
     plan->scenarios[plan->scenarios_count++] = scenario;
     *ret_scenario = scenario;
+    return ERR_NONE;
+}
+
+ptrdiff_t plan_find_variable(const struct plan *plan, struct str name)
+{
+    for (size_t i = 0; i < plan->variables_count; i++) {
+        if (str_eq(plan->variables[i], name))
+            return (ptrdiff_t)i;
+    }
+    return -1;
+}
+
+enum err plan_variable(struct plan *plan, struct str name, size_t *ret_variable, struct why *why)
+{
+    ptrdiff_t known = plan_find_variable(plan, name);
+
+    if (known >= 0) {
+        *ret_variable = (size_t)known;
+        return ERR_NONE;
+    }
+    if (plan->variables_count == PLAN_VARIABLES_MAX)
+        return fail(why, ERR_LIMIT, "there are more than %d variables", PLAN_VARIABLES_MAX);
+    struct str kept = arena_str(plan->arena, name);
+    if (kept.data == NULL)
+        return arena_spent(plan->arena, "the plan", why);
+    *ret_variable = plan->variables_count;
+    plan->variables[plan->variables_count++] = kept;
+    return ERR_NONE;
+}
+
+enum err plan_script(struct plan *plan, struct step *step, struct script **ret_script,
+                     struct why *why)
+{
+    if (step->script == NULL)
+        step->script = ARENA_NEW(plan->arena, struct script);
+    if (step->script == NULL)
+        return arena_spent(plan->arena, "the plan", why);
+    plan->has_scripts = true;
+    *ret_script = step->script;
     return ERR_NONE;
 }
 
@@ -170,17 +218,44 @@ static enum err check(const struct plan *plan, struct why *why)
     return ERR_NONE;
 }
 
+/* Which protocol is spoken to an origin, and by which way it is reached. */
+static enum err prepare_origin(struct plan *plan, struct origin *origin, struct why *why)
+{
+    if (origin->wire == WIRE_HTTP1 && plan->http == HTTP_CHOICE_2)
+        origin->wire = WIRE_HTTP2;
+    if (plan->proxy.host.size == 0)
+        return ERR_NONE;
+    if (origin->wire == WIRE_TCP)
+        return fail(why, ERR_INVALID, "tcp:// does not go by a proxy");
+    origin->by_proxy = true;
+    origin->tunnels = origin->wire != WIRE_HTTP1 || scheme_is_tls(origin->scheme);
+    origin->connect_host = plan->proxy.host;
+    origin->connect_port = plan->proxy.port;
+    return ERR_NONE;
+}
+
+static enum err prepare_step(struct plan *plan, struct step *step, struct why *why)
+{
+    const struct origin *origin = plan->origins[step->origin];
+
+    if (step->timeout_ns <= 0)
+        step->timeout_ns = plan->timeout_ns;
+    if (step->is_grpc && origin->wire != WIRE_HTTP2)
+        return fail(why, ERR_INVALID, "step %s: gRPC needs HTTP/2", step->name);
+    if (step->script != NULL)
+        plan->has_streams = plan->has_streams || step->script->is_stream;
+    return request_prepare(plan, step, why);
+}
+
 enum err plan_finish(struct plan *plan, struct why *why)
 {
     if (plan->grace_ns < 0)
         plan->grace_ns = plan->timeout_ns;
     TRY(check(plan, why));
-    for (size_t i = 0; i < plan->steps_count; i++) {
-        struct step *step = plan->steps[i];
-        if (step->timeout_ns <= 0)
-            step->timeout_ns = plan->timeout_ns;
-        TRY(request_prepare(plan, step, why));
-    }
+    for (size_t i = 0; i < plan->origins_count; i++)
+        TRY(prepare_origin(plan, plan->origins[i], why));
+    for (size_t i = 0; i < plan->steps_count; i++)
+        TRY(prepare_step(plan, plan->steps[i], why));
     for (size_t i = 0; i < plan->origins_count; i++)
         TRY(resolve(plan->origins[i], plan, why));
     return ERR_NONE;

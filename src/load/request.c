@@ -2,12 +2,9 @@
 /* A request that never changes is written once, here, and sent as it is millions of times. */
 #include "load/request.h"
 
-#include <inttypes.h>
+#include "load/script.h"
 
-bool request_is_template(struct str text)
-{
-    return str_find_str(text, STR("${")) >= 0;
-}
+#include <inttypes.h>
 
 static bool names(const struct request_pieces *pieces, struct str name)
 {
@@ -28,6 +25,8 @@ void request_write(const struct request_pieces *pieces, struct buf *out)
 {
     buf_str(out, pieces->method);
     buf_byte(out, ' ');
+    if (pieces->origin->by_proxy && !pieces->origin->tunnels)
+        buf_printf(out, "http://%.*s", STR_ARG(pieces->authority));
     if (pieces->target.size == 0 || pieces->target.data[0] == '?')
         buf_byte(out, '/');
     buf_str(out, pieces->target);
@@ -49,10 +48,12 @@ void request_write(const struct request_pieces *pieces, struct buf *out)
 
 static enum err check_step(const struct step *step, struct why *why)
 {
+    bool changes = step->script != NULL && step->script->changes; /* Checked when filled in. */
+
     if (!http_is_token(step->method))
         return fail(why, ERR_INVALID, "step %s: '%.*s' is no HTTP method", step->name,
                     STR_ARG(step->method));
-    for (size_t i = 0; i < step->target.size; i++) {
+    for (size_t i = 0; !changes && i < step->target.size; i++) {
         uint8_t byte = (uint8_t)step->target.data[i];
         if (byte <= ' ' || byte == 0x7f)
             return fail(why, ERR_INVALID, "step %s: the path holds a space or a control character",
@@ -62,7 +63,7 @@ static enum err check_step(const struct step *step, struct why *why)
         return fail(why, ERR_LIMIT, "step %s: more than %d headers", step->name, PLAN_HEADERS_MAX);
     for (size_t i = 0; i < step->headers_count; i++) {
         const struct http_header *header = &step->headers[i];
-        if (!http_is_token(header->name) || !http_is_field_value(header->value))
+        if (!http_is_token(header->name) || (!changes && !http_is_field_value(header->value)))
             return fail(why, ERR_INVALID, "step %s: '%.*s' is no header that can be sent",
                         step->name, STR_ARG(header->name));
     }
@@ -72,21 +73,23 @@ static enum err check_step(const struct step *step, struct why *why)
     return ERR_NONE;
 }
 
-static bool changes(const struct step *step)
+bool request_is_about_connection(struct str name)
 {
-    bool changes = request_is_template(step->target) || request_is_template(step->body);
+    static const struct str names[] = {{"connection", 10},         {"host", 4},
+                                       {"keep-alive", 10},         {"proxy-connection", 16},
+                                       {"transfer-encoding", 17},  {"upgrade", 7},
+                                       {"proxy-authorization", 19}};
 
-    for (size_t i = 0; i < step->headers_count && !changes; i++)
-        changes = request_is_template(step->headers[i].value);
-    return changes;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (str_eq_nocase(name, names[i]))
+            return true;
+    }
+    return false;
 }
 
 /* HTTP/2 has lower-case names, and no fields about the connection (RFC 9113 section 8.2). */
 static enum err prepare_fields(struct plan *plan, struct step *step, struct why *why)
 {
-    static const struct str dropped[] = {{"connection", 10},        {"host", 4},
-                                         {"keep-alive", 10},        {"proxy-connection", 16},
-                                         {"transfer-encoding", 17}, {"upgrade", 7}};
     struct http_header *fields =
         ARENA_ARRAY(plan->arena, step->headers_count + 1, struct http_header);
 
@@ -94,16 +97,13 @@ static enum err prepare_fields(struct plan *plan, struct step *step, struct why 
         return arena_spent(plan->arena, "the headers", why);
     for (size_t i = 0; i < step->headers_count; i++) {
         struct str name = arena_str(plan->arena, step->headers[i].name);
-        bool kept = true;
         if (name.data == NULL)
             return arena_spent(plan->arena, "the headers", why);
-        for (size_t j = 0; j < ARRAY_COUNT(dropped); j++)
-            kept = kept && !str_eq_nocase(name, dropped[j]);
         for (size_t j = 0; j < name.size; j++) {
             if (name.data[j] >= 'A' && name.data[j] <= 'Z')
                 ((char *)name.data)[j] |= 0x20; /* The copy is ours. */
         }
-        if (kept)
+        if (!request_is_about_connection(name))
             fields[step->fields_count++] = (struct http_header){name, step->headers[i].value};
     }
     step->fields = fields;
@@ -114,14 +114,22 @@ enum err request_prepare(struct plan *plan, struct step *step, struct why *why)
 {
     struct buf wire CLEANUP(buf_done) = {0};
 
+    enum wire spoken = plan->origins[step->origin]->wire;
+
+    if (spoken == WIRE_TCP || spoken == WIRE_WEBSOCKET) {
+        if (step->script == NULL || !step->script->changes)
+            step->wire = step->body.size == 0 ? STR("") : step->body;
+        return ERR_NONE;
+    }
     TRY(check_step(step, why));
     TRY(prepare_fields(plan, step, why));
     step->head_asked = str_eq(step->method, STR("HEAD"));
-    if (changes(step))
+    if (step->script != NULL && step->script->changes)
         return ERR_NONE;
     request_write(&(struct request_pieces){.method = step->method,
                                            .target = step->target,
                                            .authority = plan->origins[step->origin]->authority,
+                                           .origin = plan->origins[step->origin],
                                            .headers = step->headers,
                                            .headers_count = step->headers_count,
                                            .body = step->body,

@@ -12,6 +12,7 @@ CHECKED enum err request_prepare(struct plan *plan, struct step *step, struct wh
  * headers does not name. */
 struct request_pieces {
     struct str method, target, authority;
+    const struct origin *origin; /* By a proxy, the whole URL is asked for. */
     const struct http_header *headers;
     size_t headers_count;
     struct str body;
@@ -19,5 +20,5 @@ struct request_pieces {
 };
 void request_write(const struct request_pieces *pieces, struct buf *out);
 
-/* Does a text hold a ${variable}? */
-bool request_is_template(struct str text);
+/* Is it a field of a connection, which HTTP/2 must not carry? */
+bool request_is_about_connection(struct str name);

@@ -37,6 +37,7 @@ void tally_links_merge(struct tally_links *into, const struct tally_links *from)
     into->backlog += from->backlog;
     into->users_active += from->users_active;
     into->connections_open += from->connections_open;
+    histogram_merge(&into->dns, &from->dns);
     histogram_merge(&into->connect, &from->connect);
     histogram_merge(&into->tls, &from->tls);
     histogram_merge(&into->lateness, &from->lateness);

@@ -41,6 +41,7 @@ struct tally_links {
     int64_t backlog;     /* Now. */
     int64_t users_active;
     int64_t connections_open;
+    struct histogram dns; /* Where each connection asks for the name. */
     struct histogram connect;
     struct histogram tls;
     struct histogram lateness; /* How late the generator itself looked at an arrival. */

@@ -31,6 +31,7 @@ struct user {
     const struct scenario *scenario;
     const struct step *step; /* Under way or next. */
     struct session *session; /* Variables and cookies; NULL where the plan has none. */
+    struct str body;         /* Of the request. */
     /* HTTP/2, while WAITING. */
     int32_t stream;
     uint16_t status;
@@ -42,11 +43,13 @@ struct user {
     int64_t sent_ns;       /* When its first byte was sent; 0 before. */
     int64_t first_byte_ns; /* When the first byte came; 0 before. */
     int64_t deadline_ns;
-    uint32_t index;      /* Among the driver's users. */
-    uint32_t step_index; /* Within the scenario. */
+    uint32_t index;    /* Among the driver's users. */
+    uint32_t op_index; /* Within the scenario: what comes next. */
     uint32_t failures_in_row;
     enum user_state state;
     bool iteration_failed;
+    bool has_sent; /* In this iteration. */
+    bool grpc_ok;  /* The trailer said so. */
 };
 
 void user_init(struct user *user, struct driver *driver, uint32_t index, struct link *links);
@@ -70,13 +73,22 @@ static inline void user_first_byte(struct user *user, int64_t now_ns)
         user->first_byte_ns = now_ns;
 }
 
-/* Does anybody look into the answer? Then head and body are wanted. */
+/* Does anybody look into the answer? Then its fields and its body are wanted. */
 static inline bool user_looks(const struct user *user)
 {
-    return user->step->captures || user->step->is_stream;
+    return user->step->script != NULL;
 }
-void user_head(struct user *user, const struct http_header *headers, size_t count);
+void user_field(struct user *user, struct str name, struct str value);
 void user_body(struct user *user, struct str piece, int64_t now_ns);
+
+/* The user's request where it changes; see session_request. */
+struct request_pieces;
+struct request_pieces user_request(struct user *user, struct http_header *fields);
+bool user_has_cookies(const struct user *user);
+static inline bool user_changes(const struct user *user)
+{
+    return user->step->wire.data == NULL || (user->step->script != NULL && user_has_cookies(user));
+}
 
 /* The answer is complete. The user may go on to its next request within the call. */
 void user_answered(struct user *user, unsigned status, int64_t now_ns);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* load - what the parts of `sonde load` share: what was asked for, and the runs that come of it.
+ * One thread, beside the drivers of a run. */
+#pragma once
+#include "cli/command.h"
+#include "cli/load_options.h"
+#include "load/engine.h"
+#include "load/judgement.h"
+#include "load/kind.h"
+#include "load/scenario.h"
+
+enum {
+    LOAD_PLAN_BYTES_MAX = 512 << 20,
+    LOAD_BODY_BYTES_MAX = 64 << 20,
+    LOAD_LEVELS_MAX = 64,
+    LOAD_ARGUMENTS_MAX = 512,
+};
+
+/* What is to be loaded. */
+enum load_target { LOAD_TARGET_URL, LOAD_TARGET_LLM, LOAD_TARGET_FILE };
+
+struct load_view;
+
+struct load {
+    const struct invocation *invocation;
+    enum load_target target;
+    const char *where; /* The URL, or the file. */
+    struct arena *arena;
+    bool progress; /* Somebody looks at standard error. */
+    bool aborts;
+    struct load_view *view; /* NULL: a line is enough. */
+};
+
+/* One run: the only one, or one level of a sweep. */
+struct load_run {
+    struct load *load;
+    bool has_level;
+    bool level_is_rate;
+    double level;
+    struct plan *plan;
+    const struct kind *kind; /* Of the test; NULL: a plain run. */
+    struct criterion criteria[JUDGEMENT_CRITERIA_MAX];
+    size_t criteria_count;
+    struct judgement judgement;
+    struct outcome outcome;
+};
+
+/* load_plan: from flags and files to a finished plan. */
+CHECKED enum err load_plan_make(struct load_run *run, struct why *why);
+bool load_is_told(const struct load *load, enum load_option option); /* On the command line. */
+/* Bytes as people write them: \r, \n, \t, \0, \\, \xHH; in the plan's arena. */
+CHECKED enum err load_unescape(struct plan *plan, struct str text, struct str *ret_bytes,
+                               struct why *why);
+/* Headers of the command line behind those given. */
+CHECKED enum err load_read_headers(const struct load *load, struct plan *plan, struct step *step,
+                                   const struct http_header *more, size_t more_count,
+                                   struct why *why);
+/* Where the URL's host is reached, when --connect-to says so. */
+CHECKED enum err load_read_connect_to(const struct load *load, struct plan *plan,
+                                      struct origin *origin, struct why *why);
+
+/* load_llm: the plan of `sonde load llm URL`. */
+CHECKED enum err load_llm_plan(struct load_run *run, struct why *why);
+
+/* load_report: what was asked for in files, and on standard output. */
+CHECKED enum err load_report_check(const struct load *load, struct why *why);
+enum exit_code load_report_tell(struct load *load, struct load_run *runs, size_t count);
+
+/* load_view: the terminal while a run goes on. */
+struct load_view *load_view_open(const struct load *load); /* NULL: there is no place for it. */
+struct load_view *load_view_close(struct load_view *view); /* Always returns NULL. */
+void load_view_show(struct load_view *view, const struct load_run *run,
+                    const struct outcome *outcome);
+bool load_view_attend(struct load_view *view); /* Did somebody ask to end? */
+/* load_line: the same in one line on standard error. */
+void load_line_show(const struct outcome *outcome);
+void load_line_clear(void);
+
+/* load_import: `sonde load import FORM SOURCE`. */
+enum exit_code load_import(struct invocation *invocation);

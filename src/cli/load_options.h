@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* load_options - the flags of `sonde load`. */
+#pragma once
+#include "base/option.h"
+
+enum load_option {
+    LOAD_CONNECTIONS,
+    LOAD_LENGTH,
+    LOAD_RATE,
+    LOAD_ARRIVALS,
+    LOAD_TEST,
+    LOAD_PATTERN,
+    LOAD_THREADS,
+    LOAD_REQUESTS,
+    LOAD_WARMUP,
+    LOAD_THINK,
+    LOAD_TIMEOUT,
+    LOAD_GRACE,
+    LOAD_METHOD,
+    LOAD_HEADER,
+    LOAD_BODY,
+    LOAD_BODY_FILE,
+    LOAD_CRITERION,
+    LOAD_ABORT,
+    LOAD_CLOSE,
+    LOAD_HTTP2,
+    LOAD_STREAMS,
+    LOAD_PIPELINE,
+    LOAD_CONNECT_TO,
+    LOAD_INSECURE,
+    LOAD_CA,
+    LOAD_SEED,
+    LOAD_PROXY,
+    LOAD_RESOLVE_EACH,
+    LOAD_BURSTINESS,
+    LOAD_GRPC,
+    LOAD_REPLIES,
+    LOAD_UNTIL,
+    LOAD_SWEEP_RATE,
+    LOAD_SWEEP_USERS,
+    LOAD_MODEL,
+    LOAD_API,
+    LOAD_INPUT,
+    LOAD_OUTPUT,
+    LOAD_PREFIX,
+    LOAD_PREFIXES,
+    LOAD_PROMPTS,
+    LOAD_CONVERSATIONS,
+    LOAD_EXTRA,
+    LOAD_KEY,
+    LOAD_SLO,
+    LOAD_PRICE,
+    LOAD_REPORT,
+    LOAD_QUIET,
+    LOAD_OPTIONS_COUNT
+};
+
+extern const struct option_row load_options[LOAD_OPTIONS_COUNT];

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An event is one line: "data: {…}" of server-sent events, or a JSON text by itself. What its
+ * values mean follows from where they stand, so one table serves all formats: rows are paths, '#'
+ * is a place in a list.
+ *
+ * The table is asked for every value of every event, thousands of times a second; the last key's
+ * size and first byte rule out nearly all rows. */
+#include "load/stream.h"
+
+#include "codec/json_walk.h"
+
+enum meaning {
+    MEANS_TOKEN, /* A text that is not empty is a token chunk. */
+    MEANS_IN,
+    MEANS_CACHED, /* Of those in. */
+    MEANS_BESIDE, /* In, but not counted there: Anthropic's cache. */
+    MEANS_BESIDE_CACHED,
+    MEANS_OUT,
+    MEANS_END,    /* true */
+    MEANS_FINISH, /* Any text. */
+    MEANS_TYPE,
+    MEANS_ERROR, /* Anything but null. */
+};
+
+enum { PATH_DEPTH_MAX = 7 };
+
+struct row {
+    enum meaning meaning;
+    unsigned depth;
+    struct str path[PATH_DEPTH_MAX];
+};
+
+#define S(literal)                      \
+    {                                   \
+        "" literal, sizeof(literal) - 1 \
+    }
+
+static const struct row rows[] = {
+    {MEANS_TOKEN, 4, {S("choices"), S("#"), S("delta"), S("content")}},
+    {MEANS_TOKEN, 4, {S("choices"), S("#"), S("delta"), S("reasoning_content")}},
+    {MEANS_TOKEN, 4, {S("choices"), S("#"), S("delta"), S("reasoning")}},
+    {MEANS_TOKEN, 4, {S("choices"), S("#"), S("delta"), S("refusal")}},
+    {MEANS_TOKEN,
+     7,
+     {S("choices"), S("#"), S("delta"), S("tool_calls"), S("#"), S("function"), S("arguments")}},
+    {MEANS_TOKEN, 3, {S("choices"), S("#"), S("text")}},
+    {MEANS_TOKEN, 4, {S("choices"), S("#"), S("message"), S("content")}},
+    {MEANS_FINISH, 3, {S("choices"), S("#"), S("finish_reason")}},
+    {MEANS_IN, 2, {S("usage"), S("prompt_tokens")}},
+    {MEANS_OUT, 2, {S("usage"), S("completion_tokens")}},
+    {MEANS_CACHED, 3, {S("usage"), S("prompt_tokens_details"), S("cached_tokens")}},
+    /* Anthropic; responses of OpenAI use the same two words. */
+    {MEANS_TOKEN, 2, {S("delta"), S("text")}},
+    {MEANS_TOKEN, 2, {S("delta"), S("thinking")}},
+    {MEANS_TOKEN, 2, {S("delta"), S("partial_json")}},
+    {MEANS_TOKEN, 3, {S("content"), S("#"), S("text")}},
+    {MEANS_IN, 2, {S("usage"), S("input_tokens")}},
+    {MEANS_OUT, 2, {S("usage"), S("output_tokens")}},
+    {MEANS_BESIDE_CACHED, 2, {S("usage"), S("cache_read_input_tokens")}},
+    {MEANS_BESIDE, 2, {S("usage"), S("cache_creation_input_tokens")}},
+    {MEANS_IN, 3, {S("message"), S("usage"), S("input_tokens")}},
+    {MEANS_OUT, 3, {S("message"), S("usage"), S("output_tokens")}},
+    {MEANS_BESIDE_CACHED, 3, {S("message"), S("usage"), S("cache_read_input_tokens")}},
+    {MEANS_BESIDE, 3, {S("message"), S("usage"), S("cache_creation_input_tokens")}},
+    {MEANS_FINISH, 1, {S("stop_reason")}},
+    {MEANS_TYPE, 1, {S("type")}},
+    /* OpenAI's responses: every "response.….delta" brings one. */
+    {MEANS_TOKEN, 1, {S("delta")}},
+    {MEANS_IN, 3, {S("response"), S("usage"), S("input_tokens")}},
+    {MEANS_OUT, 3, {S("response"), S("usage"), S("output_tokens")}},
+    {MEANS_CACHED, 4, {S("response"), S("usage"), S("input_tokens_details"), S("cached_tokens")}},
+    /* Ollama. */
+    {MEANS_TOKEN, 2, {S("message"), S("content")}},
+    {MEANS_TOKEN, 2, {S("message"), S("thinking")}},
+    {MEANS_TOKEN, 1, {S("response")}},
+    {MEANS_TOKEN, 1, {S("thinking")}},
+    {MEANS_IN, 1, {S("prompt_eval_count")}},
+    {MEANS_OUT, 1, {S("eval_count")}},
+    {MEANS_END, 1, {S("done")}},
+    {MEANS_ERROR, 1, {S("error")}},
+};
+
+void stream_done(struct stream *stream)
+{
+    buf_done(&stream->line);
+    *stream = (struct stream){0};
+}
+
+void stream_begin(struct stream *stream)
+{
+    struct buf line = stream->line;
+
+    buf_clear(&line);
+    *stream = (struct stream){.line = line};
+}
+
+static bool is_at(const struct row *row, const struct json_walk *walk, unsigned depth)
+{
+    for (unsigned i = depth; i-- > 0;) {
+        const struct json_walk_level *level = &walk->levels[i];
+        bool any = row->path[i].size == 1 && row->path[i].data[0] == '#';
+        if (any ? level->is_map : !level->is_map || !str_eq(level->key, row->path[i]))
+            return false;
+    }
+    return true;
+}
+
+static const struct row *row_of(const struct json_walk *walk, unsigned depth)
+{
+    if (depth == 0 || depth > PATH_DEPTH_MAX)
+        return NULL;
+    struct str key = walk->levels[depth - 1].key;
+    for (size_t i = 0; key.size > 0 && i < ARRAY_COUNT(rows); i++) {
+        const struct row *row = &rows[i];
+        struct str last = row->path[depth - 1];
+        if (row->depth == depth && last.size == key.size && last.data[0] == key.data[0] &&
+            is_at(row, walk, depth))
+            return row;
+    }
+    return NULL;
+}
+
+static void heed_type(struct stream *stream, struct str type)
+{
+    if (str_eq(type, STR("message_stop")) || str_eq(type, STR("response.completed")) ||
+        str_eq(type, STR("response.incomplete")))
+        stream->ended = true;
+    else if (str_eq(type, STR("error")) || str_eq(type, STR("response.failed")))
+        stream->failed = true;
+}
+
+static void heed_number(struct stream *stream, enum meaning meaning, struct str value)
+{
+    uint64_t number;
+
+    if (!str_to_u64(value, &number) || number > UINT32_MAX)
+        return;
+    switch (meaning) {
+    case MEANS_IN:
+        stream->tokens_in = number;
+        return;
+    case MEANS_CACHED:
+        stream->tokens_cached = number;
+        return;
+    case MEANS_BESIDE:
+        stream->tokens_beside = number;
+        return;
+    case MEANS_BESIDE_CACHED:
+        stream->tokens_beside_cached = number;
+        return;
+    case MEANS_OUT:
+        stream->tokens_out = number;
+        stream->told = true;
+        return;
+    default:
+        return;
+    }
+}
+
+/* Returns whether the value is a token chunk. */
+static bool heed(struct stream *stream, const struct row *row, enum json_walk_kind kind,
+                 struct str value)
+{
+    switch (row->meaning) {
+    case MEANS_TOKEN:
+        return kind == JSON_WALK_TEXT && value.size > 0;
+    case MEANS_TYPE:
+        if (kind == JSON_WALK_TEXT)
+            heed_type(stream, value);
+        return false;
+    case MEANS_FINISH:
+        stream->ended = stream->ended || kind == JSON_WALK_TEXT;
+        return false;
+    case MEANS_END:
+        stream->ended = stream->ended || str_eq(value, STR("true"));
+        return false;
+    case MEANS_ERROR:
+        stream->failed = stream->failed || kind != JSON_WALK_WORD;
+        return false;
+    default:
+        if (kind == JSON_WALK_NUMBER)
+            heed_number(stream, row->meaning, value);
+        return false;
+    }
+}
+
+static void read_event(struct stream *stream, struct str json, int64_t now_ns,
+                       struct histogram *gaps)
+{
+    struct json_walk walk = json_walk_begin(json);
+    bool token = false;
+    struct str value;
+
+    for (;;) {
+        enum json_walk_kind kind = json_walk_next(&walk, &value);
+        if (kind == JSON_WALK_END || kind == JSON_WALK_BROKEN)
+            break;
+        if (kind == JSON_WALK_CLOSE)
+            continue;
+        bool opens = kind == JSON_WALK_MAP || kind == JSON_WALK_LIST;
+        const struct row *row = row_of(&walk, walk.depth - opens);
+        if (row != NULL && heed(stream, row, kind, value))
+            token = true;
+    }
+    if (!token)
+        return;
+    if (stream->chunks++ == 0)
+        stream->first_ns = now_ns;
+    else if (gaps != NULL)
+        histogram_add(gaps, now_ns - stream->last_ns);
+    stream->last_ns = now_ns;
+}
+
+static void read_line(struct stream *stream, struct str line, int64_t now_ns,
+                      struct histogram *gaps)
+{
+    line = str_trim(line);
+    if (line.size > 5 && memcmp(line.data, "data:", 5) == 0)
+        line = str_trim((struct str){line.data + 5, line.size - 5});
+    if (line.size == 0)
+        return;
+    if (line.data[0] == '{')
+        read_event(stream, line, now_ns, gaps);
+    else if (str_eq(line, STR("[DONE]")))
+        stream->ended = true;
+}
+
+bool stream_feed(struct stream *stream, struct str bytes, int64_t now_ns, struct histogram *gaps)
+{
+    while (bytes.size > 0) {
+        const char *end = memchr(bytes.data, '\n', bytes.size);
+        size_t size = end == NULL ? bytes.size : (size_t)(end - bytes.data);
+        struct str piece = {bytes.data, size};
+        if (stream->line.size + size > STREAM_LINE_BYTES_MAX)
+            return false;
+        if (end == NULL) {
+            buf_str(&stream->line, piece);
+            return true;
+        }
+        if (stream->line.size == 0) {
+            read_line(stream, piece, now_ns, gaps);
+        } else {
+            buf_str(&stream->line, piece);
+            read_line(stream, buf_view(&stream->line), now_ns, gaps);
+            buf_clear(&stream->line);
+        }
+        bytes = (struct str){end + 1, bytes.size - size - 1};
+    }
+    return true;
+}
+
+void stream_finish(struct stream *stream, int64_t now_ns, struct histogram *gaps)
+{
+    if (stream->line.size == 0)
+        return;
+    read_line(stream, buf_view(&stream->line), now_ns, gaps);
+    buf_clear(&stream->line);
+}
+
+uint64_t stream_tokens_in(const struct stream *stream)
+{
+    return stream->tokens_in + stream->tokens_beside + stream->tokens_beside_cached;
+}
+
+uint64_t stream_tokens_cached(const struct stream *stream)
+{
+    return stream->tokens_cached + stream->tokens_beside_cached;
+}
+
+uint64_t stream_tokens(const struct stream *stream)
+{
+    return stream->told ? stream->tokens_out : stream->chunks;
+}
