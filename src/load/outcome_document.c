@@ -47,6 +47,8 @@ static void add_verdict(struct document *document, const struct judgement *judge
         {"holds", "Kept", UNIT_NONE, true},
     };
 
+    if (judgement->results_count + judgement->notes_count + judgement->figures_count == 0)
+        return;
     document_section(document, "verdict", "Verdict");
     if (judgement->results_count > 0 || judgement->failed)
         document_mark(document, judgement->failed ? STATUS_BAD : STATUS_GOOD, "%s",
