@@ -7,13 +7,13 @@
  *
  *   a parent that has not come     the span stands at the top, as an orphan
  *   parents in a circle            the circle is cut at its first span, which stands at the top
- *   a host with another clock      a server's span that lies outside of its client's is moved into
- *                                  it with all that hangs below; `shift` tells by how much
+ *   a host with another clock      a call to another service that lies outside of its caller is
+ *                                  moved into it with all that hangs below; `shift` tells how far
  *   an end before the start        is drawn as a point at its start
  *
  * The *order* is how rows stand in a waterfall: parents before children, siblings by start. All
  * rows of a subtree stand in one stretch of it, `size` long. */
-import { CLIENT, isError, SERVER } from './trace_columns.js';
+import { CONSUMER, isError, PRODUCER } from './trace_columns.js';
 
 const NONE = -1;
 const MISSING = -2;
@@ -102,7 +102,8 @@ function findSkew(trace, parent, order, flaws) {
         if (inherited !== 0) shift[row] = inherited;
         const kinds = [trace.kind[above] & 7, trace.kind[row] & 7];
         const crosses = trace.service[above] !== trace.service[row];
-        if (!crosses || kinds[0] !== CLIENT || kinds[1] !== SERVER) continue;
+        /* What waited in a queue may well begin when its sender has ended. */
+        if (!crosses || kinds[0] === PRODUCER || kinds[1] === CONSUMER) continue;
         /* Against the client where it is drawn now, by the server's own clock. */
         const move = skewOf(trace, above, row, inherited);
         if (move === inherited) continue;
@@ -124,8 +125,8 @@ function skewOf(trace, client, server, client_shift) {
     /* The move of the client's own host says nothing about this one, where it fits without. */
     if (outside <= SKEW_NS_MIN) return 0;
     /* A server that goes on working after its client has hung up is no matter of clocks. */
-    if (slack < 0 && start >= from && start < to) return 0;
-    return from + Math.max(0, slack) / 2 - start;
+    if (slack < 0) return start < from ? from - start : 0;
+    return from + slack / 2 - start;
 }
 
 /* Time of each row in which none of its children ran. */

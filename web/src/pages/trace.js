@@ -28,6 +28,9 @@ import { buildTree, byService, matchRows } from '../trace_tree.js';
 import { Waterfall } from '../waterfall.js';
 
 const SERVICES_MAX = 16;
+const AT_ONCE_MAX = 20000; /* Spans whose critical path is found before they are drawn. */
+/* More are not explained: the daemon would need more memory for it than it gives a question. */
+const EXPLAINED_MAX = 300000;
 const NONE = -1;
 
 export class TracePage {
@@ -203,11 +206,12 @@ export class TracePage {
             this.#say('Which trace? Open one from the list of traces.');
             return;
         }
-        void this.#explain(id, signal);
         try {
             const trace = readColumns(await traceColumns(id, { signal }));
             if (signal.aborted) return;
             this.#show(trace);
+            await this.#findPath(signal);
+            if (!signal.aborted) await this.#explain(id, signal);
         } catch (error) {
             if (isAbort(error)) return;
             this.#say(`${error.message} ${error.hint ?? ''}`);
@@ -226,13 +230,11 @@ export class TracePage {
     }
 
     #show(trace) {
-        const tree = buildTree(trace);
-        const path = criticalPath(tree);
         this.#state = {
             trace,
-            tree,
-            path,
-            stretches: stretchesByRow(path, trace.count),
+            tree: buildTree(trace),
+            path: null,
+            stretches: null,
             marks: marksByRow(trace),
             closed: new Set(),
         };
@@ -248,7 +250,17 @@ export class TracePage {
         this.#showPath();
         this.#find();
         this.#showSpan();
-        this.#applyExplained();
+    }
+
+    /* Of a large trace after it was drawn: that is what one waits for. */
+    async #findPath(signal) {
+        const { trace, tree } = this.#state;
+        if (trace.count > AT_ONCE_MAX) await twoFrames();
+        if (signal.aborted) return;
+        const path = criticalPath(tree);
+        Object.assign(this.#state, { path, stretches: stretchesByRow(path, trace.count) });
+        this.#waterfall.patch({ path, stretches: this.#state.stretches });
+        this.#showSpan();
     }
 
     #showHead() {
@@ -517,6 +529,13 @@ export class TracePage {
 
     async #explain(id, signal) {
         this.#explained = null;
+        const { count } = this.#state.trace;
+        if (count === 0) return;
+        if (count > EXPLAINED_MAX) {
+            const words = `Traces of more than ${EXPLAINED_MAX.toLocaleString('en')} spans are drawn, not explained.`;
+            this.#parts.notes.append(h('p', { class: 'trace-note' }, icon('info'), words));
+            return;
+        }
         try {
             const explained = await traceExplain(id, { signal });
             if (signal.aborted) return;
@@ -582,3 +601,6 @@ function stretchesByRow(path, count) {
     });
     return { first, starts, ends };
 }
+
+const twoFrames = () =>
+    new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
