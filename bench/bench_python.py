@@ -107,8 +107,8 @@ def measure(row):
             f"{share * 100:.2f} ± {spread * 100:.2f} % "
             f"({statistics.median(rates['sonde']):,.0f} requests/s)", "< 1 %",
             {"without": f"{statistics.median(rates['plain']):,.0f} requests/s"}, share < 0.01,
-            f"Median of {SERVERS} × {PAIRS} pairs of {SECONDS} s with and without in one process, and "
-            "its 95 % interval."),
+            f"Median of {SERVERS} × {PAIRS} pairs of {SECONDS} s with and without in one process, "
+            "and its 95 % interval."),
         row("ASGI middleware: processor time it adds to a request, application called in process",
             f"{timed / 1e3:.2f} µs ({timed / per_request * 100:.2f} % of a request under uvicorn)",
             "< 1 %", {"a request under uvicorn": f"{per_request / 1e3:.0f} µs"},

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run by bench_python.py inside the package's environment: what the middleware adds to a request, in
-nanoseconds of processor time, as JSON. The application is called without a server, so that nothing
-but the middleware differs; kinds take turns."""
+"""Run by bench_python.py inside the package's environment: what the middleware adds to a request,
+in nanoseconds of processor time, as JSON. The application is called without a server, so that
+nothing but the middleware differs; kinds take turns."""
 import asyncio
 import json
 import statistics

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run by bench_python.py inside the package's environment: FastAPI's hello world under uvicorn, whose
-middleware is put in by GET /bench/sonde and taken out by GET /bench/plain. So both are measured in one
-process, for two alike ones differ by more than the middleware costs.
+"""Run by bench_python.py inside the package's environment: FastAPI's hello world under uvicorn,
+whose middleware is put in by GET /bench/sonde and taken out by GET /bench/plain. So both are
+measured in one process, for two alike ones differ by more than the middleware costs.
 
 usage: python_web.py PORT
 """

@@ -8,9 +8,10 @@
     profiler = integrate_performance_profiling(app)
 
 A request is named after its route ("GET /items/{id}"), never after its path, so that names stay
-few; what no route takes is "GET unmatched". An answer of 500 or more, or an exception, is a failure.
-The time ends with the last byte of the answer. WebSocket messages are timed from one that came in to
-the next that goes out. A traceparent that comes with a request is what its spans hang from.
+few; what no route takes is "GET unmatched". An answer of 500 or more, or an exception, is a
+failure. The time ends with the last byte of the answer. WebSocket messages are timed from one that
+came in to the next that goes out. A traceparent that comes with a request is what its spans hang
+from.
 
 The part that each request passes through is C (native/request.c); here is what happens once per
 route, per connection or per life of the application.
@@ -123,7 +124,8 @@ class _Other:
 
 
 def _name(scope: Scope, application: Any, root: Optional[str], method: str) -> Tuple[str, bool]:
-    """The method and the template of the route that took it, and whether it always has this name."""
+    """The method and the template of the route that took it, and whether it always has this
+    name."""
     # FastAPI leaves the route in the scope, Starlette only the endpoint; a mounted application
     # is told by the path it was mounted under.
     endpoint = scope.get("route") or scope.get("endpoint")

@@ -39,7 +39,8 @@ class OpenAi(Models):
 
     def asynchronous(self, work):
         async def main():
-            async with openai.AsyncOpenAI(api_key="k", base_url=self.upstream.url + "/v1") as client:
+            base = self.upstream.url + "/v1"
+            async with openai.AsyncOpenAI(api_key="k", base_url=base) as client:
                 return await work(client)
 
         return asyncio.run(main())

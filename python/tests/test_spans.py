@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spans hang together over functions, tasks, threads and requests, and arrive as they were meant."""
+"""Spans hang together over functions, tasks, threads and requests, and arrive as they were
+meant."""
 import asyncio
 import concurrent.futures
 import threading

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server on loopback that speaks the wire formats of OpenAI and Anthropic, whole and streamed, and
-answers anything else with what it was asked. What a request wants is in its model's name:
+"""A server on loopback that speaks the wire formats of OpenAI and Anthropic, whole and streamed,
+and answers anything else with what it was asked. What a request wants is in its model's name:
 
     "…-broken"   the stream breaks off        "…-refused"   400
     "…-busy"     429 once, then an answer     "…-slow"      50 ms to the first token

@@ -6,10 +6,10 @@
     sonde.instrument("httpx", "openai")     # or some of it
     sonde.uninstrument()                    # as it was before
 
-Libraries that are imported already are patched at once, others as soon as they are; none is imported
-for it. A second call changes nothing. What goes wrong in here is left out and never reaches the host.
-Names and attributes are OpenTelemetry's (http.*, db.*, gen_ai.*); bodies, prompts, answers and
-parameters are not kept.
+Libraries that are imported already are patched at once, others as soon as they are; none is
+imported for it. A second call changes nothing. What goes wrong in here is left out and never
+reaches the host. Names and attributes are OpenTelemetry's (http.*, db.*, gen_ai.*); bodies,
+prompts, answers and parameters are not kept.
 """
 from __future__ import annotations
 

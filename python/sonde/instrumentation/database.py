@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sqlite3, psycopg and SQLAlchemy: a span "SELECT users" for each statement. Its text is kept with the
-values taken out; parameters are not looked at. Under SQLAlchemy the driver has no span of its own."""
+"""sqlite3, psycopg and SQLAlchemy: a span "SELECT users" for each statement. Its text is kept with
+the values taken out; parameters are not looked at. Under SQLAlchemy the driver has no span of its
+own."""
 from __future__ import annotations
 
 import functools
@@ -86,7 +87,8 @@ def patch_sqlite3(patches: Patches) -> None:
             # Given by position (the sixth) it is left as it is.
             if not patches.is_on or len(args) > 4 or not isinstance(factory, type):
                 return original(database, *args, **kwargs)
-            connection = original(database, *args, **{**kwargs, "factory": _connection_type(factory)})
+            kwargs["factory"] = _connection_type(factory)
+            connection = original(database, *args, **kwargs)
             connection._sonde_patches = patches
             connection._sonde_database = str(database)
             return connection

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""httpx, requests and urllib3: a span "GET host" for each request, whose place in the trace goes out
-with it. A request whose body is streamed ends with its headers. Addresses are kept without user,
-password and query."""
+"""httpx, requests and urllib3: a span "GET host" for each request, whose place in the trace goes
+out with it. A request whose body is streamed ends with its headers. Addresses are kept without
+user, password and query."""
 from __future__ import annotations
 
 import functools

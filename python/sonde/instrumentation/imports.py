@@ -13,8 +13,9 @@ Told = Callable[[str], None]
 
 
 class Watcher(importlib.abc.MetaPathFinder):
-    """Stands first in sys.meta_path while there is anything to wait for. It finds nothing by itself:
-    it asks the finders behind it, and has the loader that they name call us when it is done."""
+    """Stands first in sys.meta_path while there is anything to wait for. It finds nothing by
+    itself: it asks the finders behind it, and has the loader that they name call us when it is
+    done."""
 
     def __init__(self) -> None:
         self._waiting: Dict[str, Told] = {}

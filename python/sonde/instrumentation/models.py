@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The openai and anthropic clients: a span "chat gpt-4o" for each call, with tokens, time to the first
-token, retries and what went wrong, for answers that come whole or as a stream, sync or async.
+"""The openai and anthropic clients: a span "chat gpt-4o" for each call, with tokens, time to the
+first token, retries and what went wrong, for answers that come whole or as a stream, sync or async.
 
-Calls are met where both clients send every request, `request(cast_to, options)` of their base client.
-A stream keeps its identity and gets a class derived from its own, which sees what passes. Nothing is
-asked for that the host did not ask for: an OpenAI stream tells its tokens only with
-stream_options={"include_usage": True}, and what it does not tell is not known.
-"""
+Calls are met where both clients send every request, `request(cast_to, options)` of their base
+client. A stream keeps its identity and gets a class derived from its own, which sees what passes.
+Nothing is asked for that the host did not ask for: an OpenAI stream tells its tokens only with
+stream_options={"include_usage": True}, and what it does not tell is not known. """
 from __future__ import annotations
 
 import functools

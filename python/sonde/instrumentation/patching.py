@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all patches share: how an attribute is replaced and put back, and a span that never breaks the
-call that it is about."""
+"""What all patches share: how an attribute is replaced and put back, and a span that never breaks
+the call that it is about."""
 from __future__ import annotations
 
 import contextvars
@@ -27,8 +27,8 @@ def profiler_now() -> PerformanceProfiler:
 
 
 class Patches:
-    """The attributes that one library had replaced. What was wrapped again by somebody else cannot be
-    taken out; it asks is_on and passes everything on."""
+    """The attributes that one library had replaced. What was wrapped again by somebody else cannot
+    be taken out; it asks is_on and passes everything on."""
 
     def __init__(self) -> None:
         self.is_on = True
