@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "analysis/bench_result.h"
+#include "analysis/bench_load.h"
 #include "base/arena.h"
 #include "base/file.h"
 #include "codec/json_tree.h"
@@ -235,6 +236,8 @@ static enum err read_root(const struct node *root, struct bench_results *results
     if (node_get(root, "metrics") != NULL)
         return read_result(root, results, why);
     struct bench_result *result = bench_results_add(results, STR(""));
+    if (bench_load_is(root))
+        return bench_load_add_timeline(root, result, why);
     NODE_EACH(root, metric)
     TRY(read_metric(metric, result, why));
     return ERR_NONE;

@@ -2,8 +2,8 @@
 /* bench_result - measurements of one thing under test, kept in a file and read back.
  *
  * A result is a list of metrics, each with a value for every run; a missing value is NAN. Files are
- * sonde's own JSON, hyperfine's JSON, a JSON object of lists, or CSV with a column for each metric
- * (or the columns metric, value and perhaps unit). One thread. */
+ * sonde's own JSON, that of a load (bench_load.h), hyperfine's JSON, a JSON object of lists, or CSV
+ * with a column for each metric (or the columns metric, value and perhaps unit). One thread. */
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"

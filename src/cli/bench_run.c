@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sonde bench run. With two commands, each round runs both, and which goes first changes from round
  * to round: what the machine does in the meantime hits both alike. */
+#include "analysis/bench_load.h"
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/bench.h"
 #include "cli/bench_measure.h"
 #include "cli/grid.h"
+#include "codec/json_tree.h"
 #include "stats/array.h"
 
 #include <math.h>
@@ -19,6 +22,7 @@ enum {
     WORDS_MAX = 4096, /* Of a command: what the command line takes. */
     SIDES_MAX = 2,
     METRIC_LINE_MAX = 512,
+    LOAD_ARENA_FACTOR = 64, /* A tree takes that many times its text at worst. */
 };
 
 struct side {
@@ -173,6 +177,21 @@ static void read_user_metrics(struct str output, struct bench_result *result, si
     }
 }
 
+/* A load's own time and memory say nothing about what it was put on: its figures stand alone. False
+ * when the output is no load's. */
+static bool read_load(struct str output, struct bench_result *result, size_t run)
+{
+    struct arena *arena CLEANUP(arena_freep) = NULL;
+    const struct node *root;
+
+    output = str_trim(output);
+    if (output.size == 0 || output.data[0] != '{')
+        return false;
+    arena = arena_new(output.size * LOAD_ARENA_FACTOR);
+    return json_read(output, "output", output.size, arena, &root, NULL) == ERR_NONE &&
+           bench_load_is(root) && bench_load_add_run(root, result, run, NULL) == ERR_NONE;
+}
+
 static void keep_usage(const struct bench_usage *usage, struct bench_result *result, size_t run)
 {
     const struct {
@@ -229,8 +248,10 @@ static enum err run_once(const struct invocation *invocation, struct side *side,
         return err;
     }
     if (measured && !interrupted) {
-        keep_usage(&usage, result, run);
-        read_user_metrics(buf_view(&output), result, run);
+        if (!read_load(buf_view(&output), result, run)) {
+            keep_usage(&usage, result, run);
+            read_user_metrics(buf_view(&output), result, run);
+        }
     }
     return ERR_NONE;
 }
