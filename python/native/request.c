@@ -337,8 +337,9 @@ static PyObject *stop_value(void)
 
 static enum step step_inner(PyObject *inner, PyObject *value, PyObject **ret_result)
 {
-    if (value == Py_None)
-        *ret_result = Py_TYPE(inner)->tp_iternext(inner);
+    iternextfunc next = Py_TYPE(inner)->tp_iternext; /* A coroutine has none. */
+    if (value == Py_None && next != NULL)
+        *ret_result = next(inner);
     else
         *ret_result = PyObject_CallMethod(inner, "send", "O", value);
     if (*ret_result != NULL)

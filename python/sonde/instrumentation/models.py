@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import sys
 import weakref
-from typing import Any, Callable, Dict, Optional
+from typing import Any, AsyncIterator, Callable, Dict, Iterator, Optional
 
 from ..llm import LlmCall, _under_way
 from .http_clients import observe_httpx
@@ -243,6 +243,32 @@ def _watched_type(base: type) -> type:
     return made
 
 
+def _follow_iterator(stream: Any, watch: "_Watch") -> None:
+    """For streams of a metaclass of their own, to which a derived class is no stream (anthropic of
+    before 1.0): what they read from is replaced, and close()."""
+    inner = stream._iterator
+    itself = weakref.ref(stream)  # No cycle: a stream that is dropped closes at once.
+
+    def watched() -> Iterator[Any]:
+        with watch:
+            for item in inner:
+                yield watch.seen(item)
+        watch.end()
+
+    async def async_watched() -> AsyncIterator[Any]:
+        with watch:
+            async for item in inner:
+                yield watch.seen(item)
+        watch.end()
+
+    def close(kind: Any = type(stream)) -> Any:
+        watch.end()
+        return kind.close(itself())
+
+    stream._iterator = async_watched() if hasattr(stream, "__anext__") else watched()
+    stream.close = close
+
+
 class _Watch:
     """The call of a stream: with it, an exception is its end, and a failure unless the stream is
     over. A `with` that is left without one, between two items, ends nothing."""
@@ -287,12 +313,16 @@ def _follow(call: LlmCall, result: Any) -> None:
     watch = _Watch(call)
     try:
         kind: Any = type(result)
-        result._sonde = watch
-        result.__class__ = _watched_type(kind)
+        if type(kind) is type:
+            result._sonde = watch
+            result.__class__ = _watched_type(kind)
+        else:
+            _follow_iterator(result, watch)
     except (AttributeError, TypeError):
         call.end()  # A stream that cannot be followed: its beginning is what is known.
         return
-    weakref.finalize(result, watch.end).atexit = False  # Dropped in the midst.
+    dropped: Any = weakref.finalize(result, watch.end)  # In the midst.
+    dropped.atexit = False
 
 
 # ---- The patches. ----
