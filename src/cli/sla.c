@@ -2,17 +2,18 @@
 /* sonde sla - is what was promised kept, and what could be promised?
  *
  * Two things meet: measurements (a saved report, or the daemon's) and promises (a YAML file, or
- * those that the report was already held against). The argument is either; its first letter tells.
- */
+ * those that the report was already held against). The argument is either; what is in it tells. */
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/performance.h"
+#include "codec/json_tree.h"
 #include "report/performance.h"
 
 enum {
     OPTION_LIVE_DATA = PERFORMANCE_OPTIONS_COUNT,
     OPTION_TARGETS,
     OPTION_JOURNEYS,
+    OPTION_STRICT,
     OPTION_LATENCY_FACTOR,
     OPTION_THROUGHPUT_FACTOR,
     OPTIONS_COUNT
@@ -29,12 +30,18 @@ static const struct option_row rows[OPTIONS_COUNT] = {
                         .type = OPTION_PATH,
                         .value_name = "FILE",
                         .flags = OPTION_FLAG_ONLY,
-                        .help = "check: the promises, in YAML, when the argument is a report."},
+                        .help =
+                            "check: the promises, in YAML or JSON, when the argument is a report."},
     [OPTION_JOURNEYS] = {.name = "journeys",
                          .type = OPTION_PATH,
                          .value_name = "FILE",
                          .flags = OPTION_FLAG_ONLY,
-                         .help = "check: also holds the user journeys of this YAML file."},
+                         .help = "check: also holds the user journeys of this file."},
+    [OPTION_STRICT] = {.name = "strict",
+                       .type = OPTION_BOOL,
+                       .preset = "false",
+                       .flags = OPTION_FLAG_ONLY,
+                       .help = "check: what nobody called counts as broken."},
     [OPTION_LATENCY_FACTOR] = {.name = "latency-factor",
                                .type = OPTION_NUMBER,
                                .preset = "1.2",
@@ -82,13 +89,17 @@ static enum err read_whole(struct inquiry *inquiry, const char *path, struct str
     return ret_text->data == NULL ? arena_spent(inquiry->arena, path, why) : ERR_NONE;
 }
 
-static bool is_json(struct str text)
+/* Both may be JSON; a report has sections. */
+static bool is_report(const struct inquiry *inquiry, struct str text)
 {
+    const struct node *root;
     size_t at = 0;
 
     while (at < text.size && strchr(" \t\r\n", text.data[at]) != NULL)
         at++;
-    return at < text.size && text.data[at] == '{';
+    return at < text.size && text.data[at] == '{' &&
+           json_read(text, "", FILE_BYTES_MAX, inquiry->arena, &root, NULL) == ERR_NONE &&
+           node_get(root, "sections") != NULL;
 }
 
 static enum err take_report(struct inquiry *inquiry, struct str json, const char *name,
@@ -163,17 +174,17 @@ static enum err gather(struct inquiry *inquiry, struct why *why)
     struct invocation *invocation = inquiry->invocation;
     const char *file = invocation->arguments_count > 1 ? invocation->arguments[1] : NULL;
     bool is_live = options_bool(invocation->options, OPTION_LIVE_DATA);
-    bool is_report = false;
+    bool measured = false;
     struct str text;
 
     if (file != NULL) {
         TRY(read_whole(inquiry, file, &text, why));
-        is_report = is_json(text);
-        TRY(is_report ? take_report(inquiry, text, file, why)
-                      : take_promises(inquiry, text, file, why));
+        measured = is_report(inquiry, text);
+        TRY(measured ? take_report(inquiry, text, file, why)
+                     : take_promises(inquiry, text, file, why));
     }
     TRY(add_files(inquiry, why));
-    if (is_report && !is_live)
+    if (measured && !is_live)
         return ERR_NONE;
     if (file != NULL && !is_live && inquiry->promises.from_report.data != NULL)
         return measure_named_report(inquiry, file, why);
@@ -187,15 +198,24 @@ static const char *status_word(enum status status)
     return status == STATUS_BAD ? "broken" : status == STATUS_GOOD ? "kept" : "unknown";
 }
 
+/* Is enough known, and all of it good? */
+static bool is_kept(const struct inquiry *inquiry, const struct verdict *verdict)
+{
+    bool is_strict = options_bool(inquiry->invocation->options, OPTION_STRICT);
+
+    return verdict->broken_count == 0 && inquiry->services.all.numbers.measure.count > 0 &&
+           verdict->judged_count > 0 && !(is_strict && verdict->unmeasured_count > 0);
+}
+
 static void write_json(const struct inquiry *inquiry, const struct verdict *verdict,
                        struct buf *out)
 {
     struct json json = json_begin(out);
 
     json_open(&json, '{');
-    json_put_bool(&json, "kept",
-                  verdict->broken_count == 0 && inquiry->services.all.numbers.measure.count > 0);
+    json_put_bool(&json, "kept", is_kept(inquiry, verdict));
     json_put_u64(&json, "broken_count", verdict->broken_count);
+    json_put_u64(&json, "unmeasured_count", verdict->unmeasured_count);
     json_put_u64(&json, "calls", inquiry->services.all.numbers.measure.count);
     json_key(&json, "lines");
     json_open(&json, '[');
@@ -231,11 +251,14 @@ static void write_text(const struct inquiry *inquiry, const struct verdict *verd
         terminal_text(out, line->sentence);
         buf_byte(out, '\n');
     }
-    if (calls == 0)
+    if (calls == 0 || verdict->judged_count == 0)
         buf_text(out, "Nothing was measured, so nothing can be said to be kept.\n");
     else if (verdict->broken_count > 0)
         buf_printf(out, "%zu %s broken.\n", verdict->broken_count,
                    verdict->broken_count == 1 ? "promise is" : "promises are");
+    else if (verdict->unmeasured_count > 0)
+        buf_printf(out, "No promise is broken over %llu calls; %zu could not be judged.\n",
+                   (unsigned long long)calls, verdict->unmeasured_count);
     else
         buf_printf(out, "Every promise is kept, over %llu calls.\n", (unsigned long long)calls);
 }
@@ -246,21 +269,19 @@ static enum exit_code check(struct inquiry *inquiry)
     struct buf out CLEANUP(buf_done) = {0};
     struct why why = WHY_INIT;
 
-    if (inquiry->is_promised) {
-        if (promises_judge(&inquiry->promises, &inquiry->services, inquiry->arena, &verdict,
-                           &why) != ERR_NONE)
-            return command_fail(inquiry->invocation, &why);
-    } else if (verdict.count == 0) {
+    if (inquiry->is_promised && promises_judge(&inquiry->promises, &inquiry->services,
+                                               inquiry->arena, &verdict, &why) != ERR_NONE)
+        return command_fail(inquiry->invocation, &why);
+    if (verdict.count == 0 && verdict.judged_count == 0 && !promises_any(&inquiry->promises))
         return command_usage(inquiry->invocation,
                              "nothing was promised: name a file of promises ('sonde sla suggest' "
                              "writes one)");
-    }
     if (inquiry->invocation->json)
         write_json(inquiry, &verdict, &out);
     else
         write_text(inquiry, &verdict, &out);
-    bool kept = verdict.broken_count == 0 && inquiry->services.all.numbers.measure.count > 0;
-    return command_print(inquiry->invocation, &out, kept ? EXIT_GOOD : EXIT_FINDING);
+    return command_print(inquiry->invocation, &out,
+                         is_kept(inquiry, &verdict) ? EXIT_GOOD : EXIT_FINDING);
 }
 
 static enum exit_code suggest(struct inquiry *inquiry)
@@ -295,8 +316,9 @@ const struct command command_sla = {
     .usage = "check|suggest [FILE]",
     .description =
         "check holds measurements against promises and says in a sentence what is broken; its exit "
-        "code is 1 then, or when nothing was measured. FILE is a YAML file of promises, which may "
-        "name where to measure (from: {service: shop, range: 15m} or from: {report: FILE.json}), "
+        "code is 1 then, or when nothing was measured. FILE is a file of promises in YAML or JSON, "
+        "which may name where to measure (from: {service: shop, range: 15m} or from: {report: "
+        "FILE.json}), "
         "or a report in JSON saved by libsonde, the Python package or 'sonde report'. Without a "
         "file the daemon's own promises (sla.file) are checked.\n\n"
         "suggest measures and writes promises: latencies with room above, throughput with room "

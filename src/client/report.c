@@ -57,24 +57,13 @@ static void count_own(void *self, const char *operation, const char *sentence)
         violations->count++;
 }
 
-static bool has_targets(const struct sla_targets *targets)
-{
-    struct sla_targets copy = *targets;
-
-    for (int kind = 0; kind < SLA_KIND_COUNT; kind++) {
-        if (!isnan(*sla_target(&copy, (enum sla_kind)kind)))
-            return true;
-    }
-    return false;
-}
-
 static bool any_promise(struct sonde *sonde)
 {
     uint32_t known = atomic_load(&sonde->operation_names.count);
-    bool any = has_targets(&sonde->promises);
+    bool any = sla_is_set(&sonde->promises);
 
     for (uint32_t i = 0; i < known && !any; i++)
-        any = has_targets(&sonde->operations[i].promises);
+        any = sla_is_set(&sonde->operations[i].promises);
     return any;
 }
 
@@ -93,7 +82,7 @@ static enum status status_of(struct sonde *sonde, const struct sonde_operation *
 {
     struct violations violations = {.operation = operation->name};
 
-    if (!has_targets(&operation->promises))
+    if (!sla_is_set(&operation->promises))
         return STATUS_NONE;
     (void)sonde_sla_check(sonde, count_own, &violations); /* Counted by count_own. */
     return violations.count == 0 ? STATUS_GOOD : STATUS_BAD;

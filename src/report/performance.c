@@ -34,8 +34,10 @@ static void add_overall(struct document *document, const struct service_numbers 
 static void add_verdict(struct document *document, const struct verdict *verdict)
 {
     document_section(document, "sla", "Promises");
-    if (verdict->broken_count == 0)
+    if (verdict->broken_count == 0 && verdict->unmeasured_count == 0)
         document_mark(document, STATUS_GOOD, "Every promise is kept.");
+    else if (verdict->broken_count == 0)
+        document_mark(document, STATUS_INFO, "No promise is broken, but not all could be judged.");
     for (size_t i = 0; i < verdict->count; i++)
         document_mark(document, verdict->lines[i].status, "%.*s",
                       STR_ARG(verdict->lines[i].sentence));
@@ -333,6 +335,7 @@ static enum err read_verdict(const struct node *section, struct arena *arena,
         line->status = status == NULL ? STATUS_NONE : status_of_name(status->text);
         line->service = line->operation = STR_NONE;
         verdict->broken_count += line->status == STATUS_BAD;
+        verdict->judged_count += line->status == STATUS_BAD || line->status == STATUS_GOOD;
         verdict->count++;
     }
     return ERR_NONE;

@@ -2,7 +2,7 @@
 #include "report/promises.h"
 #include "base/json.h"
 #include "codec/node.h"
-#include "codec/yaml.h"
+#include "codec/yaml.h" /* JSON is YAML, too. */
 
 /* ---- Reading. ---- */
 
@@ -180,14 +180,14 @@ static enum err read_from(const struct reading *reading, const struct node *map)
     return ERR_NONE;
 }
 
-enum err promises_read(struct str yaml, const char *name, struct arena *arena,
+enum err promises_read(struct str text, const char *name, struct arena *arena,
                        struct promises *ret_promises, struct why *why)
 {
     struct promises promises = {.overall = SLA_TARGETS_NONE};
     const struct reading reading = {arena, &promises, why};
     const struct node *root;
 
-    TRY(yaml_read(yaml, name, arena, &root, why));
+    TRY(yaml_read(text, name, arena, &root, why));
     promises.items = ARENA_ARRAY(arena, PROMISES_MAX, struct promise);
     if (promises.items == NULL)
         return arena_spent(arena, "the promises", why);
@@ -202,6 +202,15 @@ enum err promises_read(struct str yaml, const char *name, struct arena *arena,
     TRY(read_from(&reading, node_get(root, "from")));
     *ret_promises = promises;
     return ERR_NONE;
+}
+
+bool promises_any(const struct promises *promises)
+{
+    bool any = sla_is_set(&promises->overall) || promises->journeys_count > 0;
+
+    for (size_t i = 0; i < promises->count; i++)
+        any |= sla_is_set(&promises->items[i].targets);
+    return any;
 }
 
 enum err promises_add_journeys(struct promises *promises, const struct promises *more,
@@ -252,7 +261,22 @@ static enum err add_line(struct judging *judging, enum status status, struct str
     verdict->lines[verdict->count++] =
         (struct verdict_line){status, service, operation, judging->journey, kept};
     verdict->broken_count += status == STATUS_BAD;
+    verdict->unmeasured_count += status == STATUS_INFO;
     return ERR_NONE;
+}
+
+/* A promise of what nobody called: perhaps its name is spelt otherwise in the program. */
+static enum err add_unmeasured(struct judging *judging, const char *what, struct str name,
+                               struct str operation)
+{
+    struct buf sentence CLEANUP(buf_done) = {0};
+    bool is_operation = operation.data != NULL;
+
+    buf_printf(&sentence, "%s '%.*s' was not measured: no calls", what, STR_ARG(name));
+    if (is_operation && !str_eq(name, operation))
+        buf_printf(&sentence, " of '%.*s'", STR_ARG(operation));
+    return add_line(judging, STATUS_INFO, is_operation ? STR_NONE : name, operation,
+                    buf_view(&sentence));
 }
 
 /* Sentences of one set of targets; *ret_count is how many are broken. prefix comes before each. */
@@ -280,29 +304,40 @@ static bool is_of(struct str wanted, struct str name)
 static enum err judge_service(struct judging *judging, const struct promise *promise,
                               const struct services *measured)
 {
+    if (!sla_is_set(&promise->targets)) /* Only its operations are promised something. */
+        return ERR_NONE;
     for (size_t i = 0; i < measured->totals_count; i++) {
         const struct service_total *total = &measured->totals[i];
         struct buf prefix CLEANUP(buf_done) = {0};
-        if (!str_eq(total->service, promise->service))
+        if (!str_eq(total->service, promise->service) || total->numbers.measure.count == 0)
             continue;
+        judging->verdict->judged_count++;
         buf_printf(&prefix, "Service '%.*s': ", STR_ARG(total->service));
-        TRY(judge_targets(judging, &promise->targets, &total->numbers.measure, buf_view(&prefix),
-                          total->service, STR_NONE));
+        return judge_targets(judging, &promise->targets, &total->numbers.measure, buf_view(&prefix),
+                             total->service, STR_NONE);
     }
-    return ERR_NONE;
+    return add_unmeasured(judging, "Service", promise->service, STR_NONE);
 }
 
 static enum err judge_operation(struct judging *judging, const struct promise *promise,
                                 const struct services *measured)
 {
+    bool found = false;
+
+    if (!sla_is_set(&promise->targets))
+        return ERR_NONE;
     for (size_t i = 0; i < measured->operations_count; i++) {
         const struct service_operation *operation = &measured->operations[i];
-        if (str_eq(operation->operation, promise->operation) &&
-            is_of(promise->service, operation->service))
-            TRY(judge_targets(judging, &promise->targets, &operation->numbers.measure, STR(""),
-                              operation->service, operation->operation));
+        if (!str_eq(operation->operation, promise->operation) ||
+            !is_of(promise->service, operation->service) || operation->numbers.measure.count == 0)
+            continue;
+        found = true;
+        TRY(judge_targets(judging, &promise->targets, &operation->numbers.measure, STR(""),
+                          operation->service, operation->operation));
     }
-    return ERR_NONE;
+    judging->verdict->judged_count += found;
+    return found ? ERR_NONE
+                 : add_unmeasured(judging, "Operation", promise->operation, promise->operation);
 }
 
 static enum err judge_measured_journey(struct judging *judging, const struct journey *journey,
@@ -363,12 +398,8 @@ static enum err judge_journey(struct judging *judging, const struct journey *jou
         found = true;
         TRY(judge_measured_journey(judging, journey, operation));
     }
-    if (found)
-        return ERR_NONE;
-    buf_printf(&sentence, "Journey '%.*s' was not measured: no calls of '%.*s'",
-               STR_ARG(journey->name), STR_ARG(journey->operation));
-    return add_line(judging, STATUS_INFO, journey->service, journey->operation,
-                    buf_view(&sentence));
+    judging->verdict->judged_count += found;
+    return found ? ERR_NONE : add_unmeasured(judging, "Journey", journey->name, journey->operation);
 }
 
 enum err promises_judge(const struct promises *promises, const struct services *measured,
@@ -377,6 +408,8 @@ enum err promises_judge(const struct promises *promises, const struct services *
     struct verdict verdict = {0};
     struct judging judging = {arena, &verdict, 0, why, STR_NONE};
 
+    verdict.judged_count +=
+        sla_is_set(&promises->overall) && measured->all.numbers.measure.count > 0;
     TRY(judge_targets(&judging, &promises->overall, &measured->all.numbers.measure, STR(""),
                       STR_NONE, STR_NONE));
     for (size_t i = 0; i < promises->count; i++) {
@@ -420,7 +453,8 @@ static void write_targets(struct buf *out, const char *indent, const struct sla_
     for (int kind = 0; kind < SLA_KIND_COUNT; kind++) {
         double target = *sla_target(&targets, (enum sla_kind)kind);
         if (!isnan(target))
-            buf_printf(out, "%s%s: %.6g\n", indent, sla_key((enum sla_kind)kind), target);
+            buf_printf(out, target >= 1e5 ? "%s%s: %.0f\n" : "%s%s: %.6g\n", indent,
+                       sla_key((enum sla_kind)kind), target);
     }
 }
 

@@ -17,8 +17,8 @@
  *         min_success_rate: 95%
  *     from: {service: shop, range: 15m}    # what to measure; or {report: FILE.json}
  *
- * Everything is optional. A mistake is told with file, line, column and key. Any thread; all lives
- * in the arena it was read into. */
+ * Everything is optional, and JSON will do as well. A mistake is told with file, line, column and
+ * key. Any thread; all lives in the arena it was read into. */
 #pragma once
 #include "analysis/services.h"
 #include "base/arena.h"
@@ -55,8 +55,10 @@ struct promises {
 };
 
 /* name is for messages. ERR_INVALID, ERR_LIMIT. */
-CHECKED enum err promises_read(struct str yaml, const char *name, struct arena *arena,
+CHECKED enum err promises_read(struct str text, const char *name, struct arena *arena,
                                struct promises *ret_promises, struct why *why);
+/* Is anything promised at all? */
+bool promises_any(const struct promises *promises);
 /* Adds the journeys of another file's promises. */
 CHECKED enum err promises_add_journeys(struct promises *promises, const struct promises *more,
                                        struct arena *arena, struct why *why);
@@ -74,6 +76,8 @@ struct verdict {
     struct verdict_line *lines;
     size_t count;
     size_t broken_count;
+    size_t judged_count;     /* Promises for which there were calls to judge by. */
+    size_t unmeasured_count; /* Those for which there were none; each has its line. */
 };
 
 CHECKED enum err promises_judge(const struct promises *promises, const struct services *measured,

@@ -36,6 +36,16 @@ double *sla_target(struct sla_targets *targets, enum sla_kind kind)
     return &targets->max_p50_latency_ms + kind;
 }
 
+bool sla_is_set(const struct sla_targets *targets)
+{
+    struct sla_targets copy = *targets;
+    bool any = false;
+
+    for (int kind = 0; kind < SLA_KIND_COUNT; kind++)
+        any |= !isnan(*sla_target(&copy, (enum sla_kind)kind));
+    return any;
+}
+
 size_t sla_check(const struct sla_targets *targets, const struct sla_measure *measure,
                  struct sla_violation ret_violations[SLA_KIND_COUNT])
 {
@@ -94,6 +104,6 @@ struct sla_targets sla_suggest(const struct sla_measure *measure, double latency
         .max_p95_latency_ms = round_to(measure->p95_ms * latency_factor, true),
         .max_p99_latency_ms = round_to(measure->p99_ms * latency_factor, true),
         .min_throughput_rps = round_to(measure->throughput_rps * throughput_factor, false),
-        .min_success_rate = fmax(0, 1 - allowed),
+        .min_success_rate = fmax(0, floor((1 - allowed) * 1e4 + 1e-6) / 1e4),
     };
 }

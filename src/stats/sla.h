@@ -40,6 +40,9 @@ struct sla_violation {
     double target;
 };
 
+/* Is there any target? */
+bool sla_is_set(const struct sla_targets *targets);
+
 /* At most SLA_KIND_COUNT; returns how many. */
 size_t sla_check(const struct sla_targets *targets, const struct sla_measure *measure,
                  struct sla_violation ret_violations[SLA_KIND_COUNT]);
@@ -50,7 +53,7 @@ void sla_write(struct buf *out, struct str operation, const struct sla_violation
 
 /* Targets that the measured keeps with room: latencies × latency_factor rounded up to three digits,
  * throughput × throughput_factor rounded down, one and a half times the failures seen and at least
- * one in a thousand. */
+ * one in a thousand, rounded to a hundredth of a percent. */
 #define SLA_LATENCY_FACTOR    1.2
 #define SLA_THROUGHPUT_FACTOR 0.8
 struct sla_targets sla_suggest(const struct sla_measure *measure, double latency_factor,

@@ -15,6 +15,22 @@ EXAMPLE = os.path.join(ROOT, "examples/c_program.c")
 OPTIONS = ["-Dbuildtype=release", "-Dtests=false"]
 LIBRARIES = ["src/libsonde.a", "src/libsonde.so.0.1.0"]
 
+# What the pieces of the guide have around them.
+GUIDE_START = """
+#include <sonde/sonde.h>
+#include <stdlib.h>
+
+static struct sonde *sonde;
+static void *documents, *request, *outgoing, *pool;
+bool rerank(void *documents);
+void work(void);
+void measure_pool(struct sonde *sonde, void *pool);
+const char *get_header(void *request, const char *name);
+void put_header(void *request, const char *name, const char *value);
+void tell(void *self, const char *operation, const char *sentence);
+
+"""
+
 LOADER = """
 #include <dlfcn.h>
 #include <pthread.h>
@@ -153,6 +169,29 @@ class Libsonde(unittest.TestCase):
         done = run(["sh", "-c", command], cwd=folder, env=environment)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.check_output(run([folder / "c_program"], env=self.environment), "by its own command")
+
+    def test_what_the_guide_shows_compiles(self):
+        with open(os.path.join(ROOT, "docs/manual/libsonde.md"), encoding="utf-8") as file:
+            pieces = re.findall(r"^```c\n(.*?)^```$", file.read(), re.M | re.S)
+        self.assertGreater(len(pieces), 8)
+        text = GUIDE_START
+        for number, piece in enumerate(pieces):
+            if "int main" in piece:
+                source = self.folder / f"guide-{number}.c"
+                source.write_text(piece)
+                program = self.folder / f"guide-{number}"
+                done = run(["gcc", "-Wall", "-Werror", source, "-o", program,
+                            *self.flags("--cflags", "--libs")])
+                self.assertEqual(done.returncode, 0, done.stderr)
+                told = run([program], env=self.environment)
+                self.assertRegex(told.stdout, r"✗ Operation 'retrieval' P95 \(\d+\.\dms\) exceeds "
+                                 r"target \(1\.0ms\)")
+            else:
+                text += f"static void piece_{number}(void)\n{{\n{piece}}}\n\n"
+        for language in ("c", "c++"):
+            done = run(["gcc", "-x", language, "-fsyntax-only", "-Wall", "-Werror",
+                        "-Wno-unused-function", *self.flags("--cflags"), "-"], input=text)
+            self.assertEqual(done.returncode, 0, f"{language}: {done.stderr}")
 
     def test_valgrind_finds_nothing(self):
         valgrind = need("valgrind")

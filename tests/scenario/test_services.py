@@ -186,6 +186,26 @@ class Services(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertIn("Journey 'find' P95 response time (", done.stdout)
 
+    def test_promises_in_json_and_about_what_nobody_called(self):
+        path = os.path.join(self.folder, "sla.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"operations": {"retrieval": {"max_p95_latency_ms": 60000},
+                                      "retreival": {"max_p95_latency_ms": 100}}}, file, indent="\t")
+        with self.daemon() as sonde:
+            self.assertEqual(self.start(sonde, 20).wait(60), 0)
+            lenient = self.command(sonde, "sla", "check", path)
+            self.assertEqual(lenient.returncode, 0, lenient.stdout + lenient.stderr)
+            self.assertIn("Operation 'retreival' was not measured: no calls", lenient.stdout)
+            strict = self.command(sonde, "sla", "check", path, "--strict", "--json")
+            self.assertEqual(strict.returncode, 1)
+            self.assertEqual(json.loads(strict.stdout)["unmeasured_count"], 1)
+            for content, code in (("", 2), ('{"operations": {', 2), ("- 7", 2)):
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(content)
+                self.assertEqual(self.command(sonde, "sla", "check", path).returncode, code, content)
+        self.assertEqual(self.command(sonde, "sla", "check", "--live").returncode, 3)
+        self.assertEqual(self.command(sonde, "sla", "check", path + ".not").returncode, 4)
+
     def test_a_broken_file_is_told_with_line_and_key(self):
         path = os.path.join(self.folder, "broken.yaml")
         with open(path, "w", encoding="utf-8") as file:

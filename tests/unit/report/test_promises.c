@@ -153,8 +153,33 @@ TEST(mistakes_are_told_with_line_and_key)
     expect_refused("7\n", "sla.yaml:1:", "");
 }
 
+TEST(what_nobody_called_is_told)
+{
+    struct verdict verdict = judged("operations:\n"
+                                    "  retreival: {max_p95_latency_ms: 3000}\n"
+                                    "services:\n"
+                                    "  shoop: {min_success_rate: 1%}\n");
+
+    EXPECT(verdict.broken_count == 0 && verdict.judged_count == 0 && verdict.unmeasured_count == 2);
+    expect_line(&verdict, 0, STATUS_INFO, "Operation 'retreival' was not measured: no calls");
+    expect_line(&verdict, 1, STATUS_INFO, "Service 'shoop' was not measured: no calls");
+}
+
+TEST(json_will_do_as_well)
+{
+    struct verdict verdict = judged("{\n\t\"min_success_rate\": 0.9999,\n\t\"operations\": {\n"
+                                    "\t\t\"retrieval\": {\"max_p95_latency_ms\": 100}\n\t}\n}\n");
+
+    EXPECT(verdict.broken_count >= 2 && verdict.judged_count == 2);
+    expect_refused("{\"operations\": {\"x\":\n {\"max_p95_latenc_ms\": 1}}}\n",
+                   "sla.yaml:2:", "max_p95_latenc_ms");
+}
+
 TEST(an_empty_file_promises_nothing)
 {
+    struct promises none = read_text("");
+
+    EXPECT(!promises_any(&none));
     EXPECT(judged("").count == 0);
     EXPECT(judged("# Later.\n").count == 0);
 }
