@@ -3,6 +3,7 @@
  * before the next, explained, digested and its attributes counted: memory is that of the largest
  * trace and of what is kept. */
 #include "analysis/trace_compare.h"
+#include "analysis/trace_visit.h"
 
 #include "base/json.h"
 #include "query/traceql.h"
@@ -25,25 +26,23 @@ struct reading {
     struct arena *scratch; /* Of one trace. */
     struct trace_comparison *comparison;
     size_t traces_max;
+    int which; /* Of the sets, now being read. */
 };
 
 /* ---- Reading. ---- */
 
-static enum err read_one(struct reading *reading, int which, const uint8_t *trace_id,
-                         struct why *why)
+static enum err show(void *self, const uint8_t trace_id[TRACE_ID_BYTES],
+                     const struct span_list *spans, struct why *why)
 {
+    struct reading *reading = self;
     struct trace_comparison *comparison = reading->comparison;
     struct trace_explained explained;
-    struct span_list spans;
 
-    arena_clear(reading->scratch);
-    TRY(reading->view->ops->traces->trace(reading->view, trace_id, reading->scratch, &spans, why));
-    if (spans.count == 0)
-        return ERR_NONE; /* Its day was dropped meanwhile. */
-    TRY(trace_explain(spans.items, spans.count, reading->scratch, &explained, why));
-    TRY(trace_digests_add(&comparison->digests, comparison->sets[which].group, trace_id, &explained,
-                          why));
-    return trace_features_add(&comparison->features, which, spans.items, spans.count, why);
+    TRY(trace_explain(spans->items, spans->count, reading->scratch, &explained, why));
+    TRY(trace_digests_add(&comparison->digests, comparison->sets[reading->which].group, trace_id,
+                          &explained, why));
+    return trace_features_add(&comparison->features, reading->which, spans->items, spans->count,
+                              why);
 }
 
 /* What the search read is given back before the traces are read: only the ids stay. */
@@ -95,15 +94,13 @@ static enum err read_set(struct reading *reading, int which,
                          struct why *why)
 {
     struct trace_set *set = &reading->comparison->sets[which];
+    const struct trace_visit visit = {reading->view, reading->scratch, reading, show};
     uint8_t(*ids)[TRACE_ID_BYTES] = NULL;
     size_t count = 0;
 
     TRY(find_ids(reading, question, arena, &ids, &count, &set->is_cut, why));
-    for (size_t i = 0; i < count; i++) {
-        if (reading->view->cancel != NULL && *reading->view->cancel)
-            return fail(why, ERR_CANCELLED, "the comparison was cancelled");
-        TRY(read_one(reading, which, ids[i], why));
-    }
+    reading->which = which;
+    TRY(trace_visit_all(&visit, (const uint8_t(*)[TRACE_ID_BYTES])ids, count, why));
     double *values = ARENA_ARRAY(arena, set->group->count + 1, double);
     if (values == NULL)
         return arena_spent(arena, "a comparison of traces", why);
@@ -401,8 +398,12 @@ enum err trace_compare(struct store_view *view, const struct trace_set_question 
 {
     struct arena *scratch CLEANUP(arena_freep) = arena_new_beside(arena, arena_budget(arena));
     struct trace_comparison comparison CLEANUP(trace_comparison_done) = {.findings_count = 0};
-    struct reading reading = {view, scratch, &comparison,
-                              traces_max == 0 ? TRACE_COMPARE_DEFAULT : traces_max};
+    struct reading reading = {
+        .view = view,
+        .scratch = scratch,
+        .comparison = &comparison,
+        .traces_max = traces_max == 0 ? TRACE_COMPARE_DEFAULT : traces_max,
+    };
 
     if (view->ops->traces == NULL)
         return fail(why, ERR_UNSUPPORTED, "no traces are kept here");

@@ -19,7 +19,8 @@ enum {
     REPEATS_MANY = 20, /* Told even when they take next to nothing. */
     REPEATS_WORST = 50,
     STORM_ATTEMPTS = 5,
-    GAPS_MAX = 8, /* Kept of a run, for a sentence. */
+    OVERLAP_PART = 10, /* Two may overlap by this part of the shorter one. */
+    GAPS_MAX = 8,      /* Kept of a run, for a sentence. */
 };
 
 #define REPEAT_SHARE_MIN   0.03
@@ -98,6 +99,16 @@ static uint64_t asked_hash(const struct explainer *explainer, uint32_t node)
     return trace_call_hash(explainer->tree->nodes[calling_node(explainer, node)].span);
 }
 
+/* Clocks of programs that measure by other means than they name times overlap a little. */
+static bool is_behind(const struct unit *next, const struct unit *before)
+{
+    int64_t next_ns = next->end_ns - next->start_ns;
+    int64_t before_ns = before->end_ns - before->start_ns;
+    int64_t slack_ns = (next_ns < before_ns ? next_ns : before_ns) / OVERLAP_PART;
+
+    return next->start_ns >= before->end_ns - slack_ns;
+}
+
 /* How many of the units from `first` on are attempts at one thing. */
 static size_t run_length(const struct explainer *explainer, const struct unit *units, size_t count)
 {
@@ -107,10 +118,15 @@ static size_t run_length(const struct explainer *explainer, const struct unit *u
         return 1;
     uint64_t asked = asked_hash(explainer, units[0].node);
     while (length < count && explainer->calls->failed[units[length - 1].node] &&
-           units[length].start_ns >= units[length - 1].end_ns &&
+           is_behind(&units[length], &units[length - 1]) &&
            asked_hash(explainer, units[length].node) == asked)
         length++;
     return length;
+}
+
+static int64_t gap_between(const struct unit *before, const struct unit *next)
+{
+    return next->start_ns > before->end_ns ? next->start_ns - before->end_ns : 0;
 }
 
 static void note_run(struct groups *groups, const struct unit *units, size_t length)
@@ -135,7 +151,7 @@ static void note_run(struct groups *groups, const struct unit *units, size_t len
         explainer->retried[units[i].node] = 1;
         explain_note(explainer, &retries->nodes, units[i].node);
         if (is_longest && i > 0 && retries->gaps_count < GAPS_MAX)
-            retries->gaps_ns[retries->gaps_count++] = units[i].start_ns - units[i - 1].end_ns;
+            retries->gaps_ns[retries->gaps_count++] = gap_between(&units[i - 1], &units[i]);
     }
     retries->lost_runs += explainer->calls->failed[units[length - 1].node] != 0;
     explainer->told[units[0].call] |= TOLD_RETRIED;

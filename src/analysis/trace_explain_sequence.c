@@ -18,6 +18,7 @@
 #define SAVING_MIN_NS    CLOCK_NS_PER_MS
 #define SEQUENCE_STEPS   12 /* Of one sequence. */
 #define SEQUENCE_NAMES   4  /* In its sentence. */
+#define OVERLAP_PART     20 /* A call may begin so early, as a part of itself. */
 #define SEQUENCES_MAX    3  /* Told of a trace. */
 
 struct sequence {
@@ -117,8 +118,9 @@ static void look_at_children(const struct explainer *explainer, uint32_t parent,
     for (uint32_t at = nodes[parent].first_child; at != TRACE_NONE; at = nodes[at].next_sibling) {
         if (!is_candidate(explainer, at))
             continue;
-        bool goes_on = sequence.count > 0 && sequence.count < SEQUENCE_STEPS &&
-                       nodes[at].start_ns >= sequence.end_ns;
+        bool goes_on =
+            sequence.count > 0 && sequence.count < SEQUENCE_STEPS &&
+            nodes[at].start_ns >= sequence.end_ns - trace_node_ns(&nodes[at]) / OVERLAP_PART;
         if (!goes_on)
             end_sequence(explainer, &sequence, best);
         add_step(explainer, &sequence, at);

@@ -15,7 +15,7 @@
 #define CALL_SHARE_MIN  0.20
 #define OWN_SHARE_MIN   0.25
 #define GAP_SHARE_MIN   0.10
-#define TOLD_MIN_NS     CLOCK_NS_PER_MS
+#define TOLD_MIN_NS     (5 * CLOCK_NS_PER_MS)  /* What takes less hurts nobody. */
 #define SLOW_NS         (20 * CLOCK_NS_PER_MS) /* From here on it is a warning. */
 #define TIMES_MAX       3                      /* Of a kind, told of a trace. */
 

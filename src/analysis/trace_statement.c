@@ -21,6 +21,13 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
 }
 
+/* A name or a word may have gone beyond. */
+static void cut(struct buf *out, size_t begin)
+{
+    if (out->size - begin > TRACE_STATEMENT_BYTES_MAX)
+        out->size = begin + TRACE_STATEMENT_BYTES_MAX;
+}
+
 /* ---- Statements. ---- */
 
 struct scan {
@@ -109,7 +116,8 @@ static bool is_placeholder(const struct scan *scan)
     case '$':
         return is_digit(next);
     case ':':
-        return is_word(next) && !is_digit(next) && last(scan) != ':';
+        return is_word(next) && !is_digit(next) && last(scan) != ':' && last(scan) != '?' &&
+               !is_word(last(scan));
     case '%':
         return next == '(' || (next == 's' && !is_word(look(scan, 2)));
     default:
@@ -145,6 +153,10 @@ static void step(struct scan *scan)
     } else if (c == '\'') {
         skip_quoted(scan, c);
         put_value(scan);
+    } else if (c == '"' || c == '`') { /* A name, digits and all. */
+        size_t from = scan->at;
+        skip_quoted(scan, c);
+        buf_append(scan->out, scan->text.data + from, scan->at - from);
     } else if ((c == '-' && look(scan, 1) == '-') || (c == '/' && look(scan, 1) == '*')) {
         skip_comment(scan);
     } else if (is_digit(c) && !is_word(last(scan))) {
@@ -170,6 +182,7 @@ void trace_statement_normalise(struct str statement, struct buf *out)
         step(&scan);
     while (last(&scan) == ' ' || last(&scan) == ';')
         out->size--;
+    cut(out, scan.begin);
 }
 
 /* ---- Paths. ---- */
@@ -209,4 +222,5 @@ void trace_path_normalise(struct str path, struct buf *out)
         }
         buf_byte(out, (uint8_t)path.data[at++]);
     }
+    cut(out, begin);
 }

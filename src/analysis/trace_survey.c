@@ -3,6 +3,7 @@
  *              ──► each trace read, explained, digested, forgotten ──► contrast and tally
  */
 #include "analysis/trace_survey.h"
+#include "analysis/trace_visit.h"
 
 #include "base/json.h"
 #include "query/traceql.h"
@@ -145,38 +146,35 @@ struct reading {
     const struct survey_question *question;
     struct arena *scratch;
     struct survey *survey;
+    struct trace_group *group; /* Now being filled. */
+    bool with_findings;
 };
 
-static enum err read_one(struct reading *reading, const struct candidate *candidate,
-                         struct trace_group *group, bool with_findings, struct why *why)
+static enum err show(void *self, const uint8_t trace_id[TRACE_ID_BYTES],
+                     const struct span_list *spans, struct why *why)
 {
-    struct arena *scratch = reading->scratch;
+    struct reading *reading = self;
+    struct survey *survey = reading->survey;
     struct trace_explained explained;
-    struct span_list spans;
 
-    arena_clear(scratch);
-    TRY(reading->view->ops->traces->trace(reading->view, candidate->trace_id, scratch, &spans,
-                                          why));
-    if (spans.count == 0)
-        return ERR_NONE; /* Its day was dropped meanwhile. */
-    TRY(trace_explain_operation(spans.items, spans.count, reading->question->service,
-                                reading->question->operation, scratch, &explained, why));
-    TRY(trace_digests_add(&reading->survey->digests, group, candidate->trace_id, &explained, why));
-    if (with_findings)
-        TRY(trace_tallies_add(&reading->survey->tallies, candidate->trace_id, &explained, why));
+    TRY(trace_explain_operation(spans->items, spans->count, reading->question->service,
+                                reading->question->operation, reading->scratch, &explained, why));
+    TRY(trace_digests_add(&survey->digests, reading->group, trace_id, &explained, why));
+    if (reading->with_findings)
+        TRY(trace_tallies_add(&survey->tallies, trace_id, &explained, why));
     return ERR_NONE;
 }
 
 static enum err read_group(struct reading *reading, const struct candidates *candidates,
-                           struct ranks ranks, struct trace_group *group, bool with_findings,
-                           struct why *why)
+                           struct ranks ranks, struct why *why)
 {
-    for (size_t i = ranks.from; i < ranks.from + ranks.count; i++) {
-        if (reading->view->cancel != NULL && *reading->view->cancel)
-            return fail(why, ERR_CANCELLED, "the survey was cancelled");
-        TRY(read_one(reading, &candidates->items[i], group, with_findings, why));
-    }
-    return ERR_NONE;
+    const struct trace_visit visit = {reading->view, reading->scratch, reading, show};
+    uint8_t ids[SURVEY_GROUP_MAX][TRACE_ID_BYTES];
+
+    MUST(ranks.count <= SURVEY_GROUP_MAX);
+    for (size_t i = 0; i < ranks.count; i++)
+        memcpy(ids[i], candidates->items[ranks.from + i].trace_id, TRACE_ID_BYTES);
+    return trace_visit_all(&visit, (const uint8_t(*)[TRACE_ID_BYTES])ids, ranks.count, why);
 }
 
 /* ---- What it comes to. ---- */
@@ -290,8 +288,12 @@ static enum err look(struct reading *reading, struct arena *arena, struct candid
     if (candidates->count > 0) {
         struct ranks slow = slow_ranks(candidates->count);
         struct ranks median = median_ranks(candidates->count, slow);
-        TRY(read_group(reading, candidates, slow, survey->slow, true, why));
-        TRY(read_group(reading, candidates, median, survey->median, false, why));
+        reading->group = survey->slow;
+        reading->with_findings = true;
+        TRY(read_group(reading, candidates, slow, why));
+        reading->group = survey->median;
+        reading->with_findings = false;
+        TRY(read_group(reading, candidates, median, why));
     }
     TRY(trace_contrast(&survey->digests, survey->median, survey->slow, arena, &survey->contrast,
                        why));
@@ -326,7 +328,8 @@ enum err trace_survey(struct store_view *view, const struct survey_question *que
     struct survey_question own = *question;
     struct candidates candidates = {.count = 0};
     struct survey survey CLEANUP(trace_survey_done) = {.traces = 0};
-    struct reading reading = {view, &own, scratch, &survey};
+    struct reading reading = {
+        .view = view, .question = &own, .scratch = scratch, .survey = &survey};
 
     if (view->ops->traces == NULL)
         return fail(why, ERR_UNSUPPORTED, "no traces are kept here");
