@@ -400,7 +400,7 @@ static enum err next_word(struct str *rest, struct buf *word, bool *ret_found, s
                 return ERR_NONE;
             continue;
         }
-        bool ends = quote != '\0' && (c == quote || (quote == '$' && c == '\''));
+        bool ends = quote != '\0' && c == (quote == '$' ? '\'' : quote);
         if (ends) {
             quote = '\0';
             continue;
