@@ -153,6 +153,18 @@ static ssize_t write_some(struct link *link, struct str bytes)
     return -1;
 }
 
+void link_last_words(struct link *link, struct str bytes)
+{
+    size_t taken;
+
+    if (link->state != LINK_READY || link->asked_write)
+        return;
+    if (link->tls != NULL)
+        (void)tls_write(link->tls, bytes.data, bytes.size, &taken);
+    else
+        (void)!send(link->watch.fd, bytes.data, bytes.size, MSG_NOSIGNAL);
+}
+
 static void flush_output(struct link *link)
 {
     while (link->output_sent < link->output.size) {

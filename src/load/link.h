@@ -134,6 +134,8 @@ void link_forget(struct link *link, struct user *user);
 void link_ready(struct link *link); /* GREETING is over. */
 /* Sends, keeping what the kernel does not take. May fail the link. */
 void link_write(struct link *link, struct str bytes);
+/* One attempt to send, whose outcome nobody minds: for the `closed` of a protocol. */
+void link_last_words(struct link *link, struct str bytes);
 /* Closes; users waiting or under way fail with it. */
 void link_fail(struct link *link, enum fault fault);
 /* Closes without blame; users waiting for the link open it again, those under way fail as

@@ -256,7 +256,7 @@ enum err plan_finish(struct plan *plan, struct why *why)
         TRY(prepare_origin(plan, plan->origins[i], why));
     for (size_t i = 0; i < plan->steps_count; i++)
         TRY(prepare_step(plan, plan->steps[i], why));
-    for (size_t i = 0; i < plan->origins_count; i++)
+    for (size_t i = 0; i < plan->origins_count && !plan->resolves_each; i++)
         TRY(resolve(plan->origins[i], plan, why));
     return ERR_NONE;
 }

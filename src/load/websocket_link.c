@@ -37,8 +37,9 @@ struct websocket {
     struct buf accept; /* What the server must answer to our key. */
     uint8_t opcode;    /* Of the frame under way. */
     bool fin;
-    bool in_message;   /* A message's last frame is still to come. */
-    bool is_told;      /* The message under way has been for somebody from its start. */
+    bool in_message; /* A message's last frame is still to come. */
+    bool is_told;    /* The message under way has been for somebody from its start. */
+    bool said_close;
     uint32_t messages; /* Of the answer under way. */
 };
 
@@ -273,6 +274,7 @@ static bool read_control(struct link *link, struct str *bytes)
     if (websocket->opcode == OPCODE_PING) {
         send_control(link, OPCODE_PONG, payload);
     } else if (websocket->opcode == OPCODE_CLOSE) {
+        websocket->said_close = true;
         send_control(link, OPCODE_CLOSE, payload);
         if (link->epoch != epoch)
             return false;
@@ -347,6 +349,11 @@ static void closed(struct link *link)
 
     if (websocket == NULL)
         return;
+    if (!websocket->said_close) {
+        struct buf frame CLEANUP(buf_done) = {0};
+        write_frame(link->driver, OPCODE_CLOSE, STR("\x03\xe8"), &frame); /* 1000: all is well. */
+        link_last_words(link, buf_view(&frame));
+    }
     link->state_of_protocol = NULL;
     buf_done(&websocket->accept);
     free(websocket);
