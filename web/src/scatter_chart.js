@@ -134,7 +134,7 @@ export class ScatterChart {
     #drawDots(context) {
         const ink = colours();
         context.globalAlpha = this.#dots.length > 2000 ? 0.35 : 0.6;
-        context.fillStyle = ink.series[0];
+        context.fillStyle = ink.accent;
         this.#dots.forEach(({ x, y }, at) => {
             if (this.#traces[at].errors > 0) return;
             context.beginPath();
