@@ -422,7 +422,7 @@ enum err scenario_step(const struct scenario_scope *scope, const struct node *no
     struct script *script;
     struct step *step;
     bool is_json = false;
-    size_t sort;
+    size_t sort = 0;
 
     TRY(find_sort(node, &sort, &url, why));
     TRY(node_only(node, known[sorts[sort].sort].keys, known[sorts[sort].sort].count, why));
