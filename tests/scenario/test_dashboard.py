@@ -8,6 +8,8 @@ be (chromium.py). Waits are for events, with an upper bound, never for time to p
 import json
 import os
 import signal
+import socket
+import threading
 import time
 import unittest
 
@@ -20,6 +22,47 @@ PAGES = ("home", "processes", "explore", "self")
 
 def panel(name):
     return f"document.querySelector('[data-panel=\"{name}\"]')"
+
+
+class StreamlessProxy:
+    """Passes connections on to a daemon, except those that ask for the live stream."""
+
+    def __init__(self, target):
+        self.target = target
+        self.streams = False
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        with client, socket.create_connection(("127.0.0.1", self.target)) as daemon:
+            begin = client.recv(65536)
+            if b" /api/v1/live " in begin and not self.streams:
+                client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+                return
+            daemon.sendall(begin)
+            threading.Thread(target=self.pipe, args=(daemon, client), daemon=True).start()
+            self.pipe(client, daemon)
+
+    @staticmethod
+    def pipe(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
 
 
 @unittest.skipUnless(find_chromium(), "no Chromium here; apt install chromium")
@@ -300,6 +343,24 @@ class DashboardTest(Scenario):
         page.wait_for(f"['waiting', 'connecting'].includes({state})", 5, "the break is told")
         self.keep(page, "reconnecting")
         daemon.start()
+        page.wait_for(f"{state} === 'live'", 40, "the stream comes back by itself")
+
+    def test_without_websockets_points_come_by_asking(self):
+        proxy = StreamlessProxy(self.sonde.port)
+        self.addCleanup(proxy.close)
+        page = self.browser.open(f"http://127.0.0.1:{proxy.port}/#/home?range=5m")
+        self.addCleanup(page.close)
+        self.wait_for_points(page)
+        state = "document.querySelector('.live-badge').dataset.state"
+        page.wait_for(f"{state} === 'polling'", 15, "asking takes the place of the stream")
+        self.assertEqual(page.evaluate("document.querySelector('.live-badge').textContent"), "Polling")
+        picture = f"{panel('cpu')}.querySelector('canvas').toDataURL()"
+        page.evaluate(f"window.before = {picture}")
+        page.wait_for(f"{picture} !== window.before", 8, "the chart of the CPU moves")
+        self.keep(page, "polling")
+        proxy.streams = True
+        page.evaluate("document.querySelector('.live-badge').click()")
+        page.evaluate("document.querySelector('.live-badge').click()")
         page.wait_for(f"{state} === 'live'", 40, "the stream comes back by itself")
 
     def test_silence_is_called_stale(self):

@@ -2,6 +2,7 @@
 
 /* app - wires the page: one store (the address), one live stream, one crosshair, one health
  * watch, and whichever page the address names. */
+import { queryInstant } from './api.js';
 import { serverNow } from './clock.js';
 import { Crosshair } from './crosshair.js';
 import { h, icon, iconButton } from './dom.js';
@@ -40,15 +41,26 @@ const PAGES = {
     self: { title: 'Self', icon: 'gauge', key: 'g s', make: SelfPage },
 };
 
+/* How long after its time a sample may still be on its way into the store. */
+const RECORDED_MS = 500;
+
 function openSocket() {
     const url = new URL('/api/v1/live', location.href);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     return new WebSocket(url);
 }
 
+/* One point of a subscription by an ordinary question, at a step that is surely recorded. */
+async function askPoint({ expr, step_ms }) {
+    const time_ms = Math.floor((serverNow() - RECORDED_MS) / step_ms) * step_ms;
+    const { type, result } = await queryInstant(expr, { time: time_ms });
+    const vector = type === 'scalar' ? [{ metric: {}, value: result }] : result;
+    return { time_ms, result: vector.map(({ metric, value }) => ({ metric, value: value[1] })) };
+}
+
 class App {
     #store = new Store();
-    #live = new Live(openSocket);
+    #live = new Live(openSocket, askPoint);
     #crosshair = new Crosshair();
     #health = new HealthWatch();
     #keys = new Keys();

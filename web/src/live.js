@@ -8,14 +8,21 @@
  *                            ▲                 │  └──quiet──────►┘
  *                            └──── waiting ◄───┘ closed: back-off 1, 2, 4 … 30 s with jitter
  *
+ * Where a socket never opens though the daemon answers (a proxy in between), the third failure
+ * leads to `polling`: ordinary questions take the stream's place (live_poll.js) until a socket does
+ * open, which is tried again all the while.
+ *
  * Without a subscription it is off, though the socket stays open for the next page.
  * Subscriptions outlive a connection: they are sent again after each reconnect, and listeners
  * hear `reconnected` so that they can load what they missed. */
+
+import { LivePoll } from './live_poll.js';
 
 const BACKOFF_MS_MIN = 1000;
 const BACKOFF_MS_MAX = 30000;
 const QUIET_MS_MIN = 5000;
 const QUIET_STEPS = 3;
+const POLL_AFTER = 3;
 
 /* Exported for its test: full delay doubles, jitter takes away up to a third. */
 export function backoffDelay(attempt, random = Math.random()) {
@@ -25,6 +32,7 @@ export function backoffDelay(attempt, random = Math.random()) {
 
 export class Live {
     #make_socket;
+    #poll;
     #socket = null;
     #subscriptions = new Map();
     #outbox = { subscribe: new Map(), unsubscribe: new Set() };
@@ -38,8 +46,14 @@ export class Live {
     #next_id = 1;
     #listeners = new Set();
 
-    constructor(make_socket) {
+    /* ask({ expr, step_ms }) -> Promise<{ time_ms, result }>: one point by an ordinary question. */
+    constructor(make_socket, ask) {
         this.#make_socket = make_socket;
+        this.#poll = new LivePoll({
+            ask,
+            on_point: (id, point) => this.#polled(id, point),
+            on_error: (error) => this.#pollFailed(error),
+        });
     }
 
     get state() {
@@ -69,7 +83,7 @@ export class Live {
 
     /* Drops the wait and tries at once; for a person who presses the button. */
     retryNow() {
-        if (this.#state !== 'waiting') return;
+        if (this.#state !== 'waiting' && this.#state !== 'polling') return;
         clearTimeout(this.#retry_timer);
         this.#connect();
     }
@@ -78,7 +92,8 @@ export class Live {
         if (!this.#subscriptions.delete(id)) return;
         if (!this.#outbox.subscribe.delete(id)) this.#outbox.unsubscribe.add(id);
         this.#scheduleFlush();
-        if (this.#subscriptions.size === 0 && this.#isOpen()) this.#setState('off');
+        if (this.#subscriptions.size > 0) return;
+        if (this.#isOpen()) this.#setState('off');
     }
 
     #ensureOpen() {
@@ -92,7 +107,7 @@ export class Live {
     }
 
     #connect() {
-        this.#setState('connecting');
+        if (this.#state !== 'polling') this.#setState('connecting');
         const socket = this.#make_socket();
         this.#socket = socket;
         socket.onopen = () => this.#opened();
@@ -103,6 +118,7 @@ export class Live {
     #opened() {
         const again = this.#attempt > 0;
         this.#attempt = 0;
+        this.#poll.stop();
         this.#heard_at = Date.now();
         this.#outbox.unsubscribe.clear();
         this.#outbox.subscribe.clear();
@@ -121,6 +137,7 @@ export class Live {
         clearInterval(this.#watch_timer);
         this.#watch_timer = null;
         if (this.#subscriptions.size === 0) {
+            this.#poll.stop();
             this.#setState('off');
             return;
         }
@@ -128,7 +145,23 @@ export class Live {
         this.#attempt += 1;
         this.#retry_at = Date.now() + delay;
         this.#retry_timer = setTimeout(() => this.#connect(), delay);
-        this.#setState('waiting');
+        if (this.#state !== 'polling') this.#setState('waiting');
+        if (this.#attempt >= POLL_AFTER && !this.#poll.running)
+            this.#poll.start(this.#subscriptions);
+    }
+
+    /* The daemon answers: it is the stream that does not come through. */
+    #polled(id, point) {
+        const first = this.#state === 'waiting' || this.#state === 'connecting';
+        if (first) this.#setState('polling');
+        this.#subscriptions.get(id)?.on_point(point);
+        if (first) this.#emit({ type: 'reconnected' });
+    }
+
+    #pollFailed(error) {
+        if (error.code !== 'unreachable') return; /* Its panel has said so with its history. */
+        this.#poll.stop();
+        if (this.#state === 'polling') this.#setState('waiting');
     }
 
     #received(text) {

@@ -10,6 +10,11 @@ const WORDS = {
     live: ['Live', 'live', 'Points appear as they are recorded. Press to hold still (l).'],
     stale: ['Stale', 'warn', 'The stream is open, but nothing new arrived for a while.'],
     waiting: ['Reconnecting', 'warn', 'The stream broke. Press to try again now.'],
+    polling: [
+        'Polling',
+        'poll',
+        'No WebSocket comes through, so points are asked for every two seconds. Press to hold still (l).',
+    ],
     paused: ['Paused', 'paused', 'You look at a fixed time. Press to go on live (l).'],
 };
 

@@ -26,12 +26,12 @@ class FakeSocket {
     }
 }
 
-function makeLive() {
+function makeLive(ask = () => Promise.reject(new Error('not asked for'))) {
     const sockets = [];
     const live = new Live(() => {
         sockets.push(new FakeSocket());
         return sockets.at(-1);
-    });
+    }, ask);
     return { live, sockets };
 }
 
@@ -113,4 +113,50 @@ test('errors reach their subscriber', () => {
     assert.equal(heard.message, 'no');
     sockets[0].readyState = 3;
     sockets[0].onclose();
+});
+
+test('where no socket opens, points are asked for until one does', async () => {
+    const asked = [];
+    const { live, sockets } = makeLive(async (question) => {
+        asked.push(question.expr);
+        return { time_ms: 7, result: [] };
+    });
+    const points = [];
+    const events = [];
+    live.listen(({ type }) => events.push(type));
+    live.subscribe({ expr: 'a', step_ms: 1000, on_point: (point) => points.push(point) });
+    sockets[0].close();
+    live.retryNow();
+    sockets[1].close();
+    assert.equal(live.state, 'waiting');
+    assert.deepEqual(asked, []);
+    live.retryNow();
+    sockets[2].close();
+    await settle();
+    assert.equal(live.state, 'polling');
+    assert.deepEqual([asked, points], [['a'], [{ time_ms: 7, result: [] }]]);
+    assert.ok(events.includes('reconnected'));
+    live.retryNow();
+    assert.equal(live.state, 'polling', 'while a socket is tried');
+    sockets[3].open();
+    assert.equal(live.state, 'live');
+    sockets[3].readyState = 3;
+    sockets[3].onclose();
+    live.retryNow();
+});
+
+test('a daemon that is away is not called polling', async () => {
+    const { live, sockets } = makeLive(() =>
+        Promise.reject(Object.assign(new Error('away'), { code: 'unreachable' })),
+    );
+    const stop = live.subscribe({ expr: 'a', step_ms: 1000, on_point: () => {} });
+    for (let attempt = 0; attempt < 4; attempt += 1) {
+        sockets.at(-1).close();
+        await settle();
+        assert.equal(live.state, 'waiting');
+        live.retryNow();
+    }
+    stop();
+    sockets.at(-1).close();
+    assert.equal(live.state, 'off');
 });
