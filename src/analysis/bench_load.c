@@ -26,7 +26,8 @@ bool bench_load_is(const struct node *root)
 {
     const struct node *latency = node_get(root, "latency_ms");
 
-    return latency != NULL && latency->kind == NODE_MAP && node_get(root, "service_time_ms") != NULL;
+    return latency != NULL && latency->kind == NODE_MAP &&
+           node_get(root, "service_time_ms") != NULL;
 }
 
 static enum err number_at(const struct node *node, const char *key, double *ret_value,
