@@ -4,7 +4,7 @@
 items and orders in SQLite, and answers with small and large bodies. Standard library only.
 
     python3 examples/sample_service/service.py                    # http://127.0.0.1:8080
-    sonde load --scenario examples/suites/routing.yaml            # put load on it
+    sonde load run examples/suites/routing.yaml                   # put load on it
 
 `--defect` plants one real mistake, to see whether a test finds it:
 

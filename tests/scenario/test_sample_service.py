@@ -59,6 +59,23 @@ class SampleService(unittest.TestCase):
             for path, body in (("/route", {}), ("/orders?customer=x", None), ("/nothing", None)):
                 self.assertIn(ask(url + path, body)[0], (400, 404))
 
+    def test_each_suite_runs_without_errors(self):
+        suites = sorted((pathlib.Path(ROOT) / "examples/suites").glob("*.yaml"))
+        self.assertEqual(len(suites), 6)
+        with service() as url, tempfile.TemporaryDirectory() as folder:
+            for suite in suites:
+                own = pathlib.Path(folder) / suite.name
+                own.write_text(suite.read_text().replace("http://127.0.0.1:8080", url))
+                run = subprocess.run([BINARY, "load", "run", str(own), "--duration", "600ms",
+                                      "--warmup", "0s", "--json"],
+                                     capture_output=True, text=True, timeout=60)
+                told = json.loads(run.stdout)
+                with self.subTest(suite=suite.name):
+                    self.assertGreater(told["requests"], 20)
+                    self.assertEqual(told["errors_by_kind"], [] if isinstance(
+                        told["errors_by_kind"], list) else {})
+                    self.assertGreaterEqual(len(told["steps"]), 1)
+
     def measure(self, url, path):
         run = subprocess.run(
             [BINARY, "bench", "run", "--runs", "6", "--warmup", "0", "--save", path, "--", BINARY,
