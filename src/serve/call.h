@@ -26,6 +26,7 @@ struct store_view;
 enum ingest_answer {
     INGEST_EMPTY,  /* 204; a JSON account with 200 when some rows were turned away. */
     INGEST_REMOTE, /* 204; 400 when some rows were turned away, as remote-write senders expect. */
+    INGEST_LATER,  /* 202; with a JSON account when some rows were turned away, 400 when all. */
     INGEST_COUNTS, /* 200 with a JSON account. */
     INGEST_OTLP,   /* An export response: serve/otlp.h. */
 };

@@ -39,12 +39,17 @@ static void answer_kept(struct call *call)
 {
     bool is_whole = call->rejected_count == 0;
 
-    if (!is_whole && call->ingest_answer == INGEST_REMOTE) {
+    bool is_nothing = !is_whole && call->accepted_count == 0;
+
+    if (!is_whole && (call->ingest_answer == INGEST_REMOTE ||
+                      (is_nothing && call->ingest_answer == INGEST_LATER))) {
         call_fail(call, ERR_INVALID, &call->why);
     } else if (is_whole && call->ingest_answer != INGEST_COUNTS) {
-        call->answer.status = 204;
+        call->answer.status = call->ingest_answer == INGEST_LATER ? 202 : 204;
         call_answer(call);
     } else {
+        if (call->ingest_answer == INGEST_LATER)
+            call->answer.status = 202;
         write_account(call);
         call_answer(call);
     }

@@ -107,9 +107,11 @@ static enum err read_metrics(struct otlp_receiver *receiver, struct batch *batch
     return err;
 }
 
-static enum err read_traces(struct otlp_receiver *receiver, struct batch *batch, struct why *why)
+static enum err read_traces(struct otlp_receiver *receiver, const struct otlp_request *request,
+                            struct batch *batch, struct why *why)
 {
-    TRY(otlp_read_traces(buf_view(&batch->payload), batch, why));
+    TRY((request->read == NULL ? otlp_read_traces : request->read)(buf_view(&batch->payload), batch,
+                                                                   why));
     struct tenant_metrics *tenant = find_tenant(receiver, batch->tenant);
     lock(&tenant->lock);
     span_metrics_add(tenant->spans, batch->spans.items, batch->spans.count);
@@ -137,7 +139,7 @@ enum err otlp_receive(struct otlp_receiver *receiver, const struct otlp_request 
     batch->time_ms = clock_now_ms();
     TRY(take_body(request, batch, why));
     if (request->signal == OTLP_TRACES)
-        TRY(read_traces(receiver, batch, why));
+        TRY(read_traces(receiver, request, batch, why));
     else if (request->signal == OTLP_LOGS)
         TRY(otlp_read_logs(buf_view(&batch->payload), batch, why));
     else

@@ -22,6 +22,8 @@ struct otlp_receiver *otlp_receiver_free(struct otlp_receiver *receiver); /* Ret
 struct otlp_request {
     enum otlp_signal signal;
     bool is_json; /* Else protobuf. */
+    /* Of traces: another format's reader, such as zipkin_read, in place of OTLP's. */
+    enum err (*read)(struct str message, struct batch *out, struct why *why);
     const char *tenant;
     struct buf *body; /* Moved; empty afterwards, whatever the answer. */
 };
