@@ -17,7 +17,7 @@ from peers import Absent  # noqa: E402
 
 KEPT = HERE / "results.json"
 BENCHES = ["storage", "ingest", "reads", "idle", "memory", "start", "http", "timer", "python",
-           "statistics", "load"]
+           "statistics", "load", "trace_page"]
 
 
 def row(what, sonde, target, peers=None, met=None, note=""):

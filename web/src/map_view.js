@@ -15,6 +15,7 @@ const COLUMN_PX = 290;
 const ROW_PX = 96;
 const ZOOM_MIN = 0.2;
 const ZOOM_MAX = 2.5;
+const ZOOM_READABLE = 0.62; /* A map begins no smaller; what does not fit then lies to the right. */
 const DRAG_PX = 4;
 const NAME_CHARS_MAX = 18;
 
@@ -96,7 +97,7 @@ export class MapView {
             ),
         );
         this.#listen();
-        this.#observer = new ResizeObserver(() => this.#drag === null && this.fit());
+        this.#observer = new ResizeObserver(() => this.#drag === null && this.fit(ZOOM_READABLE));
         this.#observer.observe(this.element);
     }
 
@@ -119,7 +120,7 @@ export class MapView {
         });
         this.#size = layout;
         this.#draw(layout);
-        if (shape !== this.#shape) this.fit();
+        if (shape !== this.#shape) this.fit(ZOOM_READABLE);
         this.#shape = shape;
         this.choose(chosen);
     }
@@ -141,17 +142,18 @@ export class MapView {
         }
     }
 
-    fit() {
+    /* All of it, but no smaller than least. */
+    fit(least = ZOOM_MIN) {
         const { clientWidth: width, clientHeight: height } = this.element;
         if (width === 0) return;
         const zoom = Math.min(width / this.#size.width, height / this.#size.height, 1.15);
-        this.#zoom = Math.max(ZOOM_MIN, zoom);
+        this.#zoom = Math.max(least, zoom);
         this.#shift = {
             x: (width - this.#size.width * this.#zoom) / 2,
             y: (height - this.#size.height * this.#zoom) / 2,
         };
         /* Too much for the frame: then from the left, where the callers are. */
-        if (this.#size.width * this.#zoom > width) this.#shift.x = 8;
+        if (this.#size.width * this.#zoom > width) this.#shift.x = 8 - 40 * this.#zoom;
         this.#place();
     }
 

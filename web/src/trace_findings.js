@@ -7,12 +7,14 @@ import { formatSeconds } from './format.js';
 
 const ICONS = { critical: 'stop', warning: 'alert', info: 'info' };
 const SHOWN_FIRST = 4;
+const SHOWN_FIRST_NARROW = 2;
+const NARROW_PX = 720;
 
 /* findings: TraceFinding of the daemon's API. on_spans(finding), href(query): where a question in
  * TraceQL leads; either may be missing. */
 export function findingList(findings, { on_spans, href } = {}) {
     const items = findings.map((finding) => findingItem(finding, on_spans, href));
-    const rest = items.slice(SHOWN_FIRST);
+    const rest = items.slice(innerWidth < NARROW_PX ? SHOWN_FIRST_NARROW : SHOWN_FIRST);
     const list = h('ul', { class: 'trace-findings' }, ...items);
     if (rest.length === 0) return list;
     for (const item of rest) item.hidden = true;
