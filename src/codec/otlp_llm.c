@@ -3,6 +3,8 @@
  * of before, and what instrumentations in use write instead. The first name found counts. */
 #include "codec/otlp_priv.h"
 
+#include <math.h>
+
 static const struct str PREFIXES[] = {{"gen_ai.", 7}, {"llm.", 4}};
 
 enum { NAMES_MAX = 4 };
@@ -97,18 +99,42 @@ static void read_texts(const struct span *span, struct llm_call *llm)
         llm->finish_reason = reasons->text;
 }
 
+/* The number of an attribute, whole or not; NAN when there is none. */
+static double number_of(const struct span *span, struct str name)
+{
+    const struct value *value = attributes_get(&span->attributes, name);
+
+    if (value != NULL && value->kind == VALUE_DOUBLE)
+        return value->number;
+    return value != NULL && value->kind == VALUE_INTEGER ? (double)value->integer : NAN;
+}
+
+/* Seconds or dollars in billionths. */
+static int64_t billionths_of(const struct span *span, struct str name)
+{
+    double number = number_of(span, name);
+
+    return number >= 0 && number < 1e9 ? (int64_t)(number * 1e9 + 0.5) : LLM_MISSING;
+}
+
+static bool is_true(const struct span *span, struct str name)
+{
+    const struct value *value = attributes_get(&span->attributes, name);
+
+    return value != NULL && value->kind == VALUE_BOOL && value->boolean;
+}
+
 static void read_rest(const struct span *span, struct llm_call *llm)
 {
-    const struct value *first =
-        attributes_get(&span->attributes, STR("gen_ai.response.time_to_first_chunk"));
-    const struct value *stream = attributes_get(&span->attributes, STR("gen_ai.request.stream"));
+    double retries = number_of(span, STR("sonde.llm.retries"));
 
-    if (first != NULL && first->kind == VALUE_DOUBLE && first->number >= 0 && first->number < 1e9)
-        llm->time_to_first_chunk_ns = (int64_t)(first->number * 1e9);
-    else if (first != NULL && first->kind == VALUE_INTEGER && first->integer >= 0 &&
-             first->integer < 1000000000)
-        llm->time_to_first_chunk_ns = first->integer * 1000000000;
-    llm->streamed = stream != NULL && stream->kind == VALUE_BOOL && stream->boolean;
+    llm->time_to_first_chunk_ns = billionths_of(span, STR("gen_ai.response.time_to_first_chunk"));
+    llm->network_ns = billionths_of(span, STR("sonde.llm.network_s"));
+    llm->processing_ns = billionths_of(span, STR("sonde.llm.processing_s"));
+    llm->cost_nano_usd = billionths_of(span, STR("gen_ai.usage.cost"));
+    llm->retry_count = retries >= 0 && retries <= INT32_MAX ? (int32_t)retries : 0;
+    llm->streamed = is_true(span, STR("gen_ai.request.stream"));
+    llm->circuit_open = is_true(span, STR("sonde.llm.circuit_open"));
 }
 
 enum err otlp_llm_read(const struct span *span, struct arena *arena,
@@ -125,8 +151,6 @@ enum err otlp_llm_read(const struct span *span, struct arena *arena,
         int64_t count = count_of(find(span, counts[i].names));
         memcpy((char *)llm + counts[i].offset, &count, sizeof(count));
     }
-    llm->time_to_first_chunk_ns = llm->network_ns = llm->processing_ns = LLM_MISSING;
-    llm->cost_nano_usd = LLM_MISSING;
     read_rest(span, llm);
     *ret_llm = llm;
     return ERR_NONE;

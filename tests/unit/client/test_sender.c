@@ -248,6 +248,10 @@ TEST(a_model_call_arrives_with_all_that_is_known)
     call.output_tokens = 0;
     call.error_type = "rate_limit";
     call.retries = 2;
+    call.network_ns = 30000000;
+    call.processing_ns = 1470000000;
+    call.cost_nano_usd = 12345678;
+    call.circuit_open = call.streamed = true;
     sonde_llm_record(sonde, &call, NULL);
     EXPECT(sonde_flush(sonde, 10000));
     sonde_close(sonde);
@@ -262,7 +266,9 @@ TEST(a_model_call_arrives_with_all_that_is_known)
     EXPECT(str_eq(llm->provider, STR("openai")) && str_eq(llm->conversation_id, STR("s-7")));
     EXPECT(llm->input_tokens == 1200 && llm->output_tokens == 0);
     EXPECT(llm->cache_read_tokens == LLM_MISSING && llm->time_to_first_chunk_ns == 250000000);
-    EXPECT(str_eq(llm->error_type, STR("rate_limit")));
+    EXPECT(str_eq(llm->error_type, STR("rate_limit")) && llm->retry_count == 2);
+    EXPECT(llm->network_ns == 30000000 && llm->processing_ns == 1470000000);
+    EXPECT(llm->cost_nano_usd == 12345678 && llm->circuit_open && llm->streamed);
     batch_free(batch);
     server_stop(&server);
 }

@@ -208,6 +208,8 @@ TEST(genai_attributes_are_typed_under_old_names_and_new)
     EXPECT(str_eq(llm->provider, STR("openai")) && str_eq(llm->request_model, STR("m")));
     EXPECT(llm->input_tokens == 12 && llm->output_tokens == 3);
     EXPECT(llm->cache_read_tokens == LLM_MISSING && llm->cost_nano_usd == LLM_MISSING);
+    EXPECT(llm->network_ns == LLM_MISSING && llm->time_to_first_chunk_ns == LLM_MISSING);
+    EXPECT(llm->retry_count == 0 && !llm->streamed && !llm->circuit_open);
     EXPECT(str_eq(llm->finish_reason, STR("stop")));
     batch_free(batch);
 }
