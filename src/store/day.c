@@ -10,9 +10,11 @@
  * leaves either the one or the other. */
 #include "store/day.h"
 
+#include "base/clock.h"
 #include "base/crc.h"
 #include "store/summaries.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,6 +76,7 @@ struct day *day_new(const char *folder, const char *name, int32_t from_day, int3
     day->from_day = from_day;
     day->to_day = to_day;
     day->step_ms = step_ms;
+    day->oldest_ms = DAY_UNASKED;
     day->span_summaries = summaries_new();
     day->event_summaries = summaries_new();
     atomic_init(&day->holders, 1);
@@ -186,11 +189,55 @@ void day_rollback(struct day *day)
 
 /* Binding fails only for a wrong column or a blob over SQLite's limit, which then is NULL and
  * turned away by NOT NULL; so each bind below is (void). */
+/* Blocks are made of rows that were pending, so these tell of all that is new. */
+static void note_oldest(struct day *day, int64_t min_ms)
+{
+    if (day->oldest_ms != DAY_UNASKED && min_ms < day->oldest_ms)
+        day->oldest_ms = min_ms;
+}
+
+static enum err ask_oldest(struct db *db, int64_t *ret_ms, struct why *why)
+{
+    /* Summaries are about other rows. An empty file has no least: then it is the greatest. */
+    static const char sql[] =
+        "SELECT coalesce(min(least), 9223372036854775807) FROM ("
+        " SELECT min(min_ms) AS least FROM blocks WHERE kind BETWEEN 1 AND 4"
+        " UNION ALL SELECT min(min_ms) FROM pending WHERE kind IN (1, 2, 3, 4, 8))";
+
+    static_assert(KIND_METRIC == 1 && KIND_EVENT == 4 && KIND_SPAN_WAITING == 8, "as above");
+    return db_number(db, sql, ret_ms, why);
+}
+
+int64_t day_oldest_ms(struct day *day)
+{
+    struct db own = {0};
+    struct db *db = &day->db;
+    struct why why = WHY_INIT;
+    int64_t oldest_ms = INT64_MAX;
+    enum err err = ERR_NONE;
+
+    if (day->oldest_ms != DAY_UNASKED)
+        return day->oldest_ms;
+    if (db->handle == NULL) {
+        err = db_open(day->path, DB_READ, NULL, DAY_VERSION, &own, &why);
+        db = &own;
+    }
+    if (err == ERR_NONE)
+        err = ask_oldest(db, &oldest_ms, &why);
+    db_close(&own);
+    if (err != ERR_NONE ||
+        oldest_ms == INT64_MAX) /* A file that cannot be read is told elsewhere. */
+        return (int64_t)day->from_day * CLOCK_MS_PER_DAY;
+    day->oldest_ms = oldest_ms;
+    return oldest_ms;
+}
+
 enum err day_put_pending(struct day *day, enum day_kind kind, int64_t min_ms, int64_t max_ms,
                          size_t rows, struct str body, struct why *why)
 {
     sqlite3_stmt *put = day->put_pending;
 
+    note_oldest(day, min_ms);
     (void)sqlite3_bind_int64(put, 1, kind);
     (void)sqlite3_bind_int64(put, 2, min_ms);
     (void)sqlite3_bind_int64(put, 3, max_ms);

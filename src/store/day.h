@@ -26,6 +26,8 @@ enum day_kind {
     KIND_SPAN_WAITING = 8,  /* Pending spans whose trace may still be sampled away. */
 };
 
+#define DAY_UNASKED INT64_MIN
+
 struct day_reader;
 struct summaries;
 
@@ -55,6 +57,7 @@ struct day {
     bool writing;          /* In a transaction. */
     int64_t touched_ms;    /* Writer's clock when it was last written. */
     int64_t written_ms;    /* When rows last arrived; from the file where this was before. */
+    int64_t oldest_ms;     /* Time of the first row, once it was asked for; else DAY_UNASKED. */
     uint64_t pending_rows; /* Of metrics. */
     uint64_t pending_samples;
     uint64_t pending_items; /* Spans and events, */
@@ -75,6 +78,9 @@ struct day *day_new(const char *folder, const char *name, int32_t from_day, int3
                     int64_t step_ms);
 struct day *day_ref(struct day *day);
 struct day *day_unref(struct day *day); /* Always NULL; the last one closes all connections. */
+
+/* Writer. The time of its first row; the day's beginning where that cannot be told. */
+int64_t day_oldest_ms(struct day *day);
 
 /* Opens the writer's connection unless it is open; creates the file. */
 CHECKED enum err day_open(struct day *day, struct why *why);

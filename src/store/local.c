@@ -239,16 +239,19 @@ static void add_stats(const struct tenant *tenant, struct store_stats *sum)
 
 static void add_days(const struct tenant *tenant, struct store_stats *sum)
 {
+    struct day *oldest = NULL;
+
     for (size_t i = 0; i < tenant->days_count; i++) {
-        const struct day *day = tenant->days[i];
-        int64_t from_ms = (int64_t)day->from_day * CLOCK_MS_PER_DAY;
+        struct day *day = tenant->days[i];
+        if (oldest == NULL || day->from_day < oldest->from_day)
+            oldest = day;
         sum->pending_rows += day->pending_rows;
         sum->pending_samples += day->pending_samples;
         sum->pending_items += day->pending_items + day->waiting.items;
         sum->waiting_items += day->waiting.items;
-        if (from_ms < sum->oldest_ms)
-            sum->oldest_ms = from_ms;
     }
+    if (oldest != NULL && day_oldest_ms(oldest) < sum->oldest_ms)
+        sum->oldest_ms = day_oldest_ms(oldest);
 }
 
 /* Adds up for those who ask from other threads, about once a second. */

@@ -97,7 +97,7 @@ struct store_stats {
     uint64_t days_removed;  /* By retention. */
     uint64_t disk_bytes;
     uint64_t memory_bytes; /* Of indexes and heads. */
-    int64_t oldest_ms;     /* Start of the oldest day; INT64_MAX when there is none. */
+    int64_t oldest_ms;     /* Time of the first row; INT64_MAX when there is none. */
     bool full;             /* Not accepting. */
 };
 void store_read_stats(struct store *store, struct store_stats *ret_stats);

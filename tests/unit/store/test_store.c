@@ -71,4 +71,32 @@ TEST(sealing_and_compacting_change_no_answer)
     fixture_done(&fixture);
 }
 
+static int64_t oldest_ms(struct fixture *fixture)
+{
+    struct store_stats stats;
+
+    store_tick(fixture->store, NOON_MS + 60000); /* It adds up about once a second. */
+    store_read_stats(fixture->store, &stats);
+    return stats.oldest_ms;
+}
+
+TEST(the_oldest_is_the_first_row_and_not_midnight)
+{
+    struct fixture fixture = fixture_new();
+
+    ASSERT(fixture_open(&fixture));
+    EXPECT(oldest_ms(&fixture) == INT64_MAX);
+    EXPECT(fixture_put(&fixture, "up", 1, NOON_MS + 5000, 1) == 0);
+    EXPECT(fixture_put(&fixture, "up", 1, NOON_MS + 6000, 2) == 0);
+    fixture.store = store_close(fixture.store);
+    ASSERT(fixture_open(&fixture));
+    EXPECT(oldest_ms(&fixture) == NOON_MS + 5000);
+    EXPECT(fixture_put(&fixture, "late", 1, NOON_MS + 1000, 1) == 0);
+    EXPECT(store_compact(fixture.store, &fixture.why) == ERR_NONE);
+    fixture.store = store_close(fixture.store);
+    ASSERT(fixture_open(&fixture));
+    EXPECT(oldest_ms(&fixture) == NOON_MS + 1000);
+    fixture_done(&fixture);
+}
+
 TEST_MAIN
