@@ -16,6 +16,7 @@
 #include "cli/port_owner.h"
 #include "cli/self_watch.h"
 #include "cli/service.h"
+#include "codec/strategies.h"
 #include "hub/hub.h"
 #include "hub/sampler.h"
 #include "hub/self.h"
@@ -40,6 +41,7 @@ enum {
     DAEMON_MAGIC = 0x64616d6e,
     TOKENS_BYTES_MAX = 1 << 20,
     ARENA_BYTES_MAX = 4 << 20,
+    STRATEGIES_ARENA_BYTES = 64 << 20,
 };
 
 struct daemon {
@@ -284,6 +286,20 @@ static enum err read_tokens(struct daemon *daemon, struct auth_options *auth, st
     return ERR_NONE;
 }
 
+/* The file is read for each answer; what is wrong with it now is told now. */
+static enum err check_strategies(struct daemon *daemon, struct why *why)
+{
+    const char *path = options_cstr(daemon->config->options, SETTING_SAMPLING_STRATEGIES);
+    struct arena *arena CLEANUP(arena_freep) = arena_new(STRATEGIES_ARENA_BYTES);
+    struct buf text CLEANUP(buf_done) = {0};
+    const struct strategies *strategies;
+
+    if (path == NULL)
+        return ERR_NONE;
+    TRY(file_read(path, STRATEGIES_BYTES_MAX, &text, why));
+    return strategies_read(buf_view(&text), path, arena, &strategies, why);
+}
+
 static enum err open_server(struct daemon *daemon, struct why *why)
 {
     const struct options *options = daemon->config->options;
@@ -300,6 +316,7 @@ static enum err open_server(struct daemon *daemon, struct why *why)
         .profile = options_text(options, SETTING_PROFILE),
         .data_path = options_text(options, SETTING_DATA),
         .sla_path = options_text(options, SETTING_SLA_FILE),
+        .strategies_path = options_text(options, SETTING_SAMPLING_STRATEGIES),
         .query_timeout_ms = options_ms(options, SETTING_QUERY_TIMEOUT),
         .query_memory_bytes = (size_t)options_i64(options, SETTING_QUERY_MEMORY),
         .queries_max = (uint32_t)options_i64(options, SETTING_QUERY_CONCURRENT),
@@ -317,6 +334,7 @@ static enum err open_server(struct daemon *daemon, struct why *why)
     server.auth.open = options_bool(options, SETTING_OPEN_TO_ALL);
     server.auth.hosts_count = options_list(options, SETTING_HOSTS, &server.auth.hosts);
     TRY(read_tokens(daemon, &server.auth, why));
+    TRY(check_strategies(daemon, why));
     TRY(server_open(&server, &daemon->server, why));
     hub_add_sink(daemon->hub, &server_live_sink, daemon->server);
     return ERR_NONE;

@@ -32,7 +32,9 @@ struct server_options {
     struct auth_options auth;
     struct str profile;   /* "development"; shown. */
     struct str data_path; /* Shown. */
-    struct str sla_path;  /* Promises (report/promises.h), read anew for each answer; STR_NONE. */
+    struct str
+        strategies_path; /* Sampling (codec/strategies.h), read anew for each answer; or NONE. */
+    struct str sla_path; /* Promises (report/promises.h), read anew for each answer; STR_NONE. */
 
     /* Zero takes the default. */
     int64_t query_timeout_ms;  /* 120 s; a request may ask for less. */

@@ -7,7 +7,9 @@
 #include "base/map.h"
 #include "codec/otlp_json.h"
 #include "codec/otlp_metrics.h"
+#include "codec/strategies.h"
 #include "hub/hub.h"
+#include "sources/root_rates.h"
 #include "sources/span_metrics.h"
 
 #include <pthread.h>
@@ -29,6 +31,8 @@ struct tenant_metrics {
     pthread_mutex_t lock;
     struct otlp_metrics *metrics;
     struct span_metrics *spans;
+    struct root_rates *roots;
+    int64_t turned_ms; /* When the rates last turned. */
 };
 
 struct otlp_receiver {
@@ -68,6 +72,7 @@ struct otlp_receiver *otlp_receiver_free(struct otlp_receiver *receiver)
         struct tenant_metrics *tenant = entry->value;
         otlp_metrics_free(tenant->metrics);
         span_metrics_free(tenant->spans);
+        root_rates_free(tenant->roots);
         (void)pthread_mutex_destroy(&tenant->lock); /* Fails only while it is locked. */
         free(tenant);
     }
@@ -91,6 +96,8 @@ static struct tenant_metrics *find_tenant(struct otlp_receiver *receiver, const 
         (void)pthread_mutex_init(&tenant->lock, NULL); /* Cannot fail without attributes. */
         tenant->metrics = otlp_metrics_new(METRICS_BYTES);
         tenant->spans = span_metrics_new();
+        tenant->roots = root_rates_new();
+        tenant->turned_ms = clock_now_ms();
         (void)map_put(&receiver->tenants, str_of(tenant->tenant), tenant);
     }
     unlock(&receiver->lock);
@@ -115,6 +122,7 @@ static enum err read_traces(struct otlp_receiver *receiver, const struct otlp_re
     struct tenant_metrics *tenant = find_tenant(receiver, batch->tenant);
     lock(&tenant->lock);
     span_metrics_add(tenant->spans, batch->spans.items, batch->spans.count);
+    root_rates_add(tenant->roots, batch->spans.items, batch->spans.count);
     unlock(&tenant->lock);
     return ERR_NONE;
 }
@@ -156,6 +164,8 @@ static void tell_tenant(struct tenant_metrics *tenant, struct hub *hub, int64_t 
     batch->time_ms = now_ms;
     lock(&tenant->lock);
     enum err err = span_metrics_write(tenant->spans, now_ms, batch, &why);
+    root_rates_turn(tenant->roots, (double)(now_ms - tenant->turned_ms) / 1000);
+    tenant->turned_ms = now_ms;
     unlock(&tenant->lock);
     if (err == ERR_NONE && batch->samples.count > 0)
         (void)hub_submit(hub, &batch, &why); /* Refusals are counted there. */
@@ -189,5 +199,28 @@ void otlp_receiver_each(struct otlp_receiver *receiver, const char *tenant,
         return; /* It has sent nothing. */
     lock(&found->lock);
     span_metrics_each(found->spans, visit, self);
+    unlock(&found->lock);
+}
+
+static double tell_share(void *self, struct str service, struct str operation, double per_second)
+{
+    return root_rates_share(self, service, operation, per_second);
+}
+
+static void tell_each(void *self, struct str service, void (*visit)(void *, struct str operation),
+                      void *visit_self)
+{
+    root_rates_each(self, service, visit, visit_self);
+}
+
+void otlp_receiver_tell_sampling(struct otlp_receiver *receiver, const char *tenant,
+                                 const struct strategies *strategies, struct str service,
+                                 struct buf *out)
+{
+    struct tenant_metrics *found = find_tenant(receiver, tenant);
+    const struct strategies_traffic traffic = {found->roots, tell_share, tell_each};
+
+    lock(&found->lock);
+    strategies_write(strategies, service, &traffic, out);
     unlock(&found->lock);
 }

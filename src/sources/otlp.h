@@ -42,3 +42,11 @@ void otlp_receiver_tell(struct otlp_receiver *receiver, struct hub *hub, int64_t
  * what the store does not know of it yet. visit runs under a lock: it is quick. */
 void otlp_receiver_each(struct otlp_receiver *receiver, const char *tenant,
                         void (*visit)(void *self, const struct span_series *series), void *self);
+
+struct strategies;
+
+/* What Jaeger's clients shall be told about the service: strategies, with the shares of adaptive
+ * ones worked out from the tenant's traffic. */
+void otlp_receiver_tell_sampling(struct otlp_receiver *receiver, const char *tenant,
+                                 const struct strategies *strategies, struct str service,
+                                 struct buf *out);
