@@ -193,11 +193,6 @@ static enum err gather(struct inquiry *inquiry, struct why *why)
 
 /* ---- Telling. ---- */
 
-static const char *status_word(enum status status)
-{
-    return status == STATUS_BAD ? "broken" : status == STATUS_GOOD ? "kept" : "unknown";
-}
-
 /* Is enough known, and all of it good? */
 static bool is_kept(const struct inquiry *inquiry, const struct verdict *verdict)
 {
@@ -221,7 +216,7 @@ static void write_json(const struct inquiry *inquiry, const struct verdict *verd
     json_open(&json, '[');
     for (size_t i = 0; i < verdict->count; i++) {
         json_open(&json, '{');
-        json_put_text(&json, "status", status_word(verdict->lines[i].status));
+        json_put_text(&json, "status", promises_status_name(verdict->lines[i].status));
         json_put_str(&json, "sentence", verdict->lines[i].sentence);
         json_close(&json, '}');
     }
@@ -233,20 +228,16 @@ static void write_json(const struct inquiry *inquiry, const struct verdict *verd
 static void write_text(const struct inquiry *inquiry, const struct verdict *verdict,
                        struct buf *out)
 {
-    static const struct {
-        const char *mark;
-        int style;
-    } marks[] = {
-        [STATUS_NONE] = {" ", STYLE_PLAIN}, [STATUS_GOOD] = {"✓", STYLE_GOOD},
-        [STATUS_INFO] = {"·", STYLE_DIM},   [STATUS_WARNING] = {"!", STYLE_WARNING},
-        [STATUS_BAD] = {"✗", STYLE_BAD},
+    static const int styles[] = {
+        [STATUS_NONE] = STYLE_PLAIN,      [STATUS_GOOD] = STYLE_GOOD, [STATUS_INFO] = STYLE_DIM,
+        [STATUS_WARNING] = STYLE_WARNING, [STATUS_BAD] = STYLE_BAD,
     };
     const struct terminal *terminal = &inquiry->invocation->terminal;
     uint64_t calls = inquiry->services.all.numbers.measure.count;
 
     for (size_t i = 0; i < verdict->count; i++) {
         const struct verdict_line *line = &verdict->lines[i];
-        terminal_styled(terminal, out, marks[line->status].style, "%s", marks[line->status].mark);
+        terminal_styled(terminal, out, styles[line->status], "%s", document_mark_of(line->status));
         buf_byte(out, ' ');
         terminal_text(out, line->sentence);
         buf_byte(out, '\n');

@@ -17,11 +17,6 @@ enum {
 #define STYLE_DIM   "\033[2m"
 #define STYLE_RESET "\033[0m"
 
-static const char *const marks[] = {
-    [STATUS_NONE] = " ",    [STATUS_GOOD] = "✓", [STATUS_INFO] = "·",
-    [STATUS_WARNING] = "!", [STATUS_BAD] = "✗",
-};
-
 static const char *const colours[] = {
     [STATUS_NONE] = "",         [STATUS_GOOD] = "\033[32m",
     [STATUS_INFO] = "\033[36m", [STATUS_WARNING] = "\033[33m",
@@ -105,7 +100,7 @@ static void write_row(const struct writer *writer, const struct table *table, co
     const struct cell *cell = row->cells;
 
     style(writer, colours[row->status]);
-    buf_printf(writer->out, "%s ", marks[row->status]);
+    buf_printf(writer->out, "%s ", document_mark_of(row->status));
     style(writer, row->status == STATUS_NONE ? "" : STYLE_RESET);
     for (size_t i = 0; i < table->column_count && cell != NULL; i++, cell = cell->next) {
         struct buf text CLEANUP(buf_done) = {0};
@@ -270,7 +265,7 @@ static void write_block(const struct writer *writer, const struct block *block, 
         break;
     case BLOCK_MARK:
         style(writer, colours[block->status]);
-        buf_printf(writer->out, "%s ", marks[block->status]);
+        buf_printf(writer->out, "%s ", document_mark_of(block->status));
         style(writer, STYLE_RESET);
         plain(writer->out, block->text);
         buf_byte(writer->out, '\n');

@@ -10,6 +10,16 @@ const char *const document_status_names[] = {
     [STATUS_WARNING] = "warning", [STATUS_BAD] = "bad",
 };
 
+const char *document_mark_of(enum status status)
+{
+    static const char *const marks[] = {
+        [STATUS_NONE] = " ",    [STATUS_GOOD] = "✓", [STATUS_INFO] = "·",
+        [STATUS_WARNING] = "!", [STATUS_BAD] = "✗",
+    };
+
+    return marks[status];
+}
+
 struct document *document_new(const char *title, size_t budget_bytes)
 {
     struct document *document = calloc(1, sizeof(*document));

@@ -116,5 +116,10 @@ const char *document_form_type(enum document_form form); /* Media type. */
 CHECKED enum err document_write(const struct document *document, enum document_form form,
                                 const struct document_look *look, struct buf *out, struct why *why);
 
+/* Text within HTML and XML, also within quotes; control characters, which both forbid, are left
+ * out. */
+void document_escape(struct buf *out, struct str text);
+const char *document_mark_of(enum status status); /* "✓", "✗", …; " " for STATUS_NONE. */
+
 /* "325.4ms", "92.3%", "1.5 MiB": as the writers show a number. "–" for NAN. */
 void document_format(struct buf *out, double value, enum unit unit);

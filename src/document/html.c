@@ -57,12 +57,7 @@ static const char *const status_classes[] = {
     [STATUS_WARNING] = "warning", [STATUS_BAD] = "bad",
 };
 
-static const char *const marks[] = {
-    [STATUS_NONE] = "",     [STATUS_GOOD] = "✓", [STATUS_INFO] = "i",
-    [STATUS_WARNING] = "!", [STATUS_BAD] = "✗",
-};
-
-void document_escape_html(struct buf *out, struct str text)
+void document_escape(struct buf *out, struct str text)
 {
     for (size_t i = 0; i < text.size; i++) {
         switch (text.data[i]) {
@@ -82,7 +77,8 @@ void document_escape_html(struct buf *out, struct str text)
             buf_text(out, "&#39;");
             break;
         default:
-            buf_byte(out, (uint8_t)text.data[i]);
+            if ((uint8_t)text.data[i] >= ' ' || strchr("\t\n\r", text.data[i]) != NULL)
+                buf_byte(out, (uint8_t)text.data[i]);
         }
     }
 }
@@ -92,7 +88,7 @@ static void write_head_cells(struct buf *out, const struct table *table)
     buf_text(out, "<table><thead><tr>");
     for (size_t i = 0; i < table->column_count; i++) {
         buf_printf(out, "<th scope=\"col\"%s>", table->columns[i].is_text ? " class=\"t\"" : "");
-        document_escape_html(out, str_of(table->columns[i].title));
+        document_escape(out, str_of(table->columns[i].title));
         buf_text(out, "</th>");
     }
     buf_text(out, "</tr></thead><tbody>");
@@ -102,14 +98,14 @@ static void write_head_cells(struct buf *out, const struct table *table)
 static void write_row_mark(struct buf *out, enum status status)
 {
     if (status != STATUS_NONE)
-        buf_printf(out, "<b title=\"%s\">%s</b>", status_classes[status], marks[status]);
+        buf_printf(out, "<b title=\"%s\">%s</b>", status_classes[status], document_mark_of(status));
 }
 
 /* A wide one scrolls sideways, with the keys too. */
 static void write_table(struct buf *out, const struct table *table, struct str title)
 {
     buf_text(out, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"");
-    document_escape_html(out, title);
+    document_escape(out, title);
     buf_text(out, "\">");
     write_head_cells(out, table);
     for (const struct row *row = table->rows; row != NULL; row = row->next) {
@@ -124,7 +120,7 @@ static void write_table(struct buf *out, const struct table *table, struct str t
             buf_text(out, table->columns[i].is_text ? "<td class=\"t\">" : "<td>");
             if (i == 0)
                 write_row_mark(out, row->status);
-            document_escape_html(out, buf_view(&text));
+            document_escape(out, buf_view(&text));
             buf_text(out, "</td>");
         }
         buf_text(out, "</tr>");
@@ -138,12 +134,12 @@ static const struct block *write_values(struct buf *out, const struct block *blo
     buf_text(out, "<dl class=\"values\">");
     for (;; block = block->next) {
         buf_text(out, "<div><dt>");
-        document_escape_html(out, block->title);
+        document_escape(out, block->title);
         buf_text(out, "</dt><dd>");
         if (block->is_number)
             document_format(out, block->number, block->unit);
         else
-            document_escape_html(out, block->text);
+            document_escape(out, block->text);
         buf_text(out, "</dd></div>");
         if (block->next == NULL || block->next->kind != BLOCK_VALUE)
             break;
@@ -160,7 +156,7 @@ static const struct block *write_block(struct buf *out, const struct section *se
         return write_values(out, block);
     if (block->title.size > 0) {
         buf_text(out, "<h3>");
-        document_escape_html(out, block->title);
+        document_escape(out, block->title);
         buf_text(out, "</h3>");
     }
     if (block->kind == BLOCK_TABLE) {
@@ -170,10 +166,10 @@ static const struct block *write_block(struct buf *out, const struct section *se
     } else {
         if (block->kind == BLOCK_MARK)
             buf_printf(out, "<p class=\"mark %s\"><b>%s</b>", status_classes[block->status],
-                       marks[block->status]);
+                       document_mark_of(block->status));
         else
             buf_text(out, "<p>");
-        document_escape_html(out, block->text);
+        document_escape(out, block->text);
         buf_text(out, "</p>\n");
     }
     return block;
@@ -186,9 +182,9 @@ static void write_head(const struct writer *writer)
     buf_text(writer->out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                           "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
                           "<title>");
-    document_escape_html(writer->out, writer->document->title);
+    document_escape(writer->out, writer->document->title);
     buf_printf(writer->out, "</title><style>%s</style></head><body>\n<h1>", style_sheet);
-    document_escape_html(writer->out, writer->document->title);
+    document_escape(writer->out, writer->document->title);
     buf_text(writer->out, "</h1>\n");
     if (writer->document->time_ms != 0) {
         (void)clock_text(time, writer->document->time_ms); /* The size is not needed. */
@@ -205,7 +201,7 @@ void document_write_html(const struct writer *writer)
         buf_text(writer->out, "<section>");
         if (section->title.size > 0) {
             buf_text(writer->out, "<h2>");
-            document_escape_html(writer->out, section->title);
+            document_escape(writer->out, section->title);
             buf_text(writer->out, "</h2>\n");
         }
         for (const struct block *block = section->blocks; block != NULL; block = block->next)

@@ -139,7 +139,7 @@ static void write_lines(struct buf *out, const struct chart *chart, struct str t
 
     buf_printf(out, "<svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH,
                HEIGHT);
-    document_escape_html(out, title);
+    document_escape(out, title);
     buf_text(out, "\">");
     write_grid(out, &range);
     index = 0;
@@ -157,7 +157,7 @@ static void write_lines(struct buf *out, const struct chart *chart, struct str t
                    "<span><svg viewBox=\"0 0 9 3\" aria-hidden=\"true\"><rect width=\"9\" "
                    "height=\"3\" fill=\"%s\"/></svg>",
                    palette[index % ARRAY_COUNT(palette)]);
-        document_escape_html(out, line->name);
+        document_escape(out, line->name);
         buf_text(out, "</span> ");
     }
     buf_text(out, "</p>");
@@ -172,13 +172,13 @@ static void write_bars(struct buf *out, const struct chart *chart, struct str ti
     for (const struct line *line = chart->lines; line != NULL; line = line->next)
         most = line->count > 0 && line->y[0] > most ? line->y[0] : most;
     buf_text(out, "<table class=\"bars\" aria-label=\"");
-    document_escape_html(out, title);
+    document_escape(out, title);
     buf_text(out, "\"><tbody>");
     for (const struct line *line = chart->lines; line != NULL; line = line->next) {
         double value = line->count > 0 ? line->y[0] : NAN;
         double share = most > 0 && isfinite(value) && value > 0 ? value / most : 0;
         buf_text(out, "<tr><th scope=\"row\">");
-        document_escape_html(out, line->name);
+        document_escape(out, line->name);
         buf_printf(out,
                    "</th><td><svg viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" "
                    "aria-hidden=\"true\"><rect width=\"%.2f\" height=\"10\" fill=\"%s\"/></svg>"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The forms that other programs read: the time line as CSV, the verdict as JUnit XML. */
+#include "document/document.h"
 #include "load/judgement.h"
 #include "load/outcome_write.h"
 
@@ -31,43 +32,18 @@ void outcome_write_csv(const struct outcome *outcome, struct buf *out)
     }
 }
 
-/* XML 1.0 has no way to say most control characters, so they are left out. */
-static void xml_text(struct buf *out, struct str text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        char byte = text.data[i];
-        switch (byte) {
-        case '&':
-            buf_text(out, "&amp;");
-            break;
-        case '<':
-            buf_text(out, "&lt;");
-            break;
-        case '>':
-            buf_text(out, "&gt;");
-            break;
-        case '"':
-            buf_text(out, "&quot;");
-            break;
-        default:
-            if ((uint8_t)byte >= ' ' || byte == '\t')
-                buf_byte(out, (uint8_t)byte);
-        }
-    }
-}
-
 static void junit_case(struct buf *out, struct str name, const struct outcome *outcome,
                        struct str failure)
 {
     buf_text(out, "  <testcase classname=\"load\" name=\"");
-    xml_text(out, name);
+    document_escape(out, name);
     buf_printf(out, "\" time=\"%.3f\"", outcome->duration_s);
     if (failure.size == 0) {
         buf_text(out, "/>\n");
         return;
     }
     buf_text(out, ">\n    <failure message=\"");
-    xml_text(out, failure);
+    document_escape(out, failure);
     buf_text(out, "\"/>\n  </testcase>\n");
 }
 
@@ -92,7 +68,7 @@ void outcome_write_junit_suite(const struct outcome *outcome, const struct judge
     for (size_t i = 0; i < judgement->results_count; i++)
         failures += !judgement->results[i].holds;
     buf_text(out, "<testsuite name=\"");
-    xml_text(out, str_of(outcome->plan->title));
+    document_escape(out, str_of(outcome->plan->title));
     buf_printf(out, "\" tests=\"%zu\" failures=\"%zu\" time=\"%.3f\">\n",
                judgement->results_count + 1, failures, outcome->duration_s);
     junit_case(out, STR("run"), outcome, buf_view(&run));

@@ -443,6 +443,11 @@ const struct sla_targets *promises_of(const struct promises *promises, struct st
     return found;
 }
 
+const char *promises_status_name(enum status status)
+{
+    return status == STATUS_BAD ? "broken" : status == STATUS_GOOD ? "kept" : "unknown";
+}
+
 /* ---- Suggesting. ---- */
 
 static void write_targets(struct buf *out, const char *indent, const struct sla_measure *measure,

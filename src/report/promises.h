@@ -72,6 +72,8 @@ struct verdict_line {
     struct str sentence;
 };
 
+const char *promises_status_name(enum status status); /* "broken", "kept", "unknown". */
+
 struct verdict {
     struct verdict_line *lines;
     size_t count;

@@ -82,21 +82,6 @@ static struct judgement judge_services(struct call *call, const struct services 
 
 /* ---- As numbers. ---- */
 
-static const char *status_name(enum status status)
-{
-    switch (status) {
-    case STATUS_BAD:
-        return "broken";
-    case STATUS_GOOD:
-        return "kept";
-    case STATUS_NONE:
-    case STATUS_INFO:
-    case STATUS_WARNING:
-        break;
-    }
-    return "unknown";
-}
-
 static void put_numbers(struct json *json, const struct service_numbers *numbers)
 {
     const struct sla_measure *measure = &numbers->measure;
@@ -213,7 +198,7 @@ static void put_service(struct json *json, const struct services *services,
 static void put_line(struct json *json, const struct verdict_line *line)
 {
     json_open(json, '{');
-    json_put_text(json, "status", status_name(line->status));
+    json_put_text(json, "status", promises_status_name(line->status));
     if (line->service.data != NULL)
         json_put_str(json, "service", line->service);
     if (line->operation.data != NULL)

@@ -122,6 +122,21 @@ class Services(unittest.TestCase):
             spans = sonde.json("/api/v1/traces/search", service="shop", limit="5")
             self.assertTrue(spans)
 
+    def test_the_report_in_json_is_of_the_shape_that_is_documented(self):
+        try:
+            import jsonschema
+        except ImportError:
+            self.skipTest("jsonschema is not installed")
+        with self.daemon() as sonde:
+            schemas = sonde.json("/api/openapi.json")["components"]["schemas"]
+            for rounds in (0, 20):
+                if rounds:
+                    self.assertEqual(self.start(sonde, rounds).wait(60), 0)
+                jsonschema.validate(sonde.json("/profiling/reports/json", range="1m"),
+                                    {**schemas["PerformanceReport"],
+                                     "components": {"schemas": schemas}})
+            jsonschema.validate(sonde.json("/profiling/reports"), schemas["ReportForms"])
+
     def test_the_report_has_five_forms(self):
         with self.daemon() as sonde:
             self.assertEqual(self.start(sonde, 20).wait(60), 0)
