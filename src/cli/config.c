@@ -12,6 +12,7 @@
 #include "cli/config.h"
 #include "base/file.h"
 #include "base/nearest.h"
+#include "cli/exporting.h"
 #include "cli/terminal.h"
 #include "codec/yaml.h"
 
@@ -416,6 +417,10 @@ static void check_together(struct config *config)
                    "will be no steps of one minute to fall back to");
         note(config, true, &why);
     }
+    struct exporter_options export;
+    bool is_wanted;
+    if (exporting_read(config, &export, &is_wanted, &why) != ERR_NONE)
+        note(config, false, &why);
 }
 
 /* ---- Paths. ---- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening, bottom-up; closing is the same list backwards:
  *
- *     config ► loop (signals) ► workers ► store ► hub ► sources ► collectors ► scraper
- *            ► tls ► server ► listen
+ *     config ► loop (signals) ► workers ► store ► hub ► exporter ► sources ► collectors
+ *            ► scraper ► tls ► server ► listen
  *
  * Then things start to move: the hub's writer, the sampler, and at last /readyz.
  *
@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/exporting.h"
 #include "cli/port_owner.h"
 #include "cli/self_watch.h"
 #include "cli/service.h"
@@ -54,6 +55,7 @@ struct daemon {
     struct workers *workers;
     struct store *store;
     struct hub *hub;
+    struct exporter *exporter; /* Where something is exported. */
     struct sources *sources;
     struct sampler *sampler; /* NULL: all traces stay. */
     struct collectors *collectors;
@@ -153,6 +155,19 @@ static void make_hub(struct daemon *daemon)
     hub_add_sink(daemon->hub, &store_sink, daemon->store);
 }
 
+static enum err open_exporter(struct daemon *daemon, struct why *why)
+{
+    struct exporter_options options;
+    bool is_wanted;
+
+    TRY(exporting_read(daemon->config, &options, &is_wanted, why));
+    if (!is_wanted)
+        return ERR_NONE;
+    TRY(exporter_open(&options, &daemon->exporter, why));
+    hub_add_sink(daemon->hub, &exporter_sink, daemon->exporter);
+    return ERR_NONE;
+}
+
 /* The list's items end in NUL, so they serve as C strings. */
 static const char *const *names_off(struct daemon *daemon)
 {
@@ -222,6 +237,8 @@ static void watch_self(struct daemon *daemon)
     self_watch_add(daemon->self, server_self, daemon->server);
     if (daemon->sampler != NULL)
         self_watch_add(daemon->self, sampler_self, daemon->sampler);
+    if (daemon->exporter != NULL)
+        self_watch_add(daemon->self, exporter_self, daemon->exporter);
 }
 
 static enum err open_scraper(struct daemon *daemon, struct why *why)
@@ -312,6 +329,7 @@ static enum err open_server(struct daemon *daemon, struct why *why)
         .sources = daemon->sources,
         .collectors = daemon->collectors,
         .scraper = daemon->scraper,
+        .exporter = daemon->exporter,
         .limits = &limits,
         .profile = options_text(options, SETTING_PROFILE),
         .data_path = options_text(options, SETTING_DATA),
@@ -543,6 +561,7 @@ static enum err open_all(struct daemon *daemon, struct why *why)
     TRY(open_sampler(daemon, why));
     TRY(open_store(daemon, why));
     make_hub(daemon);
+    TRY(open_exporter(daemon, why));
     TRY(open_sources(daemon, why));
     TRY(open_collectors(daemon, why));
     TRY(open_scraper(daemon, why));
@@ -550,6 +569,8 @@ static enum err open_all(struct daemon *daemon, struct why *why)
     TRY(open_server(daemon, why));
     TRY(start_listening(daemon, why));
     watch_self(daemon);
+    if (daemon->exporter != NULL)
+        TRY(exporter_start(daemon->exporter, why));
     TRY(hub_start(daemon->hub, why));
     TRY(sources_start(daemon->sources, why));
     self_watch_start(daemon->self);
@@ -606,6 +627,7 @@ struct daemon *daemon_close(struct daemon *daemon)
     daemon->tls = tls_server_close(daemon->tls);
     daemon->sources = sources_close(daemon->sources);
     daemon->hub = hub_free(daemon->hub);
+    daemon->exporter = exporter_close(daemon->exporter);
     daemon->store = store_close(daemon->store);
     daemon->sampler = sampler_free(daemon->sampler);
     daemon->loop = daemon->loop == NULL ? NULL : loop_close(daemon->loop);

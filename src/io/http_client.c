@@ -404,6 +404,11 @@ static enum err set_options(struct http_call *call, const struct http_call_optio
         SET(CURLOPT_SSL_VERIFYPEER, 0L);
         SET(CURLOPT_SSL_VERIFYHOST, 0L);
     }
+    if (options->only_http2) {
+        SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+        /* Else libcurl is content when the body is there, and does not wait for the trailers. */
+        SET(CURLOPT_IGNORE_CONTENT_LENGTH, 1L);
+    }
     if (options->follow_redirects) {
         SET(CURLOPT_FOLLOWLOCATION, 1L);
         SET(CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);

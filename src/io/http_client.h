@@ -27,6 +27,7 @@ struct http_call_options {
     size_t response_bytes_max; /* After decompression; 0: 16 MiB. */
     const char *ca_file;       /* PEM; NULL: the system's authorities. */
     bool unverified;           /* Takes any certificate: for those who ask for it by name. */
+    bool only_http2;           /* As gRPC wants it, also without TLS. */
     bool follow_redirects;     /* At most 5, to http and https only. */
 };
 

@@ -10,6 +10,7 @@
 #include "serve/auth.h"
 
 struct collectors;
+struct exporter;
 struct hub;
 struct loop;
 struct scraper;
@@ -28,6 +29,7 @@ struct server_options {
     struct sources *sources;          /* NULL: nothing is collected here. */
     struct collectors *collectors;    /* Shown; NULL: there are none. */
     struct scraper *scraper;          /* Shown; NULL: nothing is fetched. */
+    struct exporter *exporter;        /* Shown; NULL: nothing is exported. */
     const struct http_limits *limits; /* NULL: the defaults. */
     struct auth_options auth;
     struct str profile;   /* "development"; shown. */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "export/exporter.h"
 #include "sonde_version.h"
 #include "sources/collectors.h"
 #include "sources/prometheus.h"
@@ -126,6 +127,40 @@ static void add_hub(struct json *json, struct hub *hub)
     json_close(json, '}');
 }
 
+/* What is handed on, a part for each signal that has a target. */
+static void add_export(struct json *json, struct exporter *exporter)
+{
+    struct exporter_status status;
+
+    json_key(json, "export");
+    json_open(json, '{');
+    for (size_t i = 0; exporter != NULL && i < OTLP_SIGNAL_COUNT; i++) {
+        exporter_read_status(exporter, (enum otlp_signal)i, &status);
+        if (status.targets_count == 0)
+            continue;
+        json_key(json, exporter_signal_names[i]);
+        json_open(json, '{');
+        add_text(json, "target", status.target);
+        add_count(json, "targets", status.targets_count);
+        json_key(json, "is_failing");
+        json_add_bool(json, status.is_failing);
+        add_text(json, "complaint", status.complaint[0] == '\0' ? NULL : status.complaint);
+        add_count(json, "queued_items", status.queued_items);
+        add_count(json, "queued_bytes", status.queued_bytes);
+        add_count(json, "sent_items", status.sent_items);
+        add_count(json, "refused_items", status.refused_items);
+        add_count(json, "dropped_items", status.dropped_items);
+        add_count(json, "failures", status.failures);
+        json_key(json, "sent_ms");
+        if (status.sent_ms == 0)
+            json_add_null(json);
+        else
+            json_add_i64(json, status.sent_ms);
+        json_close(json, '}');
+    }
+    json_close(json, '}');
+}
+
 static void add_limits(struct json *json, const struct server *server)
 {
     struct http_stats http;
@@ -165,6 +200,7 @@ void route_status(struct call *call)
     add_others(&json, &server->options);
     add_store(&json, &stats);
     add_hub(&json, server->options.hub);
+    add_export(&json, server->options.exporter);
     add_limits(&json, server);
     json_close(&json, '}');
     json_close(&json, '}');
