@@ -408,6 +408,9 @@ static enum err set_options(struct http_call *call, const struct http_call_optio
         SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
         /* Else libcurl is content when the body is there, and does not wait for the trailers. */
         SET(CURLOPT_IGNORE_CONTENT_LENGTH, 1L);
+        /* libcurl 7.88 cannot use such a connection a second time: "error in the framing layer". */
+        SET(CURLOPT_FRESH_CONNECT, 1L);
+        SET(CURLOPT_FORBID_REUSE, 1L);
     }
     if (options->follow_redirects) {
         SET(CURLOPT_FOLLOWLOCATION, 1L);

@@ -29,7 +29,7 @@ def free_ports(count):
 
 
 class Jaeger:
-    """`query`, `otlp`, `zipkin`, `collector` and `sampling` are its ports."""
+    """`query`, `otlp`, `otlp_grpc`, `zipkin`, `collector` and `sampling` are its ports."""
 
     def __init__(self, *arguments):
         try:
@@ -37,6 +37,7 @@ class Jaeger:
         except peer_jaeger.Absent as absence:
             raise unittest.SkipTest(str(absence)) from absence
         (self.query, self.otlp, self.zipkin, self.collector, self.sampling, *others) = free_ports(12)
+        self.otlp_grpc = others[1]
         names = ["collector.grpc-server", "collector.otlp.grpc", "query.grpc-server",
                  "admin.http"]
         self.process = subprocess.Popen(
