@@ -546,6 +546,24 @@ static void request_dealloc(RequestObject *self)
     PyObject_GC_Del(self);
 }
 
+/* What debuggers and asyncio's messages read of a coroutine is that of the application's. */
+static PyObject *request_get(RequestObject *self, void *name)
+{
+    if (self->inner == NULL)
+        return PyErr_Format(PyExc_AttributeError, "the request is over: no %s", (char *)name);
+    return PyObject_GetAttrString(self->inner, name);
+}
+
+static PyGetSetDef request_attributes[] = {
+    {"__name__", (getter)request_get, NULL, NULL, "__name__"},
+    {"__qualname__", (getter)request_get, NULL, NULL, "__qualname__"},
+    {"cr_await", (getter)request_get, NULL, NULL, "cr_await"},
+    {"cr_code", (getter)request_get, NULL, NULL, "cr_code"},
+    {"cr_frame", (getter)request_get, NULL, NULL, "cr_frame"},
+    {"cr_running", (getter)request_get, NULL, NULL, "cr_running"},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyMethodDef request_methods[] = {
     {"send", (PyCFunction)request_send, METH_O, NULL},
     {"throw", (PyCFunction)request_throw, METH_VARARGS, NULL},
@@ -576,6 +594,7 @@ PyTypeObject RequestType = {
     .tp_iter = PyObject_SelfIter,
     .tp_iternext = (iternextfunc)request_next,
     .tp_methods = request_methods,
+    .tp_getset = request_attributes,
 };
 
 /* ---- The Middleware. ---- */
