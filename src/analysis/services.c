@@ -333,10 +333,24 @@ static void add_durations(struct walk *walk, const struct family *family,
 
     if (of == NULL)
         return;
-    merge(&of->sum.durations, sketch);
     note_time(&of->sum, time_ms);
     if (of->trend.durations != NULL)
         merge(&of->trend.durations[trend_step(walk->question, time_ms)], sketch);
+    else
+        merge(&of->sum.durations, sketch);
+}
+
+/* With a trend each sketch was merged into its step alone; the steps together are the whole. */
+static void add_trends(struct reading *reading)
+{
+    for (size_t i = 0; i < reading->count; i++) {
+        struct operation_sum *of = &reading->sums[i];
+        for (size_t j = 0; of->trend.durations != NULL && j < reading->walk.question->trend_steps;
+             j++) {
+            if (of->trend.durations[j] != NULL)
+                merge(&of->sum.durations, of->trend.durations[j]);
+        }
+    }
 }
 
 /* Whoever sends its own statistics is not counted by its spans as well. */
@@ -492,6 +506,7 @@ enum err services_read(struct store_view *view, const struct services_question *
                     SERVICES_TREND_MAX);
     for (size_t i = 0; i < ARRAY_COUNT(families); i++)
         TRY(walk_family(view, &reading.walk, &families[i], why));
+    add_trends(&reading);
     drop_idle(&reading);
     struct services services = {
         .totals = ARENA_ARRAY(arena, reading.count + 1, struct service_total),

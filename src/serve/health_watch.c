@@ -10,7 +10,9 @@
 #include "base/json.h"
 #include "store/store_read.h"
 
+#include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define FRESH_NS        (2 * CLOCK_NS_PER_S)
 #define PERIOD_NS       (15 * CLOCK_NS_PER_S)
@@ -26,6 +28,7 @@ struct health_watch {
     struct loop_timer timer;
     struct job job;
     bool is_looking;
+    char host[HOST_NAME_MAX + 1]; /* Whose health it is; empty when it has no name. */
 
     /* What the job makes. */
     enum err err;
@@ -66,6 +69,8 @@ static void write_look(struct health_watch *watch, int64_t now_ms)
     buf_clear(&watch->body);
     json_open(&json, '{');
     json_put_text(&json, "status", status);
+    if (watch->host[0] != '\0')
+        json_put_text(&json, "host", watch->host);
     json_put_i64(&json, "checked_at_ms", now_ms);
     json_put_i64(&json, "status_since_ms", watch->status_since_ms);
     json_key(&json, "findings");
@@ -163,6 +168,8 @@ struct health_watch *health_watch_new(struct server *server)
     if (watch == NULL)
         must_memory(sizeof(*watch));
     watch->server = server;
+    if (gethostname(watch->host, sizeof(watch->host) - 1) != 0)
+        watch->host[0] = '\0';
     watch->why = WHY_INIT;
     watch->state = analysis_health.open();
     loop_timer_start(server->options.loop, &watch->timer, clock_monotonic_ns() + FIRST_NS,

@@ -127,6 +127,8 @@ class DashboardTest(Scenario):
         sentence = page.wait_for("document.querySelector('.finding .claim')?.textContent")
         self.assertRegex(sentence.strip(), r"^[A-Z].*\.$")
         report = self.sonde.json("/api/v1/health")
+        self.assertEqual(report["host"], socket.gethostname())
+        self.assertIn(report["host"], page.evaluate("document.querySelector('.finding h2').textContent"))
         if not report["findings"]:
             self.assertIn("since", page.evaluate("document.querySelector('.health').textContent"))
 

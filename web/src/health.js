@@ -76,15 +76,14 @@ export class HealthView {
         if (error) this.element.replaceChildren(this.#unknown(error));
         else if (!report)
             this.element.replaceChildren(h('p', { class: 'health-wait' }, 'Checking…'));
-        else if (report.findings.length === 0)
-            this.element.replaceChildren(this.#well(report.status_since_ms));
+        else if (report.findings.length === 0) this.element.replaceChildren(this.#well(report));
         else
             this.element.replaceChildren(
-                ...report.findings.map((finding) => this.#finding(finding)),
+                ...report.findings.map((finding) => this.#finding(finding, report.host)),
             );
     }
 
-    #well(since) {
+    #well({ status_since_ms: since, host }) {
         const text =
             since > 0 ? `Nothing wrong found since ${formatSince(since, serverNow())}.` : '';
         return h(
@@ -94,7 +93,15 @@ export class HealthView {
             h(
                 'div',
                 {},
-                h('h2', {}, h('span', { class: 'claim' }, 'All is well.')),
+                h(
+                    'h2',
+                    {},
+                    h(
+                        'span',
+                        { class: 'claim' },
+                        host ? `All is well on ${host}.` : 'All is well.',
+                    ),
+                ),
                 h('p', { class: 'evidence' }, text),
             ),
         );
@@ -114,7 +121,7 @@ export class HealthView {
         );
     }
 
-    #finding({ severity, claim, evidence, next_step: next, expr, since_ms: since }) {
+    #finding({ severity, claim, evidence, next_step: next, expr, since_ms: since }, host) {
         const look = LOOKS[severity] ?? LOOKS.info;
         return h(
             'article',
@@ -123,7 +130,7 @@ export class HealthView {
             h(
                 'div',
                 {},
-                heading(look.word, claim, since),
+                heading(look.word, claim, { since, host }),
                 evidence ? h('p', { class: 'evidence' }, ...withCode(evidence)) : null,
                 next
                     ? h('p', { class: 'next-step' }, h('b', {}, 'Next: '), ...withCode(next))
@@ -140,14 +147,15 @@ export class HealthView {
     }
 }
 
-function heading(word, claim, since) {
-    const time = since > 0 ? `since ${formatSince(since, serverNow())}` : null;
+function heading(word, claim, { since, host }) {
+    const time = since > 0 ? `since ${formatSince(since, serverNow())}` : '';
+    const place = [host, time].filter(Boolean).join(', ');
     return h(
         'h2',
         {},
         h('span', { class: 'offscreen' }, `${word}: `),
         h('span', { class: 'claim' }, claim),
-        time ? h('span', { class: 'since' }, time) : null,
+        place ? h('span', { class: 'since' }, place) : null,
     );
 }
 

@@ -153,6 +153,54 @@ TEST(spans_count_only_for_services_that_tell_nothing_themselves)
     fake_free(fake);
 }
 
+TEST(a_trend_has_its_steps_and_changes_no_sum)
+{
+    struct fake_view *fake = fake_new();
+    struct services_question question = {T0, T0 + 30000, STR_NONE, STR_NONE, 3};
+    struct services services;
+    struct why why = WHY_INIT;
+
+    add_calls(fake, "shop", "sell", "error", "a");
+    fake_sample(fake, T0 + 10000, 5);
+    fake_sample(fake, T0 + 30000, 9);
+    add_durations(fake, "shop", "sell");
+    fake_sketch(fake, T0 + 10000, 10, 5);
+    fake_sketch(fake, T0 + 30000, 500, 4);
+    ASSERT(services_read(&fake->view, &question, fake->arena, &services, &why) == ERR_NONE);
+    ASSERT(services.operations_count == 1);
+    const struct service_trend *trend = &services.operations[0].trend;
+    EXPECT(trend->calls[0] == 5 && trend->calls[1] == 0 && trend->calls[2] == 4);
+    EXPECT(trend->failures[2] == 4);
+    EXPECT_NEAR(trend->p95_ms[0], 10, 0.1);
+    EXPECT(isnan(trend->p95_ms[1]));
+    EXPECT_NEAR(services.operations[0].numbers.measure.p50_ms, 10, 0.1);
+    EXPECT_NEAR(services.operations[0].numbers.max_ms, 500, 5);
+    question.trend_steps = SERVICES_TREND_MAX + 1;
+    EXPECT(services_read(&fake->view, &question, fake->arena, &services, &why) == ERR_INVALID);
+    fake_free(fake);
+}
+
+TEST(over_all_services_each_is_counted_once)
+{
+    struct fake_view *fake = fake_new();
+    const struct services_question question = {T0, T0 + 10000, STR_NONE, STR_NONE, 0};
+    struct service_history history;
+    struct why why = WHY_INIT;
+
+    add_calls(fake, "shop", "sell", "ok", "a");
+    fake_sample(fake, T0 + 5000, 3);
+    static const char *const services_of[] = {"shop", "bank"};
+    for (int i = 0; i < 2; i++) {
+        fake_add(fake, "traces_span_metrics_calls_total", "service", services_of[i], "span_name",
+                 "sell", "status_code", "STATUS_CODE_OK", NULL);
+        fake_sample(fake, T0 + 5000, 40);
+    }
+    ASSERT(services_history(&fake->view, &question, 10000, fake->arena, &history, &why) ==
+           ERR_NONE);
+    EXPECT(history.calls[0] == 43);
+    fake_free(fake);
+}
+
 TEST(over_time_each_step_has_its_own)
 {
     struct fake_view *fake = fake_new();
