@@ -8,198 +8,18 @@
  *                         ├─ the `send` that the application gets: it looks for the status
  *                         └─ the timer, or the span when there is a daemon to send it to
  *
- * A request is named when it is over, for only then the scope tells which route took it. Names are
- * found by Python (asgi._Templates) once per route and method, then kept in `places`, a hash table
- * from the route to libsonde's operation. Routes are held there, so that none's address is given to
- * another. When the table is full Python is asked each time. */
-#include "native.h"
+ * It gets its name when it is over: see middleware.c. */
+#include "request.h"
 
 #include <stddef.h>
 #include <string.h>
 
-enum {
-    FREE_REQUESTS_MAX = 64,
-    PLACES = 1024,
-    PLACES_USED_MAX = 512,
-    SERVER_ERROR = 500,
-    PATH_BYTES_MAX = 256,
-};
-
-struct place {
-    PyObject *route; /* Owned; NULL: free. */
-    int method;
-    struct sonde_operation *operation;
-};
-
-typedef struct {
-    PyObject_HEAD vectorcallfunc call;
-    PyObject *app;
-    ProfilerObject *profiler;
-    PyObject *name_of; /* (scope, application, root, method) -> (name, is it always that) */
-    PyObject *other;   /* (scope, receive, send) -> awaitable: what is no HTTP request. */
-    struct sonde_operation *unnamed;
-    int places_used;
-    struct place places[PLACES];
-} MiddlewareObject;
-
-typedef struct {
-    PyObject_HEAD vectorcallfunc call;
-    MiddlewareObject *middleware;
-    PyObject *inner; /* The iterator of what the application returned; NULL when it is over. */
-    PyObject *scope;
-    PyObject *send;
-    PyObject *application; /* scope["app"] as it came in, or NULL. */
-    PyObject *root;        /* scope["root_path"] as it came in, or NULL. */
-    PyObject *token;       /* Of the context that it works in, or NULL. */
-    long status;           /* 0: has not answered yet. */
-    bool is_begun;
-    bool is_span;
-    struct sonde_span span; /* Of which only the timer counts unless is_span. */
-} RequestObject;
-
-static const char *const methods[] = {"GET",  "POST",    "PUT",   "DELETE", "PATCH",
-                                      "HEAD", "OPTIONS", "QUERY", "OTHER"};
-
-enum { METHODS = sizeof(methods) / sizeof(methods[0]), METHOD_OTHER = METHODS - 1 };
-
-/* Names of the scope and of messages. */
-static PyObject *word_type;
-static PyObject *word_http;
-static PyObject *word_status;
-static PyObject *word_start;
-static PyObject *word_app;
-static PyObject *word_root_path;
-static PyObject *word_route;
-static PyObject *word_endpoint;
-static PyObject *word_method;
-static PyObject *word_headers;
-static PyObject *word_path;
-
-static const struct {
-    PyObject **place;
-    const char *text;
-} words[] = {
-    {&word_type, "type"},     {&word_http, "http"},
-    {&word_status, "status"}, {&word_start, "http.response.start"},
-    {&word_app, "app"},       {&word_root_path, "root_path"},
-    {&word_route, "route"},   {&word_endpoint, "endpoint"},
-    {&word_method, "method"}, {&word_headers, "headers"},
-    {&word_path, "path"},
-};
+enum { FREE_REQUESTS_MAX = 64, SERVER_ERROR = 500, PATH_BYTES_MAX = 256 };
 
 #ifndef Py_GIL_DISABLED
 static RequestObject *free_requests[FREE_REQUESTS_MAX];
 static int free_request_count;
 #endif
-
-static bool words_ready(void)
-{
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (*words[i].place == NULL)
-            *words[i].place = PyUnicode_InternFromString(words[i].text);
-        if (*words[i].place == NULL)
-            return false;
-    }
-    return true;
-}
-
-/* Borrowed, or NULL; never an exception. */
-static PyObject *look(PyObject *dict, PyObject *key)
-{
-    PyObject *value = PyDict_GetItemWithError(dict, key);
-
-    if (value == NULL)
-        PyErr_Clear(); /* A key that cannot be compared is not there. */
-    return value;
-}
-
-static bool is_word(PyObject *value, PyObject *word)
-{
-    return value == word || (value != NULL && PyUnicode_Check(value) &&
-                             PyUnicode_GET_LENGTH(value) == PyUnicode_GET_LENGTH(word) &&
-                             PyUnicode_Compare(value, word) == 0);
-}
-
-/* ---- Names. ---- */
-
-static int method_of(PyObject *scope)
-{
-    PyObject *method = look(scope, word_method);
-    const char *text = method == NULL || !PyUnicode_Check(method) ? NULL : PyUnicode_AsUTF8(method);
-
-    for (int i = 0; text != NULL && i < METHOD_OTHER; i++) {
-        if (strcmp(text, methods[i]) == 0)
-            return i;
-    }
-    PyErr_Clear(); /* A method that is no text is another. */
-    return METHOD_OTHER;
-}
-
-/* The place of the route, or the free one where it would stand. */
-static struct place *place_of(MiddlewareObject *middleware, PyObject *route, int method)
-{
-    size_t at = ((uintptr_t)route >> 4) * 31 + (size_t)method;
-
-    for (;; at++) {
-        struct place *place = &middleware->places[at % PLACES];
-        if (place->route == NULL || (place->route == route && place->method == method))
-            return place;
-    }
-}
-
-static bool is_root_same(const RequestObject *self)
-{
-    PyObject *now = look(self->scope, word_root_path);
-
-    if (now == self->root)
-        return true;
-    return now != NULL && self->root != NULL && PyUnicode_Check(now) &&
-           PyUnicode_Check(self->root) && PyUnicode_Compare(now, self->root) == 0;
-}
-
-/* What Python says, kept when it says that this is so each time. */
-static struct sonde_operation *ask_name(RequestObject *self, struct place *place, PyObject *route,
-                                        int method)
-{
-    MiddlewareObject *middleware = self->middleware;
-    struct sonde_operation *operation = NULL;
-    PyObject *application = self->application == NULL ? middleware->app : self->application;
-    PyObject *told =
-        PyObject_CallFunction(middleware->name_of, "OOOs", self->scope, application,
-                              self->root == NULL ? Py_None : self->root, methods[method]);
-
-    if (told != NULL && PyTuple_Check(told) && PyTuple_GET_SIZE(told) == 2 &&
-        PyUnicode_Check(PyTuple_GET_ITEM(told, 0))) {
-        const char *name = PyUnicode_AsUTF8(PyTuple_GET_ITEM(told, 0));
-        operation = name == NULL ? NULL : sonde_operation(middleware->profiler->sonde, name);
-        if (operation != NULL && route != NULL && PyTuple_GET_ITEM(told, 1) == Py_True &&
-            place->route == NULL && middleware->places_used < PLACES_USED_MAX) {
-            Py_INCREF(route);
-            *place = (struct place){route, method, operation};
-            middleware->places_used++;
-        }
-    }
-    PyErr_Clear(); /* Whatever a router of another kind does, the answer is not at stake. */
-    Py_XDECREF(told);
-    return operation == NULL ? middleware->unnamed : operation;
-}
-
-static struct sonde_operation *name(RequestObject *self, int method)
-{
-    PyObject *route = look(self->scope, word_route);
-    bool is_known = false;
-    struct place *place = NULL;
-
-    if (route == NULL || route == Py_None)
-        route = look(self->scope, word_endpoint);
-    if (route != NULL && route != Py_None) {
-        place = place_of(self->middleware, route, method);
-        is_known = place->route != NULL && is_root_same(self);
-    } else {
-        route = NULL;
-    }
-    return is_known ? place->operation : ask_name(self, place, route, method);
-}
 
 /* ---- The life of a request. ---- */
 
@@ -214,7 +34,7 @@ static void begin(RequestObject *self)
 {
     static const struct sonde_context nowhere;
     MiddlewareObject *middleware = self->middleware;
-    PyObject *headers = look(self->scope, word_headers);
+    PyObject *headers = native_look(self->scope, native_words.headers);
     ContextObject *parent = headers == NULL ? NULL : native_context_read(headers);
 
     self->is_begun = true;
@@ -240,11 +60,11 @@ static void begin(RequestObject *self)
 static void note_request(RequestObject *self, const struct sonde_operation *operation, int method)
 {
     const char *template = strchr(sonde_operation_name(operation), ' ');
-    PyObject *path = look(self->scope, word_path);
+    PyObject *path = native_look(self->scope, native_words.path);
     const char *text = path == NULL || !PyUnicode_Check(path) ? NULL : PyUnicode_AsUTF8(path);
     char shown[PATH_BYTES_MAX];
 
-    sonde_span_note(&self->span, "http.request.method", methods[method]);
+    sonde_span_note(&self->span, "http.request.method", native_method_name(method));
     if (template != NULL)
         sonde_span_note(&self->span, "http.route", template + 1);
     if (text != NULL) {
@@ -269,8 +89,8 @@ static void finish(RequestObject *self, bool failed)
         native_fail(&self->span, true);
     PyErr_Fetch(&kind, &value, &trace);
     failed = failed || self->status == 0 || self->status >= SERVER_ERROR;
-    int method = method_of(self->scope);
-    struct sonde_operation *operation = name(self, method);
+    int method = native_method_of(self->scope);
+    struct sonde_operation *operation = native_name_of(self, method);
     self->span.timer.operation = operation;
     if (failed)
         sonde_timer_fail(&self->span.timer);
@@ -472,8 +292,8 @@ static PyObject *request_call(PyObject *callable, PyObject *const *arguments, si
     if (self->send == NULL)
         return PyErr_Format(PyExc_RuntimeError, "the request is over");
     if (PyVectorcall_NARGS(flags) >= 1 && PyDict_Check(arguments[0]) &&
-        is_word(look(arguments[0], word_type), word_start)) {
-        PyObject *status = look(arguments[0], word_status);
+        native_is_word(native_look(arguments[0], native_words.type), native_words.start)) {
+        PyObject *status = native_look(arguments[0], native_words.status);
         self->status = status == NULL ? 0 : PyLong_AsLong(status);
         if (self->status == -1)
             PyErr_Clear(); /* No number: as if it had not answered. */
@@ -485,7 +305,7 @@ static PyObject *request_call(PyObject *callable, PyObject *const *arguments, si
 
 /* ---- The Request. ---- */
 
-static RequestObject *request_new(MiddlewareObject *middleware, PyObject *scope, PyObject *send)
+RequestObject *native_request_new(MiddlewareObject *middleware, PyObject *scope, PyObject *send)
 {
     RequestObject *self;
 
@@ -508,8 +328,8 @@ static RequestObject *request_new(MiddlewareObject *middleware, PyObject *scope,
     self->inner = NULL;
     self->scope = scope;
     self->send = send;
-    self->application = look(scope, word_app);
-    self->root = look(scope, word_root_path);
+    self->application = native_look(scope, native_words.app);
+    self->root = native_look(scope, native_words.root_path);
     Py_XINCREF(self->application);
     Py_XINCREF(self->root);
     self->token = NULL;
@@ -595,117 +415,4 @@ PyTypeObject RequestType = {
     .tp_iternext = (iternextfunc)request_next,
     .tp_methods = request_methods,
     .tp_getset = request_attributes,
-};
-
-/* ---- The Middleware. ---- */
-
-/* The iterator behind an awaitable. Takes the reference. */
-static PyObject *iterator_of(PyObject *awaitable)
-{
-    if (PyCoro_CheckExact(awaitable))
-        return awaitable;
-    PyAsyncMethods *methods_async = Py_TYPE(awaitable)->tp_as_async;
-    PyObject *iterator = NULL;
-    if (methods_async == NULL || methods_async->am_await == NULL)
-        PyErr_Format(PyExc_TypeError, "the application returned %s, which cannot be awaited",
-                     Py_TYPE(awaitable)->tp_name);
-    else
-        iterator = methods_async->am_await(awaitable);
-    Py_DECREF(awaitable);
-    return iterator;
-}
-
-static PyObject *middleware_call(PyObject *callable, PyObject *const *arguments, size_t flags,
-                                 PyObject *names)
-{
-    MiddlewareObject *self = (MiddlewareObject *)callable;
-
-    if (PyVectorcall_NARGS(flags) != 3 || (names != NULL && PyTuple_GET_SIZE(names) > 0))
-        return PyErr_Format(PyExc_TypeError, "an ASGI application takes scope, receive and send");
-    PyObject *scope = arguments[0];
-    if (!PyDict_Check(scope) || !is_word(look(scope, word_type), word_http))
-        return PyObject_Vectorcall(self->other, arguments, 3, NULL);
-    RequestObject *request = request_new(self, scope, arguments[2]);
-    if (request == NULL)
-        return NULL;
-    PyObject *inner_arguments[] = {NULL, scope, arguments[1], (PyObject *)request};
-    PyObject *inner = PyObject_Vectorcall(self->app, inner_arguments + 1,
-                                          3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    request->inner = inner == NULL ? NULL : iterator_of(inner);
-    if (request->inner == NULL)
-        Py_CLEAR(request);
-    return (PyObject *)request;
-}
-
-static PyObject *middleware_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
-{
-    static char *names[] = {"app", "profiler", "name_of", "other", NULL};
-    PyObject *app;
-    PyObject *profiler;
-    PyObject *name_of;
-    PyObject *other;
-
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO!OO:Middleware", names, &app,
-                                     &ProfilerType, &profiler, &name_of, &other) ||
-        !words_ready())
-        return NULL;
-    if (((ProfilerObject *)profiler)->sonde == NULL)
-        return PyErr_Format(PyExc_RuntimeError, "the profiler was never opened");
-    MiddlewareObject *self = (MiddlewareObject *)type->tp_alloc(type, 0);
-    if (self == NULL)
-        return NULL;
-    Py_INCREF(app);
-    Py_INCREF(profiler);
-    Py_INCREF(name_of);
-    Py_INCREF(other);
-    self->call = middleware_call;
-    self->app = app;
-    self->profiler = (ProfilerObject *)profiler;
-    self->name_of = name_of;
-    self->other = other;
-    self->unnamed = sonde_operation(self->profiler->sonde, "http.server.request");
-    return (PyObject *)self;
-}
-
-static int middleware_traverse(MiddlewareObject *self, visitproc visit, void *arg)
-{
-    Py_VISIT(self->app);
-    Py_VISIT(self->profiler);
-    Py_VISIT(self->name_of);
-    Py_VISIT(self->other);
-    for (size_t i = 0; i < PLACES; i++)
-        Py_VISIT(self->places[i].route);
-    return 0;
-}
-
-static int middleware_clear(MiddlewareObject *self)
-{
-    for (size_t i = 0; i < PLACES; i++)
-        Py_CLEAR(self->places[i].route);
-    Py_CLEAR(self->app);
-    Py_CLEAR(self->name_of);
-    Py_CLEAR(self->other);
-    return 0; /* The profiler stays: a request may be under way. */
-}
-
-static void middleware_dealloc(MiddlewareObject *self)
-{
-    PyObject_GC_UnTrack(self);
-    (void)middleware_clear(self); /* Cannot fail. */
-    Py_CLEAR(self->profiler);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
-PyTypeObject MiddlewareType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "sonde._native.Middleware",
-    .tp_doc = "Times each HTTP request of an ASGI application; hands on what is none.",
-    .tp_basicsize = sizeof(MiddlewareObject),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
-    .tp_vectorcall_offset = offsetof(MiddlewareObject, call),
-    .tp_call = PyVectorcall_Call,
-    .tp_new = middleware_new,
-    .tp_free = PyObject_GC_Del,
-    .tp_dealloc = (destructor)middleware_dealloc,
-    .tp_traverse = (traverseproc)middleware_traverse,
-    .tp_clear = (inquiry)middleware_clear,
 };
