@@ -8,6 +8,7 @@
  * && the side that says more is asked, of a || both sides, one after the other. */
 #include "base/map.h"
 #include "query/traceql_priv.h"
+#include "store/trace_copy.h"
 #include "store/trace_read.h"
 
 #include <math.h>
@@ -173,6 +174,7 @@ struct search {
     struct store_view *view;
     const struct traceql_request *request;
     struct arena *arena;
+    struct arena *scratch; /* Of the traces that are being looked at: emptied before the next. */
     size_t traces_max;
     size_t spans_max;
     struct map seen; /* Trace ids, to a place in the arena. */
@@ -185,28 +187,125 @@ struct gathered {
     size_t count;
 };
 
-static enum err look_at(struct search *search, struct gathered *gathered, struct why *why)
+/* ---- What is shown of a match lasts; the rest of the trace does not. ---- */
+
+static enum err spent(const struct search *search, struct why *why)
+{
+    return arena_spent(search->arena, "a trace search", why);
+}
+
+static enum err keep_text(struct search *search, struct str *text, struct why *why)
+{
+    struct str copy = arena_str(search->arena, *text);
+
+    if (copy.data == NULL)
+        return spent(search, why);
+    *text = copy;
+    return ERR_NONE;
+}
+
+static enum err keep_values(struct search *search, struct traceql_value **values, size_t count,
+                            struct why *why)
+{
+    struct traceql_value *copies = ARENA_ARRAY(search->arena, count, struct traceql_value);
+
+    if (copies == NULL)
+        return spent(search, why);
+    for (size_t i = 0; i < count; i++) {
+        copies[i] = (*values)[i];
+        TRY(keep_text(search, &copies[i].key, why));
+        TRY(keep_text(search, &copies[i].value, why));
+    }
+    *values = copies;
+    return ERR_NONE;
+}
+
+static enum err keep_set(struct search *search, struct traceql_set *set, struct why *why)
+{
+    struct traceql_span *shown = ARENA_ARRAY(search->arena, set->span_count, struct traceql_span);
+    struct span *spans = ARENA_ARRAY(search->arena, set->span_count, struct span);
+    struct trace_owners owners = {0};
+
+    if (shown == NULL || spans == NULL)
+        return spent(search, why);
+    for (size_t i = 0; i < set->span_count; i++) {
+        shown[i] = set->spans[i];
+        spans[i] = *shown[i].span;
+        TRY(trace_copy_span(search->arena, &owners, &spans[i], why));
+        shown[i].span = &spans[i];
+        TRY(keep_values(search, &shown[i].values, shown[i].value_count, why));
+    }
+    set->spans = shown;
+    return keep_values(search, &set->groups, set->group_count, why);
+}
+
+static enum err keep_trace(struct search *search, struct traceql_trace *trace, struct why *why)
+{
+    struct traceql_set *sets = ARENA_ARRAY(search->arena, trace->set_count, struct traceql_set);
+
+    if (sets == NULL)
+        return spent(search, why);
+    for (size_t i = 0; i < trace->set_count; i++) {
+        sets[i] = trace->sets[i];
+        TRY(keep_set(search, &sets[i], why));
+    }
+    trace->sets = sets;
+    TRY(keep_text(search, &trace->root_service, why));
+    return keep_text(search, &trace->root_name, why);
+}
+
+static enum err judge(struct search *search, const struct span_list *spans, struct why *why)
+{
+    struct traceql_trace trace;
+    bool matches;
+
+    if (search->answer->count == search->traces_max) {
+        search->answer->is_cut = true;
+        return ERR_NONE;
+    }
+    search->answer->inspected_spans += spans->count;
+    TRY(traceql_match(search->query, spans->items, spans->count, search->spans_max, search->scratch,
+                      &trace, &matches, why));
+    if (!matches)
+        return ERR_NONE;
+    TRY(keep_trace(search, &trace, why));
+    search->answer->traces[search->answer->count++] = trace;
+    return ERR_NONE;
+}
+
+/* *ret_fits is false when they are too large to be read together. */
+static enum err read_and_judge(struct search *search, const uint8_t (*ids)[TRACE_ID_BYTES],
+                               size_t count, bool *ret_fits, struct why *why)
 {
     struct span_list spans[TRACES_AT_ONCE];
+
+    arena_clear(search->scratch);
+    enum err err =
+        search->view->ops->traces->traces(search->view, ids, count, search->scratch, spans, why);
+    *ret_fits = err != ERR_LIMIT;
+    if (!*ret_fits)
+        return ERR_NONE;
+    TRY(err);
+    for (size_t i = 0; i < count; i++)
+        TRY(judge(search, &spans[i], why));
+    return ERR_NONE;
+}
+
+/* What is too large even by itself is left out, and the answer says that there may be more. */
+static enum err look_at(struct search *search, struct gathered *gathered, struct why *why)
+{
+    const uint8_t(*ids)[TRACE_ID_BYTES] = (const uint8_t(*)[TRACE_ID_BYTES])gathered->ids;
     size_t count = gathered->count;
-    bool matches;
+    bool fits;
 
     gathered->count = 0;
     if (search->view->cancel != NULL && *search->view->cancel)
         return fail(why, ERR_CANCELLED, "the search was cancelled");
-    TRY(search->view->ops->traces->traces(search->view,
-                                          (const uint8_t(*)[TRACE_ID_BYTES])gathered->ids, count,
-                                          search->arena, spans, why));
-    for (size_t i = 0; i < count; i++) {
-        if (search->answer->count == search->traces_max) {
-            search->answer->is_cut = true;
-            return ERR_NONE;
-        }
-        search->answer->inspected_spans += spans[i].count;
-        struct traceql_trace *place = &search->answer->traces[search->answer->count];
-        TRY(traceql_match(search->query, spans[i].items, spans[i].count, search->spans_max,
-                          search->arena, place, &matches, why));
-        search->answer->count += matches;
+    TRY(read_and_judge(search, ids, count, &fits, why));
+    for (size_t i = 0; !fits && i < count; i++) {
+        bool fits_alone;
+        TRY(read_and_judge(search, ids + i, 1, &fits_alone, why));
+        search->answer->is_cut |= !fits_alone;
     }
     return ERR_NONE;
 }
@@ -279,8 +378,10 @@ enum err traceql_search(const struct traceql *query, struct store_view *view,
                         const struct traceql_request *request, struct arena *arena,
                         struct traceql_answer *ret_answer, struct why *why)
 {
+    struct arena *scratch CLEANUP(arena_freep) = arena_new_beside(arena, arena_budget(arena));
     struct traceql_answer answer = {0};
     struct search search = {
+        .scratch = scratch,
         .query = query,
         .view = view,
         .request = request,
