@@ -128,6 +128,8 @@ static struct str path_of_url(struct str url)
 
 static struct str host_of_url(struct str url)
 {
+    if (url.size == 0)
+        return STR_NONE;
     ptrdiff_t scheme = str_find_str(url, STR("://"));
     size_t from = scheme < 0 ? 0 : (size_t)scheme + 3;
     struct str rest = {url.data + from, url.size - from};

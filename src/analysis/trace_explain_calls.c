@@ -140,8 +140,9 @@ static void note_run(struct groups *groups, const struct unit *units, size_t len
         retries->failed_node = units[0].node;
     }
     retries->attempts += (uint32_t)length;
-    retries->time_ns += units[length - 1].end_ns - units[0].start_ns;
-    retries->lost_ns += units[length - 1].start_ns - units[0].start_ns;
+    retries->time_ns = trace_sum_ns(retries->time_ns, units[length - 1].end_ns - units[0].start_ns);
+    retries->lost_ns =
+        trace_sum_ns(retries->lost_ns, units[length - 1].start_ns - units[0].start_ns);
     if (is_longest) {
         retries->most_attempts = (uint32_t)length;
         retries->gaps_count = 0;
@@ -180,24 +181,25 @@ static void note_repeats(struct groups *groups, uint32_t parent, const struct un
 {
     struct explainer *explainer = groups->explainer;
     struct repeats *repeats = &groups->repeats[units[0].call];
-    int64_t sum_ns = 0, covered_ns = 0, waited_ns = 0;
+    int64_t covered_ns = 0, waited_ns = 0;
+    double sum_ns = 0;
     int64_t reached_ns = units[0].start_ns;
     uint32_t calls = 0;
 
     for (size_t i = 0; i < count; i++) {
         int64_t from_ns = units[i].start_ns > reached_ns ? units[i].start_ns : reached_ns;
-        sum_ns += units[i].end_ns - units[i].start_ns;
+        sum_ns += (double)(units[i].end_ns - units[i].start_ns);
         covered_ns += units[i].end_ns > from_ns ? units[i].end_ns - from_ns : 0;
         reached_ns = units[i].end_ns > reached_ns ? units[i].end_ns : reached_ns;
         waited_ns += explainer->within_ns[units[i].node];
         calls += explainer->calls->spans[units[i].node];
     }
-    if (calls < REPEATS_MIN || (double)sum_ns > (double)covered_ns * PARALLEL_FACTOR)
+    if (calls < REPEATS_MIN || sum_ns > (double)covered_ns * PARALLEL_FACTOR)
         return;
     repeats->parents++;
     repeats->calls += calls;
-    repeats->time_ns += covered_ns;
-    repeats->waited_ns += waited_ns;
+    repeats->time_ns = trace_sum_ns(repeats->time_ns, covered_ns);
+    repeats->waited_ns = trace_sum_ns(repeats->waited_ns, waited_ns);
     if (calls > repeats->worst_calls) {
         repeats->worst_calls = calls;
         repeats->worst_parent = parent;

@@ -242,7 +242,7 @@ static bool is_covered(const struct explainer *explainer, const struct trace_str
             nodes[at].start_ns > stretch->from_ns ? nodes[at].start_ns : stretch->from_ns;
         int64_t to_ns = nodes[at].end_ns < stretch->to_ns ? nodes[at].end_ns : stretch->to_ns;
         if (to_ns > from_ns)
-            covered_ns += to_ns - from_ns;
+            covered_ns = trace_sum_ns(covered_ns, to_ns - from_ns);
     }
     return covered_ns > (stretch->to_ns - stretch->from_ns) / 2;
 }

@@ -205,21 +205,17 @@ enum err trace_path_self(const struct trace_tree *tree, struct arena *arena, int
     return ERR_NONE;
 }
 
-static void add(int64_t *sum, int64_t part)
-{
-    if (__builtin_add_overflow(*sum, part, sum))
-        *sum = INT64_MAX;
-}
-
 void trace_path_account(struct trace_tree *tree, const struct trace_path *path,
                         const int64_t *self_ns)
 {
-    for (uint32_t i = 1; i < tree->count; i++)
-        add(&tree->operations[tree->nodes[i].operation].self_ns, self_ns[i]);
+    for (uint32_t i = 1; i < tree->count; i++) {
+        struct trace_operation *operation = &tree->operations[tree->nodes[i].operation];
+        operation->self_ns = trace_sum_ns(operation->self_ns, self_ns[i]);
+    }
     for (size_t i = 0; i < path->count; i++) {
         uint32_t operation = tree->nodes[path->items[i].node].operation;
-        if (operation != TRACE_NONE)
-            add(&tree->operations[operation].critical_ns,
-                path->items[i].to_ns - path->items[i].from_ns);
+        if (operation != TRACE_NONE) /* Stretches of a path do not overlap: their sum fits. */
+            tree->operations[operation].critical_ns +=
+                path->items[i].to_ns - path->items[i].from_ns;
     }
 }

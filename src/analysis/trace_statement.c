@@ -83,12 +83,11 @@ static void put_value(struct scan *scan)
 
 static void put_closing(struct scan *scan)
 {
-    struct str written = {scan->out->data + scan->begin, scan->out->size - scan->begin};
-
     buf_byte(scan->out, ')');
-    if (str_ends(written, STR("(?), (?")))
+    struct str written = {scan->out->data + scan->begin, scan->out->size - scan->begin};
+    if (str_ends(written, STR("(?), (?)")))
         scan->out->size -= 5;
-    else if (str_ends(written, STR("(?),(?")))
+    else if (str_ends(written, STR("(?),(?)")))
         scan->out->size -= 4;
 }
 
@@ -176,6 +175,9 @@ static void step(struct scan *scan)
 
 void trace_statement_normalise(struct str statement, struct buf *out)
 {
+    if (statement.size == 0)
+        return;
+    (void)buf_reserve(out, 1); /* What was written can be looked at from the start. */
     struct scan scan = {.text = str_trim(statement), .out = out, .begin = out->size};
 
     while (scan.at < scan.text.size && out->size - scan.begin < TRACE_STATEMENT_BYTES_MAX)

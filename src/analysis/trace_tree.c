@@ -430,8 +430,7 @@ static bool name_operations(struct builder *builder, struct arena *arena)
         struct trace_operation *operation = &tree->operations[node->operation];
         operation->calls++;
         operation->errors += (node->flags & TRACE_ERROR) != 0;
-        if (__builtin_add_overflow(operation->total_ns, trace_node_ns(node), &operation->total_ns))
-            operation->total_ns = INT64_MAX;
+        operation->total_ns = trace_sum_ns(operation->total_ns, trace_node_ns(node));
     }
     return true;
 }

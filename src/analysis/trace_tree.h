@@ -80,6 +80,14 @@ static inline int64_t trace_node_ns(const struct trace_node *node)
     return node->end_ns - node->start_ns;
 }
 
+/* The sum of two stretches; where times are nonsense, as much as fits. */
+static inline int64_t trace_sum_ns(int64_t a, int64_t b)
+{
+    int64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
 /* Is it an ancestor of, or the same as, the other? */
 static inline bool trace_tree_holds(const struct trace_tree *tree, uint32_t ancestor, uint32_t node)
 {

@@ -62,7 +62,7 @@ static void take_into_fold(struct fold *fold, const struct trace_tree *tree, uin
         fold->to_ns = span->end_ns;
     fold->last = node;
     fold->spans++;
-    fold->sum_ns += trace_node_ns(span);
+    fold->sum_ns = trace_sum_ns(fold->sum_ns, trace_node_ns(span));
     fold->errors += (span->flags & TRACE_ERROR) != 0;
     fold->is_moved |= (span->flags & TRACE_SKEWED) != 0;
 }

@@ -54,13 +54,6 @@ static void put_operations(struct json *json, const struct trace_operation *sort
     json_close(json, ']');
 }
 
-static int64_t sum(int64_t a, int64_t b)
-{
-    int64_t both;
-
-    return __builtin_add_overflow(a, b, &both) ? INT64_MAX : both;
-}
-
 /* The operations of a service become one; those of the dearest come first, so it stays so nearly.
  */
 static size_t sum_by_service(const struct trace_operation *operations, size_t count,
@@ -78,9 +71,10 @@ static size_t sum_by_service(const struct trace_operation *operations, size_t co
             services[used++] = (struct trace_operation){.service = operations[i].service};
         services[at].calls += operations[i].calls;
         services[at].errors += operations[i].errors;
-        services[at].total_ns = sum(services[at].total_ns, operations[i].total_ns);
-        services[at].self_ns = sum(services[at].self_ns, operations[i].self_ns);
-        services[at].critical_ns = sum(services[at].critical_ns, operations[i].critical_ns);
+        services[at].total_ns = trace_sum_ns(services[at].total_ns, operations[i].total_ns);
+        services[at].self_ns = trace_sum_ns(services[at].self_ns, operations[i].self_ns);
+        services[at].critical_ns =
+            trace_sum_ns(services[at].critical_ns, operations[i].critical_ns);
     }
     qsort(services, used, sizeof(*services), dearest_first);
     return used;
