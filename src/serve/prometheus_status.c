@@ -106,11 +106,6 @@ void route_alerts(struct call *call)
                      STR("{\"status\":\"success\",\"data\":{\"alerts\":[]}}"));
 }
 
-void route_exemplars(struct call *call)
-{
-    call_answer_text(call, 200, MEDIA_JSON, STR("{\"status\":\"success\",\"data\":[]}"));
-}
-
 void route_healthy(struct call *call)
 {
     call_answer_text(call, 200, MEDIA_TEXT, STR("sonde is Healthy.\n"));
