@@ -34,6 +34,7 @@ struct builder {
     uint8_t *flags;
     uint32_t *slots; /* Span of an id + 1; 0: free. */
     uint32_t slots_mask;
+    uint64_t seed;
     struct trace_tree *tree;
 };
 
@@ -46,19 +47,24 @@ static bool has_parent(const struct span *span)
 
 /* ---- Ids. ---- */
 
-static uint32_t hash_id(const uint8_t *id)
+/* Ids are random, or count up at either end; and who sends them must not choose who collides. */
+static uint32_t hash_id(const struct builder *builder, const uint8_t *id)
 {
     uint64_t word;
 
     memcpy(&word, id, sizeof(word));
-    word *= UINT64_C(0x9e3779b97f4a7c15); /* Ids are random, or count up: either spreads. */
+    word ^= builder->seed;
+    word ^= word >> 32;
+    word *= UINT64_C(0xd6e8feb86659fd93);
+    word ^= word >> 32;
+    word *= UINT64_C(0xd6e8feb86659fd93);
     return (uint32_t)(word >> 32);
 }
 
 /* The slot that holds a span of that id, or the free one where it belongs. */
 static uint32_t find_slot(const struct builder *builder, const uint8_t *id)
 {
-    uint32_t at = hash_id(id) & builder->slots_mask;
+    uint32_t at = hash_id(builder, id) & builder->slots_mask;
 
     while (builder->slots[at] != 0 &&
            memcmp(builder->spans[builder->slots[at] - 1].span_id, id, SPAN_ID_BYTES) != 0)
@@ -465,7 +471,10 @@ enum err trace_tree_build(const struct span *spans, size_t count, struct arena *
                           struct trace_tree *ret_tree, struct why *why)
 {
     struct trace_tree tree = {.count = (uint32_t)count + 1, .root = TRACE_NONE};
-    struct builder builder = {.spans = spans, .count = (uint32_t)count, .tree = &tree};
+    struct builder builder = {.spans = spans,
+                              .count = (uint32_t)count,
+                              .tree = &tree,
+                              .seed = (uint64_t)clock_monotonic_ns() ^ (uintptr_t)arena};
 
     if (count > TRACE_TREE_SPANS_MAX)
         return fail(why, ERR_LIMIT, "the trace has %zu spans; at most %d are put into a tree",
