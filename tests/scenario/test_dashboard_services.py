@@ -10,7 +10,7 @@ import time
 import unittest
 
 from chromium import Browser, find_chromium
-from sonde import BINARY, Scenario, wait_for
+from sonde import BINARY, Scenario, Sonde, wait_for
 
 ARTEFACTS = os.environ.get("SONDE_ARTEFACTS")
 
@@ -248,6 +248,21 @@ class DashboardServicesTest(Scenario):
         self.assertEqual(figures["Cost per call"], "$0.002")
         self.assertRegex(figures["Tokens out"], r"^[\d.]+( k)?$")
         self.keep(page, "operation-model")
+
+    def test_a_daemon_that_is_away_is_told_and_the_numbers_stay(self):
+        daemon = Sonde("--collect-off", "all", "--no-otlp-enabled").start()
+        self.addCleanup(daemon.close)
+        send(daemon, "shop", "GET /cart", 12, 5)
+        page = self.browser.open(f"{daemon.url}/#/services")
+        self.addCleanup(page.close)
+        page.wait_for("document.querySelector('.operations tbody tr')", 8)
+        daemon.stop()
+        told = page.wait_for("document.querySelector('[role=alert].finding:not([hidden])')"
+                             "?.textContent", 10, "the outage is told")
+        self.assertRegex(told, r"does not answer.*These numbers are of \d{4}-")
+        self.assertEqual(self.names(page), ["GET /cart"])
+        daemon.start()
+        page.wait_for("document.querySelector('[role=alert].finding[hidden]')", 20, "it is back")
 
     def test_numbers_stand_behind_the_heatmap(self):
         page = self.open("#/services?table=services-heat")

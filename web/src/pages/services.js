@@ -3,7 +3,8 @@
 /* services - how the services do: promises and journeys, every operation with the worst on top,
  * and how long calls take as a heatmap. Filter, sort and service are in the address. */
 import { services } from '../api.js';
-import { h, setText, withCode } from '../dom.js';
+import { h, icon, setText, withCode } from '../dom.js';
+import { formatDateTime } from '../format.js';
 import { tracesParams } from '../heat.js';
 import { HeatPanel } from '../heat_panel.js';
 import { Poll } from '../poll.js';
@@ -57,7 +58,7 @@ export class ServicesPage {
         this.#poll = new Poll({
             period_ms: PERIOD_MS,
             ask: (signal) => this.#ask(signal),
-            on_error: (error) => this.#say(`${error.message} ${error.hint ?? ''}`),
+            on_error: (error) => this.#showOutage(error),
         });
         this.#poll.now();
     }
@@ -118,6 +119,7 @@ export class ServicesPage {
                 ...EMPTY.map((line) => h('p', {}, ...withCode(line))),
             ),
             filled: h('div', { class: 'services-filled', hidden: true }),
+            outage: h('div', { class: 'finding finding-unknown', role: 'alert', hidden: true }),
         };
         parts.filter.value = store.params.q ?? '';
         parts.filled.append(
@@ -132,6 +134,7 @@ export class ServicesPage {
             'div',
             { class: 'page page-services' },
             h('h1', { class: 'offscreen' }, 'Services'),
+            parts.outage,
             parts.empty,
             parts.filled,
         );
@@ -152,8 +155,27 @@ export class ServicesPage {
             this.#heat.refresh({ service }, signal),
         ]);
         this.#answer = answer;
+        this.#parts.outage.hidden = true;
         this.#draw();
         return view.live;
+    }
+
+    /* The old numbers stay, and are said to be old. */
+    #showOutage({ message, hint }) {
+        const { outage } = this.#parts;
+        const still = this.#answer
+            ? ` These numbers are of ${formatDateTime(this.#answer.to_ms)}.`
+            : '';
+        outage.replaceChildren(
+            icon('info'),
+            h(
+                'div',
+                {},
+                h('h2', {}, message),
+                h('p', { class: 'evidence' }, ...withCode(`${hint ?? ''}${still}`)),
+            ),
+        );
+        outage.hidden = false;
     }
 
     #sortState() {
