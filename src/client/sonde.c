@@ -199,7 +199,7 @@ void sonde_set_level(struct sonde *sonde, enum sonde_level level)
         return;
     atomic_store(&sonde->level, level);
     (void)pthread_mutex_lock(&sonde->lock); /* Ours alone; cannot fail. */
-    if (atomic_load(&sonde->lanes_used) > 0)
+    if (atomic_load(&sonde->lanes_used) > 0 || sonde->collector_count > 0)
         client_ticker_start(sonde);
     (void)pthread_mutex_unlock(&sonde->lock); /* Locked above. */
 }
