@@ -386,7 +386,6 @@ static enum err judge_measured_journey(struct judging *judging, const struct jou
 static enum err judge_journey(struct judging *judging, const struct journey *journey,
                               const struct services *measured)
 {
-    struct buf sentence CLEANUP(buf_done) = {0};
     bool found = false;
 
     judging->journey = journey->name;

@@ -14,7 +14,8 @@ from sonde import BINARY, need_binary
 BUILD = os.environ.get("SONDE_BUILD", "")
 WANTED = ["bin/sonde", "include/sonde/sonde.h", "share/man/man1/sonde.1",
           "lib/systemd/system/sonde.service", "lib/sysusers.d/sonde.conf",
-          "share/doc/sonde/sonde.yaml",
+          "share/doc/sonde/sonde.yaml", "share/doc/sonde/libsonde.md",
+          "share/doc/sonde/examples/c_program.c", "share/doc/sonde/examples/journeys.yaml",
           "share/doc/sonde/grafana/provisioning/datasources/sonde.yaml"]
 
 
