@@ -57,6 +57,7 @@ class Types(unittest.TestCase):
 
     def test_mypy_agrees_with_a_user(self):
         program = """
+import sonde
 from sonde import PerformanceProfiler, PerformanceReporter, SLAConfig
 
 profiler = PerformanceProfiler(service_name="shop", sla=SLAConfig(max_p95_latency_ms=3))
@@ -70,6 +71,21 @@ with profiler.timer("work", metadata={"a": 1}) as timer:
 total: int = double(3)
 sentences: list[str] = profiler.check_sla()
 text: str = PerformanceReporter(profiler).to_html()
+with profiler.span("look up", "client", {"a": 1}) as span:
+    span.set("b", 2.5)
+    span.event("miss", {"c": "d"})
+
+@profiler.profile_llm_operation(provider="openai", model="gpt-4o")
+async def ask(question: str) -> int:
+    return len(question)
+
+with sonde.llm_session("s"), profiler.profile_llm_operation("openai", "m") as call:
+    call.input_tokens = 5
+    call.first_token()
+headers: dict[str, str] = {}
+sonde.inject(headers)
+sonde.carry(double)(3)
+patched: list[str] = sonde.instrument("httpx", profiler=profiler)
 reveal_type(double)
 double("three")
 """
