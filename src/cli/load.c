@@ -27,7 +27,9 @@ static bool look(void *self, const struct outcome *outcome)
     struct load_run *run = self;
     struct load *load = run->load;
 
-    if (load->view != NULL)
+    if (load->tells)
+        run->told = load_line_tell(outcome, run->told);
+    else if (load->view != NULL)
         load_view_show(load->view, run, outcome);
     else if (load->progress && outcome->points_count > 0)
         load_line_show(outcome);
@@ -170,6 +172,7 @@ static enum exit_code run(struct invocation *invocation)
     struct load load = {.invocation = invocation,
                         .progress =
                             isatty(STDERR_FILENO) && !options_bool(invocation->options, LOAD_QUIET),
+                        .tells = options_bool(invocation->options, LOAD_PROGRESS),
                         .aborts = options_bool(invocation->options, LOAD_ABORT)};
 
     if (invocation->arguments_count > 0 && strcmp(invocation->arguments[0], "import") == 0)

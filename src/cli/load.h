@@ -27,6 +27,7 @@ struct load {
     const char *where; /* The URL, or the file. */
     struct arena *arena;
     bool progress; /* Somebody looks at standard error. */
+    bool tells;    /* Some program does. */
     bool aborts;
     struct load_view *view; /* NULL: a line is enough. */
 };
@@ -43,6 +44,7 @@ struct load_run {
     size_t criteria_count;
     struct judgement judgement;
     struct outcome outcome;
+    size_t told; /* Intervals, to a program. */
 };
 
 /* load_plan: from flags and files to a finished plan. */
@@ -75,6 +77,8 @@ bool load_view_attend(struct load_view *view); /* Did somebody ask to end? */
 /* load_line: the same in one line on standard error. */
 void load_line_show(const struct outcome *outcome);
 void load_line_clear(void);
+/* A JSON line for each interval from `from` on; returns how many there are. */
+size_t load_line_tell(const struct outcome *outcome, size_t from);
 
 /* load_import: `sonde load import FORM SOURCE`. */
 enum exit_code load_import(struct invocation *invocation);

@@ -279,6 +279,12 @@ const struct option_row load_options[LOAD_OPTIONS_COUNT] = {
                      .flags = OPTION_FLAG_ONLY,
                      .help = "Also writes the report to files, by their endings: .html, .md, "
                              ".json, .csv, .xml (JUnit)."},
+    [LOAD_PROGRESS] = {.name = "progress",
+                       .type = OPTION_BOOL,
+                       .preset = "false",
+                       .flags = OPTION_FLAG_ONLY,
+                       .help = "Progress for programs: a JSON line for each interval on standard "
+                               "error."},
     [LOAD_QUIET] = {.name = "quiet",
                     .type = OPTION_BOOL,
                     .preset = "false",

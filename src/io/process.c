@@ -283,6 +283,19 @@ struct process *process_kill(struct process *process)
     return NULL;
 }
 
+struct str process_errors(const struct process *process)
+{
+    MUST_BE(process, PROCESS_MAGIC);
+    return buf_view(&process->streams[1].bytes);
+}
+
+void process_end(struct process *process)
+{
+    MUST_BE(process, PROCESS_MAGIC);
+    loop_timer_stop(process->loop, &process->timer);
+    overdue(&process->timer);
+}
+
 void process_result_text(const struct process_result *result, char text[PROCESS_TEXT_SIZE])
 {
     if (result->timed_out)

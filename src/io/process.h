@@ -42,6 +42,12 @@ CHECKED enum err process_start(struct loop *loop, const struct process_options *
  * within finished. */
 struct process *process_kill(struct process *process);
 
+/* What it complained so far; valid until control returns to the loop. */
+struct str process_errors(const struct process *process);
+
+/* SIGTERM to the group, and SIGKILL after the grace; finished follows. */
+void process_end(struct process *process);
+
 /* "exited with 3", "ended by signal 9 (Killed)", "took longer than 10 s": for a log. */
 #define PROCESS_TEXT_SIZE 96
 void process_result_text(const struct process_result *result, char text[PROCESS_TEXT_SIZE]);
