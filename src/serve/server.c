@@ -12,6 +12,7 @@
 #include "serve/benchmarks.h"
 #include "serve/health_watch.h"
 #include "serve/live.h"
+#include "serve/load_runs.h"
 #include "serve/openapi.h"
 #include "serve/otlp.h"
 #include "serve/push_pool.h"
@@ -260,6 +261,7 @@ static enum err open_parts(struct server *server, const struct server_options *o
     server->arenas = arena_pool_new(ARENAS_KEPT_BYTES);
     server->health = health_watch_new(server);
     server->benchmarks = benchmark_watch_new(server);
+    server->load_desk = load_desk_new(server);
     server->http = http_server_new(&http);
     copy_stats(&server->stats_timer);
     otlp_start(server);
@@ -314,6 +316,7 @@ struct server *server_close(struct server *server)
     server->arenas = arena_pool_unref(server->arenas);
     server->health = health_watch_free(server->health);
     server->benchmarks = benchmark_watch_free(server->benchmarks);
+    server->load_desk = load_desk_free(server->load_desk);
     router_done(&server->router);
     buf_done(&server->openapi);
     server->auth = auth_free(server->auth);

@@ -15,6 +15,7 @@
 
 struct benchmark_watch;
 struct health_watch;
+struct load_desk;
 struct otlp_receiver;
 struct push_pool;
 
@@ -47,6 +48,7 @@ struct server {
     struct arena_pool *arenas;    /* Of questions. */
     struct health_watch *health;
     struct benchmark_watch *benchmarks;
+    struct load_desk *load_desk;
     struct buf openapi; /* Written once, at the start. */
     bool is_ready;
     bool is_stopping;

@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A run begins as a child and ends as a record:
+ *
+ *     POST ─► running (process) ─► exited ─► keeping (a job on a worker) ─► record, place free
+ *
+ * While it is in its place, questions about it are answered from there. */
+#include "serve/load_runs.h"
+#include "serve/benchmarks.h"
+#include "serve/figures.h"
+#include "serve/params.h"
+#include "serve/server_priv.h"
+#include "serve/tenant_view.h"
+
+#include "analysis/bench_load.h"
+#include "base/clock.h"
+#include "codec/json_tree.h"
+#include "io/process.h"
+#include "store/record.h"
+#include "store/store_read.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LOAD_RUN_KIND  STR("load_run")
+#define PROGRAM        "/proc/self/exe"
+#define KEEP_BYTES     ((size_t)512 << 20)
+#define MARGIN_NS      (60 * CLOCK_NS_PER_S)
+#define DURATION_MS_MAX (24 * 3600 * CLOCK_MS_PER_S)
+
+enum {
+    RUNNING_MAX = 2,
+    ARGUMENTS_MAX = 64,
+    LIST_MAX = 500,
+    KEPT_MAX = 1000,
+    ID_SIZE = 48,
+    OUTPUT_BYTES_MAX = RECORD_BODY_BYTES_MAX,
+};
+
+enum state { STATE_FREE, STATE_RUNNING, STATE_KEEPING };
+
+struct running {
+    struct load_desk *desk;
+    enum state state;
+    char id[ID_SIZE];
+    char tenant[BATCH_TENANT_BYTES];
+    int64_t started_ms;
+    int64_t length_ms;
+    struct buf title;
+    struct process *process;
+    struct buf report; /* Or what it complained when it failed. */
+    bool failed;
+    struct job job;
+};
+
+struct load_desk {
+    struct server *server;
+    struct running places[RUNNING_MAX];
+    uint32_t count; /* Of runs begun: a part of ids. */
+};
+
+/* ---- Keeping. ---- */
+
+static double number_at(const struct node *node, const char *key)
+{
+    const struct node *child = node_get(node, key);
+    double value;
+
+    return child != NULL && node_double(child, &value, NULL) == ERR_NONE ? value : NAN;
+}
+
+static void put_failure(struct json *json, const struct running *running)
+{
+    json_put_str(json, "title", buf_view(&running->title));
+    json_put_str(json, "error", str_trim(buf_view(&running->report)));
+}
+
+static void write_record(const struct running *running, struct buf *out)
+{
+    struct json json = json_begin(out);
+
+    json_open(&json, '{');
+    json_put_text(&json, "id", running->id);
+    json_put_i64(&json, "started_ms", running->started_ms);
+    json_put_text(&json, "state", running->failed ? "failed" : "done");
+    if (running->failed) {
+        put_failure(&json, running);
+    } else {
+        json_key(&json, "report");
+        json_add_raw(&json, str_trim(buf_view(&running->report)));
+    }
+    json_close(&json, '}');
+}
+
+static void keep_run(struct job *job)
+{
+    struct running *running = CONTAINER_OF(job, struct running, job);
+    struct store *store = running->desk->server->options.store;
+    struct buf body CLEANUP(buf_done) = {0};
+    struct why why = WHY_INIT;
+
+    write_record(running, &body);
+    const struct record record = {LOAD_RUN_KIND, str_of(running->id), running->started_ms,
+                                  buf_view(&body)};
+    enum err err = store_record_put(store, running->tenant, &record, &why);
+    if (err == ERR_NONE)
+        err = store_record_trim(store, running->tenant, LOAD_RUN_KIND, STR(""), KEPT_MAX, &why);
+    if (err != ERR_NONE)
+        fprintf(stderr, "sonde: the load %s was not kept: %s\n", running->id, why.text);
+}
+
+static void free_place(struct running *running)
+{
+    buf_done(&running->title);
+    buf_done(&running->report);
+    *running = (struct running){.desk = running->desk};
+}
+
+static void kept(struct job *job)
+{
+    free_place(CONTAINER_OF(job, struct running, job));
+}
+
+/* What it said that is no progress. */
+static void take_complaint(struct running *running, const struct process_result *result)
+{
+    struct str said = result->errors;
+
+    while (said.size > 0) {
+        struct str line = str_split(&said, '\n');
+        if (line.size > 0 && line.data[0] != '{')
+            buf_printf(&running->report, "%.*s\n", STR_ARG(line));
+    }
+    if (running->report.size == 0)
+        buf_text(&running->report, result->output_cut ? "the report is too large to be kept"
+                                                      : "it ended without a report");
+}
+
+/* Exit code 1 is a verdict, not a failure. */
+static void finished(void *self, const struct process_result *result)
+{
+    struct running *running = self;
+    struct server *server = running->desk->server;
+
+    running->process = NULL;
+    running->failed = result->output.size == 0 || result->output_cut ||
+                      (result->exit_code != 0 && result->exit_code != 1);
+    if (running->failed)
+        take_complaint(running, result);
+    else
+        buf_str(&running->report, result->output);
+    running->state = STATE_KEEPING;
+    running->job = (struct job){.run = keep_run, .done = kept};
+    if (workers_submit(server->options.workers, &running->job) != ERR_NONE) {
+        keep_run(&running->job); /* Too much work waits: this one is not lost. */
+        kept(&running->job);
+    }
+}
+
+/* ---- Starting. ---- */
+
+struct words {
+    struct arena *arena;
+    const char *items[ARGUMENTS_MAX + 1];
+    size_t count;
+};
+
+static enum err add_word(struct words *words, struct str text, struct why *why)
+{
+    const char *word = arena_printf(words->arena, "%.*s", STR_ARG(text));
+
+    if (word == NULL)
+        return arena_spent(words->arena, "the request", why);
+    if (words->count == ARGUMENTS_MAX)
+        return fail(why, ERR_LIMIT, "the request says too much");
+    words->items[words->count++] = word;
+    return ERR_NONE;
+}
+
+/* "--key" and the value of that key. A value cannot become an option: it stands behind '='. */
+static enum err add_option(struct words *words, const struct node *node, const char *option,
+                           struct why *why)
+{
+    struct str text;
+
+    TRY(node_text(node, &text, why));
+    const char *word = arena_printf(words->arena, "--%s=%.*s", option, STR_ARG(text));
+    if (word == NULL)
+        return arena_spent(words->arena, "the request", why);
+    return add_word(words, str_of(word), why);
+}
+
+static const struct {
+    const char *key;
+    const char *option;
+} options[] = {
+    {"connections", "connections"}, {"duration", "duration"}, {"rate", "rate"},
+    {"arrivals", "arrivals"},       {"test", "test"},         {"pattern", "pattern"},
+    {"think", "think"},             {"warmup", "warmup"},     {"timeout", "timeout"},
+    {"method", "method"},           {"body", "body"},         {"http2", "http2"},
+};
+
+static enum err read_criteria(const struct node *list, struct words *words, struct why *why)
+{
+    struct buf all CLEANUP(buf_done) = {0};
+    struct str text;
+
+    if (list == NULL)
+        return ERR_NONE;
+    TRY(node_list(list, why));
+    NODE_EACH(list, item)
+    {
+        TRY(node_text(item, &text, why));
+        buf_printf(&all, "%s%.*s", all.size == 0 ? "--require=" : ", ", STR_ARG(text));
+    }
+    return all.size == 0 ? ERR_NONE : add_word(words, buf_view(&all), why);
+}
+
+static enum err read_url(const struct node *root, struct str *ret_url, struct why *why)
+{
+    static const char *const schemes[] = {"http://", "https://", "ws://", "wss://", "tcp://"};
+    const struct node *node;
+
+    TRY(node_need(root, "url", &node, why));
+    TRY(node_text(node, ret_url, why));
+    for (size_t i = 0; i < ARRAY_COUNT(schemes); i++) {
+        if (str_starts(*ret_url, str_of(schemes[i])))
+            return ERR_NONE;
+    }
+    return node_fail(node, why, "a URL begins with http://, https://, ws://, wss:// or tcp://");
+}
+
+static enum err read_request(const struct node *root, struct words *words, struct running *running,
+                             struct why *why)
+{
+    static const char *const keys[] = {"url",      "title",   "criteria", "connections", "duration",
+                                       "rate",     "arrivals", "test",    "pattern",     "think",
+                                       "warmup",   "timeout",  "method",  "body",        "http2"};
+    const struct node *title = node_get(root, "title");
+    const struct node *duration = node_get(root, "duration");
+    struct str url;
+    struct str text;
+
+    TRY(node_map(root, why));
+    TRY(node_only(root, keys, ARRAY_COUNT(keys), why));
+    TRY(read_url(root, &url, why));
+    running->length_ms = DURATION_MS_MAX;
+    if (duration != NULL)
+        TRY(node_duration_ms(duration, &running->length_ms, why));
+    if (running->length_ms > DURATION_MS_MAX)
+        return node_fail(duration, why, "a load lasts a day at most");
+    static const char *const first[] = {PROGRAM, "load", "--json", "--progress"};
+    for (size_t i = 0; i < ARRAY_COUNT(first); i++)
+        TRY(add_word(words, str_of(first[i]), why));
+    for (size_t i = 0; i < ARRAY_COUNT(options); i++) {
+        if (node_get(root, options[i].key) != NULL)
+            TRY(add_option(words, node_get(root, options[i].key), options[i].option, why));
+    }
+    TRY(read_criteria(node_get(root, "criteria"), words, why));
+    TRY(add_word(words, url, why));
+    text = url;
+    if (title != NULL)
+        TRY(node_text(title, &text, why));
+    buf_str(&running->title, text);
+    return ERR_NONE;
+}
+
+static struct running *find_free(struct load_desk *desk)
+{
+    for (size_t i = 0; i < RUNNING_MAX; i++) {
+        if (desk->places[i].state == STATE_FREE)
+            return &desk->places[i];
+    }
+    return NULL;
+}
+
+static enum err start(struct call *call, struct running *running, struct why *why)
+{
+    struct load_desk *desk = call->server->load_desk;
+    struct arena *arena CLEANUP(arena_freep) = arena_new((size_t)8 << 20);
+    struct words words = {.arena = arena};
+    struct str body = exchange_body(call->exchange);
+    const struct node *root;
+
+    TRY(json_read(body, "body", body.size, arena, &root, why));
+    TRY(read_request(root, &words, running, why));
+    words.items[words.count] = NULL;
+    running->started_ms = clock_now_ms();
+    (void)snprintf(running->id, sizeof(running->id), "%013" PRId64 "-%u", running->started_ms,
+                   ++desk->count);
+    (void)snprintf(running->tenant, sizeof(running->tenant), "%s", call->identity.tenant);
+    const struct process_options how = {
+        .arguments = words.items,
+        .timeout_ns = running->length_ms * CLOCK_NS_PER_MS + MARGIN_NS,
+        .grace_ns = MARGIN_NS,
+        .output_bytes_max = OUTPUT_BYTES_MAX,
+    };
+    TRY(process_start(call->server->options.loop, &how, finished, running, &running->process, why));
+    running->state = STATE_RUNNING;
+    return ERR_NONE;
+}
+
+static void put_running(struct json *json, const struct running *running)
+{
+    json_open(json, '{');
+    json_put_text(json, "id", running->id);
+    json_put_str(json, "title", buf_view(&running->title));
+    json_put_text(json, "state", "running");
+    json_put_i64(json, "started_ms", running->started_ms);
+    json_put_double(json, "elapsed_s",
+                    (double)(clock_now_ms() - running->started_ms) / CLOCK_MS_PER_S);
+    json_close(json, '}');
+}
+
+void route_load_start(struct call *call)
+{
+    struct running *running = find_free(call->server->load_desk);
+    struct why why = WHY_INIT;
+
+    if (running == NULL) {
+        (void)fail(&why, ERR_BUSY, "%d loads are running already", RUNNING_MAX);
+        hint(&why, "stop one, or wait for it: more at once would disturb each other");
+        call_fail(call, ERR_BUSY, &why);
+        return;
+    }
+    enum err err = start(call, running, &why);
+    if (err != ERR_NONE) {
+        free_place(running);
+        call_fail(call, err, &why);
+        return;
+    }
+    struct json json = json_begin(&call->answer.body);
+    call->answer.content_type = MEDIA_JSON;
+    call->answer.status = 202;
+    put_running(&json, running);
+    call_answer(call);
+}
+
+/* ---- Those that run. ---- */
+
+static struct running *find_running(struct call *call, struct str id)
+{
+    struct load_desk *desk = call->server->load_desk;
+
+    for (size_t i = 0; i < RUNNING_MAX; i++) {
+        struct running *running = &desk->places[i];
+        if (running->state != STATE_FREE && str_eq(id, str_of(running->id)) &&
+            strcmp(running->tenant, call->identity.tenant) == 0)
+            return running;
+    }
+    return NULL;
+}
+
+/* Whole lines of JSON, as an array; anything else that was said is passed by. */
+static void put_progress(struct json *json, struct str said)
+{
+    json_key(json, "progress");
+    json_open(json, '[');
+    while (said.size > 0 && str_find(said, '\n') >= 0) {
+        struct str line = str_split(&said, '\n');
+        if (line.size > 1 && line.data[0] == '{' && line.data[line.size - 1] == '}')
+            json_add_raw(json, line);
+    }
+    json_close(json, ']');
+}
+
+void route_load_stop(struct call *call)
+{
+    struct running *running = find_running(call, call->captures[0]);
+    struct why why = WHY_INIT;
+
+    if (running == NULL) {
+        call_fail(call,
+                  fail(&why, ERR_NOT_FOUND, "no load %.*s is running", STR_ARG(call->captures[0])),
+                  &why);
+        return;
+    }
+    if (running->process != NULL)
+        process_end(running->process);
+    struct json json = json_begin(&call->answer.body);
+    call->answer.content_type = MEDIA_JSON;
+    call->answer.status = 202;
+    put_running(&json, running);
+    call_answer(call);
+}
+
+/* ---- Those that were kept. ---- */
+
+static enum err load_record(struct call *call, struct str id, struct record *ret_record,
+                            struct why *why)
+{
+    enum err err = store_record_get(call->server->options.store, call->identity.tenant,
+                                    LOAD_RUN_KIND, id, call->arena, ret_record, why);
+
+    if (err == ERR_NOT_FOUND) {
+        (void)fail(why, ERR_NOT_FOUND, "there is no load %.*s", STR_ARG(id));
+        hint(why, "GET /api/v1/load/runs lists them");
+    }
+    return err;
+}
+
+/* How this machine did meanwhile. */
+static enum err put_host(struct call *call, struct json *json, const struct node *root,
+                         int64_t started_ms, struct why *why)
+{
+    double duration_s = number_at(node_get(root, "report"), "duration_s");
+    static const char *const names[] = {"cpu_percent", "memory_percent", "load1"};
+
+    json_key(json, "host");
+    json_open(json, '{');
+    for (size_t i = 0; i < figures_count && !isnan(duration_s); i++) {
+        const struct figure_range range = {
+            started_ms, started_ms + (int64_t)(duration_s * CLOCK_MS_PER_S),
+            duration_s > 240 ? (int64_t)(duration_s * CLOCK_MS_PER_S / 240) : CLOCK_MS_PER_S};
+        struct promql_result result;
+        double sum = 0;
+        double most = NAN;
+        bool wanted = false;
+        for (size_t k = 0; k < ARRAY_COUNT(names); k++)
+            wanted = wanted || strcmp(figures[i].name, names[k]) == 0;
+        if (!wanted)
+            continue;
+        TRY(figure_ask(call, &figures[i], &range, &result, why));
+        size_t count = result.series_count == 0 ? 0 : result.series[0].count;
+        for (size_t k = 0; k < count; k++) {
+            sum += result.series[0].values[k];
+            most = fmax(most, result.series[0].values[k]);
+        }
+        json_key(json, figures[i].name);
+        json_open(json, '{');
+        json_put_double(json, "average", count == 0 ? NAN : sum / (double)count);
+        json_put_double(json, "maximum", most);
+        json_close(json, '}');
+    }
+    json_close(json, '}');
+    return ERR_NONE;
+}
+
+static enum err work_get(struct call *call, struct why *why)
+{
+    struct record record;
+    const struct node *root;
+
+    TRY(load_record(call, call->captures[0], &record, why));
+    TRY(json_read(record.body, "load", record.body.size, call->arena, &root, why));
+    struct json json = json_begin(&call->answer.body);
+    call->answer.content_type = MEDIA_JSON;
+    json_open(&json, '{');
+    json_key(&json, "run");
+    json_add_raw(&json, record.body);
+    TRY(put_host(call, &json, root, record.time_ms, why));
+    json_close(&json, '}');
+    return ERR_NONE;
+}
+
+void route_load_get(struct call *call)
+{
+    struct running *running = find_running(call, call->captures[0]);
+
+    if (running == NULL) {
+        call_work(call, CALL_NEEDS_VIEW, work_get);
+        return;
+    }
+    struct json json = json_begin(&call->answer.body);
+    call->answer.content_type = MEDIA_JSON;
+    json_open(&json, '{');
+    json_key(&json, "run");
+    put_running(&json, running);
+    put_progress(&json, running->process == NULL ? STR("") : process_errors(running->process));
+    json_close(&json, '}');
+    call_answer(call);
+}
+
+static void put_percentiles(struct json *json, const struct node *report)
+{
+    const struct node *latency = node_get(report, "latency_ms");
+    static const char *const keys[] = {"p50", "p95", "p99"};
+    static const char *const names[] = {"p50_ms", "p95_ms", "p99_ms"};
+
+    for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
+        json_put_double(json, names[i], number_at(latency, keys[i]));
+}
+
+static struct str text_at(const struct node *node, const char *key)
+{
+    const struct node *child = node_get(node, key);
+
+    return child != NULL && child->kind == NODE_SCALAR ? child->text : STR("");
+}
+
+static enum err put_kept(struct json *json, const struct record *record, struct arena *arena,
+                         struct why *why)
+{
+    const struct node *root;
+
+    TRY(json_read(record->body, "load", record->body.size, arena, &root, why));
+    const struct node *report = node_get(root, "report");
+    json_open(json, '{');
+    json_put_str(json, "id", record->name);
+    json_put_str(json, "title", text_at(report == NULL ? root : report, "title"));
+    json_put_str(json, "state", text_at(root, "state"));
+    json_put_i64(json, "started_ms", record->time_ms);
+    json_put_double(json, "duration_s", number_at(report, "duration_s"));
+    json_put_double(json, "requests", number_at(report, "requests"));
+    json_put_double(json, "errors", number_at(report, "errors"));
+    json_put_double(json, "rate", number_at(report, "rate"));
+    put_percentiles(json, report);
+    json_put_str(json, "verdict", text_at(report, "verdict"));
+    json_close(json, '}');
+    return ERR_NONE;
+}
+
+static enum err work_list(struct call *call, struct why *why)
+{
+    struct arena *one CLEANUP(arena_freep) = arena_new(KEEP_BYTES);
+    struct record_list list;
+    uint64_t limit;
+
+    TRY(params_count(call, "limit", 50, LIST_MAX, &limit, why));
+    const struct record_question question = {LOAD_RUN_KIND, STR(""), limit, true};
+    TRY(store_record_list(call->server->options.store, call->identity.tenant, &question,
+                          call->arena, &list, why));
+    struct json json = json_begin(&call->answer.body);
+    json.comma = str_ends(buf_view(&call->answer.body), STR("}"));
+    for (size_t i = 0; i < list.count; i++) {
+        TRY(put_kept(&json, &list.items[i], one, why));
+        arena_clear(one);
+    }
+    json_close(&json, ']');
+    json_close(&json, '}');
+    return ERR_NONE;
+}
+
+/* Those that run are told here, on the loop; those that were kept behind them, on a worker. */
+void route_load_list(struct call *call)
+{
+    struct load_desk *desk = call->server->load_desk;
+    struct json json = json_begin(&call->answer.body);
+
+    call->answer.content_type = MEDIA_JSON;
+    json_open(&json, '{');
+    json_key(&json, "runs");
+    json_open(&json, '[');
+    for (size_t i = 0; i < RUNNING_MAX; i++) {
+        if (desk->places[i].state != STATE_FREE &&
+            strcmp(desk->places[i].tenant, call->identity.tenant) == 0)
+            put_running(&json, &desk->places[i]);
+    }
+    call_work(call, CALL_NEEDS_ARENA, work_list);
+}
+
+static enum err work_remove(struct call *call, struct why *why)
+{
+    TRY(store_record_remove(call->server->options.store, call->identity.tenant, LOAD_RUN_KIND,
+                            call->captures[0], why));
+    call->answer.status = 204;
+    return ERR_NONE;
+}
+
+void route_load_remove(struct call *call)
+{
+    call_work(call, CALL_NEEDS_ARENA, work_remove);
+}
+
+/* ---- A report that was made elsewhere. ---- */
+
+static enum err work_keep(struct call *call, struct why *why)
+{
+    struct str text = exchange_body(call->exchange);
+    struct buf body CLEANUP(buf_done) = {0};
+    char id[ID_SIZE];
+    const struct node *root;
+    int64_t now_ms = clock_now_ms();
+
+    TRY(json_read(text, "body", text.size, call->arena, &root, why));
+    if (!bench_load_is(root)) {
+        (void)fail(why, ERR_INVALID, "body: this is no report of a load");
+        hint(why, "send what `sonde load --json` prints");
+        return ERR_INVALID;
+    }
+    double duration_s = number_at(root, "duration_s");
+    int64_t started_ms =
+        now_ms - (isfinite(duration_s) && duration_s > 0 && duration_s < 1e7
+                      ? (int64_t)(duration_s * CLOCK_MS_PER_S)
+                      : 0);
+    (void)snprintf(id, sizeof(id), "%013" PRId64 "-%08x", started_ms,
+                   (unsigned)(clock_monotonic_ns() & 0xffffffff));
+    struct json json = json_begin(&body);
+    json_open(&json, '{');
+    json_put_text(&json, "id", id);
+    json_put_i64(&json, "started_ms", started_ms);
+    json_put_text(&json, "state", "done");
+    json_key(&json, "report");
+    json_add_raw(&json, str_trim(text));
+    json_close(&json, '}');
+    const struct record record = {LOAD_RUN_KIND, str_of(id), started_ms, buf_view(&body)};
+    TRY(store_record_put(call->server->options.store, call->identity.tenant, &record, why));
+    TRY(store_record_trim(call->server->options.store, call->identity.tenant, LOAD_RUN_KIND,
+                          STR(""), KEPT_MAX, why));
+    struct json answer = json_begin(&call->answer.body);
+    call->answer.content_type = MEDIA_JSON;
+    call->answer.status = 201;
+    json_open(&answer, '{');
+    json_put_text(&answer, "id", id);
+    json_close(&answer, '}');
+    return ERR_NONE;
+}
+
+void route_load_keep(struct call *call)
+{
+    call_work(call, CALL_NEEDS_VIEW, work_keep);
+}
+
+/* ---- Comparing. ---- */
+
+static enum err read_side(struct call *call, struct str id, struct bench_results *ret_results,
+                          struct why *why)
+{
+    struct bench_results results CLEANUP(bench_results_done) = {0};
+    struct record record;
+    const struct node *root;
+
+    TRY(load_record(call, id, &record, why));
+    TRY(json_read(record.body, "load", record.body.size, call->arena, &root, why));
+    const struct node *report = node_get(root, "report");
+    if (report == NULL)
+        return fail(why, ERR_INVALID, "the load %.*s has no report", STR_ARG(id));
+    TRY(bench_load_add_timeline(report, bench_results_add(&results, id), why));
+    *ret_results = results;
+    results = (struct bench_results){0};
+    return ERR_NONE;
+}
+
+static enum err work_compare(struct call *call, struct why *why)
+{
+    struct bench_results before CLEANUP(bench_results_done) = {0};
+    struct bench_results after CLEANUP(bench_results_done) = {0};
+    struct bench_comparison comparison CLEANUP(bench_comparison_done) = {0};
+    struct str against = call_parameter(call, "against");
+
+    if (against.size == 0)
+        return fail(why, ERR_INVALID, "missing parameter \"against\": the id of an earlier load");
+    TRY(read_side(call, against, &before, why));
+    TRY(read_side(call, call->captures[0], &after, why));
+    bench_compare(&before.results[0], &after.results[0], &benchmark_judging_default, &comparison);
+    struct json json = json_begin(&call->answer.body);
+    call->answer.content_type = MEDIA_JSON;
+    json_open(&json, '{');
+    json_put_str(&json, "before", against);
+    json_put_str(&json, "after", call->captures[0]);
+    bench_comparison_put(&comparison, &json);
+    json_close(&json, '}');
+    return ERR_NONE;
+}
+
+void route_load_compare(struct call *call)
+{
+    call_work(call, CALL_NEEDS_ARENA, work_compare);
+}
+
+/* ---- The desk. ---- */
+
+struct load_desk *load_desk_new(struct server *server)
+{
+    struct load_desk *desk = calloc(1, sizeof(*desk));
+
+    if (desk == NULL)
+        must_memory(sizeof(*desk));
+    desk->server = server;
+    for (size_t i = 0; i < RUNNING_MAX; i++)
+        desk->places[i].desk = desk;
+    return desk;
+}
+
+struct load_desk *load_desk_free(struct load_desk *desk)
+{
+    if (desk == NULL)
+        return NULL;
+    for (size_t i = 0; i < RUNNING_MAX; i++) {
+        desk->places[i].process = process_kill(desk->places[i].process);
+        free_place(&desk->places[i]);
+    }
+    free(desk);
+    return NULL;
+}
