@@ -93,8 +93,8 @@ static void serve(struct sonde *sonde, int connection)
         return;
     int status = charge(sonde, text);
     int size = snprintf(answer, sizeof(answer),
-                        "HTTP/1.1 %d %s\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}", status,
-                        status == 200 ? "OK" : "Service Unavailable");
+                        "HTTP/1.1 %d %s\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+                        status, status == 200 ? "OK" : "Service Unavailable");
     if (write(connection, answer, (size_t)size) != size)
         perror("payment: write");
 }

@@ -174,6 +174,10 @@ static void tell_explained(const struct invocation *invocation, const struct nod
     trace_write_duration(out, trace_number(root, "duration_ns"));
     buf_printf(out, ", %" PRId64 " spans, %" PRId64 " failed.\n\n",
                trace_integer(root, "span_count"), trace_integer(root, "error_count"));
+    if (str_eq(trace_text(root, "without_attributes"), STR("true")))
+        buf_text(out,
+                 "It is too large to be held with its attributes, so what its calls ask is not "
+                 "known.\n\n");
     bad = trace_tell_findings(invocation, node_get(root, "findings"), out);
     if (bad == 0)
         buf_text(out, "Nothing in it needs attention.\n");

@@ -5,6 +5,7 @@
 #include "serve/params.h"
 #include "serve/server_priv.h"
 #include "serve/trace_finding.h"
+#include "serve/trace_skeleton.h"
 #include "store/trace_read.h"
 
 #include <stdlib.h>
@@ -173,7 +174,8 @@ static void put_flaws(struct json *json, const struct trace_tree *tree)
 }
 
 static enum err write_explained(struct call *call, struct arena *arena, const uint8_t *id,
-                                const struct trace_explained *explained, struct why *why)
+                                const struct trace_explained *explained, bool without_attributes,
+                                struct why *why)
 {
     const struct trace_tree *tree = &explained->tree;
     struct json json = json_begin(&call->answer.body);
@@ -184,6 +186,7 @@ static enum err write_explained(struct call *call, struct arena *arena, const ui
     json_put_i64(&json, "duration_ns", trace_node_ns(&tree->nodes[0]));
     json_put_u64(&json, "span_count", tree->count - 1);
     json_put_u64(&json, "error_count", tree->errors);
+    json_put_bool(&json, "without_attributes", without_attributes);
     put_root(&json, tree);
     put_path(&json, explained);
     TRY(put_accounts(arena, &json, tree, why));
@@ -198,13 +201,30 @@ static enum err write_explained(struct call *call, struct arena *arena, const ui
     return ERR_NONE;
 }
 
+/* Whole when it fits, else its skeleton: then statements and addresses are not known. */
+static enum err read_spans(struct call *call, const uint8_t *id, struct arena *arena,
+                           struct span_list *ret_spans, bool *ret_without_attributes,
+                           struct why *why)
+{
+    enum err err = call->view->ops->traces->trace(call->view, id, arena, ret_spans, why);
+
+    *ret_without_attributes = err == ERR_LIMIT;
+    if (err != ERR_LIMIT)
+        return err;
+    arena_clear(arena);
+    return trace_skeleton_read(call->view, id, arena, ret_spans, why);
+}
+
 static enum err work_explain(struct call *call, struct why *why)
 {
     struct arena *arena CLEANUP(arena_freep) =
         arena_new_beside(call->arena, arena_budget(call->arena));
+    struct arena *spans_arena CLEANUP(arena_freep) =
+        arena_new_beside(call->arena, arena_budget(call->arena));
     struct trace_explained explained;
     uint8_t id[TRACE_ID_BYTES];
     struct span_list spans;
+    bool without_attributes;
 
     if (!trace_id_read(call->captures[0], id))
         return fail(why, ERR_INVALID, "'%.*s' is no trace id: up to 32 hexadecimal digits",
@@ -212,11 +232,11 @@ static enum err work_explain(struct call *call, struct why *why)
     if (call->view->ops->traces == NULL)
         return fail(why, ERR_NOT_FOUND, "nothing was kept for the tenant '%s' yet",
                     call->identity.tenant);
-    TRY(call->view->ops->traces->trace(call->view, id, call->arena, &spans, why));
+    TRY(read_spans(call, id, spans_arena, &spans, &without_attributes, why));
     if (spans.count == 0)
         return fail(why, ERR_NOT_FOUND, "there is no trace %.*s", STR_ARG(call->captures[0]));
     TRY(trace_explain(spans.items, spans.count, arena, &explained, why));
-    return write_explained(call, arena, id, &explained, why);
+    return write_explained(call, arena, id, &explained, without_attributes, why);
 }
 
 void route_trace_explain(struct call *call)
