@@ -8,8 +8,9 @@ import { parseTags, spellTags } from './trace_search.js';
 
 const VALUES_FIRST = 6;
 
-/* facets: of the daemon's summary; params: of the address; on_patch(patch of the address). */
-export function facetList(facets, params, on_patch) {
+/* facets: of the daemon's summary; params: of the address; on_patch(patch of the address);
+ * unfolded: a set that remembers which facets show all their values. */
+export function facetList(facets, params, on_patch, unfolded) {
     const { tags } = parseTags(params.tags);
     const groups = [
         group('Service', facets.service, {
@@ -45,7 +46,7 @@ export function facetList(facets, params, on_patch) {
         if (values.length === 0) return null;
         const most = Math.max(...values.map(({ count }) => count));
         const items = values.map((facet) => item(facet, most, rules));
-        const rest = items.slice(VALUES_FIRST);
+        const rest = unfolded.has(title) ? [] : items.slice(VALUES_FIRST);
         for (const one of rest) one.hidden = true;
         const more =
             rest.length > 0
@@ -55,6 +56,7 @@ export function facetList(facets, params, on_patch) {
                           type: 'button',
                           class: 'link',
                           onclick: (event) => {
+                              unfolded.add(title);
                               for (const one of rest) one.hidden = false;
                               event.target.remove();
                           },

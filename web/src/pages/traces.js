@@ -7,7 +7,7 @@
 import { isAbort, labelValues, tracesSummary } from '../api.js';
 import { h, icon, setText } from '../dom.js';
 import { formatCount, formatDateTime, formatMoment, formatSeconds } from '../format.js';
-import { spellMoment } from '../range.js';
+import { SPAN_MS_MIN, spellMoment } from '../range.js';
 import { ScatterChart } from '../scatter_chart.js';
 import { facetList } from '../trace_facets.js';
 import { searchProblem, spellDurationNs, toParameters, toTraceql } from '../trace_search.js';
@@ -30,6 +30,7 @@ export class TracesPage {
     #parts = {};
     #fields = {};
     #rows_shown = ROWS_FIRST;
+    #unfolded = new Set();
     #answer = null;
 
     element;
@@ -246,9 +247,10 @@ export class TracesPage {
     }
 
     #narrow({ from, to, min, max }) {
+        const more = Math.max(0, SPAN_MS_MIN - (to - from)) / 2;
         this.#context.store.go({
-            from: spellMoment(from),
-            to: spellMoment(to),
+            from: spellMoment(from - more),
+            to: spellMoment(to + more),
             minDuration: spellDurationNs(min),
             maxDuration: spellDurationNs(max),
         });
@@ -303,10 +305,16 @@ export class TracesPage {
         if (store.view().live) this.#loadAgain();
     }
 
-    /* Not while someone selects text or looks elsewhere. */
+    /* Not while someone selects text, has the focus in what would be made anew, or looks elsewhere. */
     #loadAgain() {
         this.#timer = setTimeout(() => {
-            const busy = document.hidden || this.#parts.list.contains(getSelection()?.anchorNode);
+            const { list, facets } = this.#parts;
+            const focused = document.activeElement;
+            const busy =
+                document.hidden ||
+                list.contains(getSelection()?.anchorNode) ||
+                list.contains(focused) ||
+                facets.contains(focused);
             if (busy) this.#loadAgain();
             else void this.#load({ again: true });
         }, AGAIN_MS);
@@ -333,7 +341,7 @@ export class TracesPage {
         setText(this.#parts.count, parts.join(' · '));
         this.#scatter.show(list, view);
         this.#parts.facets.replaceChildren(
-            ...facetList(answer.facets, store.params, (patch) => store.go(patch)),
+            ...facetList(answer.facets, store.params, (patch) => store.go(patch), this.#unfolded),
             h(
                 'p',
                 { class: 'table-note' },
