@@ -497,6 +497,13 @@ static void take_over(struct daemon *daemon, const struct config *fresh)
     }
     log_setup((enum log_level)options_i64(fresh->options, SETTING_LOG_LEVEL),
               options_i64(daemon->config->options, SETTING_LOG_FORMAT) == 1);
+    const struct store_retention retention = {
+        .raw_ms = options_ms(fresh->options, SETTING_RETENTION_RAW),
+        .minute_ms = options_ms(fresh->options, SETTING_RETENTION_MINUTE),
+        .hour_ms = options_ms(fresh->options, SETTING_RETENTION_HOUR),
+        .size_bytes_max = (uint64_t)options_i64(fresh->options, SETTING_RETENTION_SIZE),
+    };
+    store_set_retention(daemon->store, &retention);
     if (changed == 0)
         log_line(LOG_INFO, "daemon", "the configuration is as it was");
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "store/backend.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 enum { STORE_MAGIC = 0x53544f52, HEAD_BYTES_MIN = 4 << 10 };
@@ -36,8 +37,11 @@ struct store {
     uint32_t magic;
     const struct backend *backend;
     void *self;
-    struct store_options options;
+    struct store_options options; /* The writer's, once open. */
     char *path;
+    pthread_mutex_t lock; /* Of the next two. */
+    struct store_retention wanted;
+    bool is_wanted; /* The writer has not taken it over yet. */
 };
 
 static enum err check_options(const struct store_options *options, struct why *why)
@@ -70,6 +74,13 @@ static enum err find_backend(const char *name, const struct backend **ret_backen
     return ERR_INVALID;
 }
 
+static void free_store(struct store *store)
+{
+    (void)pthread_mutex_destroy(&store->lock); /* Fails only while it is locked. */
+    free(store->path);
+    free(store);
+}
+
 enum err store_open(const struct store_options *options, struct store **ret_store, struct why *why)
 {
     const struct backend *backend;
@@ -86,10 +97,10 @@ enum err store_open(const struct store_options *options, struct store **ret_stor
     if (store->path == NULL)
         must_memory(strlen(options->path));
     store->options.path = store->path;
+    MUST(pthread_mutex_init(&store->lock, NULL) == 0);
     enum err err = backend->open(&store->options, &store->self, why);
     if (err != ERR_NONE) {
-        free(store->path);
-        free(store);
+        free_store(store);
         return err;
     }
     *ret_store = store;
@@ -100,8 +111,7 @@ struct store *store_close(struct store *store)
 {
     if (store != NULL) {
         store->backend->close(store->self);
-        free(store->path);
-        free(store);
+        free_store(store);
     }
     return NULL;
 }
@@ -133,10 +143,39 @@ enum err store_commit(void *self, struct why *why)
     return store->backend->commit(store->self, why);
 }
 
+void store_set_retention(struct store *store, const struct store_retention *retention)
+{
+    MUST_BE(store, STORE_MAGIC);
+    MUST(pthread_mutex_lock(&store->lock) == 0);
+    store->wanted = *retention;
+    store->is_wanted = true;
+    MUST(pthread_mutex_unlock(&store->lock) == 0);
+}
+
+/* Backends look at the options on the writer thread alone, which is where this runs. */
+static bool take_retention(struct store *store)
+{
+    struct store_options *options = &store->options;
+
+    MUST(pthread_mutex_lock(&store->lock) == 0);
+    bool taken = store->is_wanted;
+    if (taken) {
+        options->retention_raw_ms = store->wanted.raw_ms;
+        options->retention_minute_ms = store->wanted.minute_ms;
+        options->retention_hour_ms = store->wanted.hour_ms;
+        options->size_bytes_max = store->wanted.size_bytes_max;
+    }
+    store->is_wanted = false;
+    MUST(pthread_mutex_unlock(&store->lock) == 0);
+    return taken;
+}
+
 void store_tick(void *self, int64_t now_ms)
 {
     struct store *store = store_of(self);
 
+    if (take_retention(store))
+        store_retain(store, now_ms);
     store->backend->tick(store->self, now_ms);
 }
 

@@ -102,6 +102,16 @@ struct store_stats {
 };
 void store_read_stats(struct store *store, struct store_stats *ret_stats);
 
+/* How long and how much is kept from the next tick on, which removes at once what is over; fields as
+ * in store_options. Any thread. */
+struct store_retention {
+    int64_t raw_ms;
+    int64_t minute_ms;
+    int64_t hour_ms;
+    uint64_t size_bytes_max;
+};
+void store_set_retention(struct store *store, const struct store_retention *retention);
+
 /* Removes what is over age or size now, instead of when its turn comes. Writer. */
 void store_retain(struct store *store, int64_t now_ms);
 

@@ -463,11 +463,12 @@ class Daemon(Cli):
         with Sonde(config="log: {level: info}\n") as sonde:
             path = os.path.join(sonde.folder, "sonde.yaml")
             with open(path, "w", encoding="utf-8") as file:
-                file.write("log: {level: debug}\nquery: {timeout: 5s}\n")
+                file.write("log: {level: debug}\nquery: {timeout: 5s}\nretention: {raw: 2d}\n")
             sonde.process.send_signal(signal.SIGHUP)
             wait_for(lambda: "query.timeout has changed; it takes effect at the next start"
                      in sonde.log(), "the word about query.timeout")
             self.assertIn("log.level has changed", sonde.log())
+            self.assertRegex(sonde.log(), r"retention\.raw has changed\n")
             with open(path, "w", encoding="utf-8") as file:
                 file.write("lgo: {level: debug}\n")
             sonde.process.send_signal(signal.SIGHUP)

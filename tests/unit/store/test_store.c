@@ -99,4 +99,27 @@ TEST(the_oldest_is_the_first_row_and_not_midnight)
     fixture_done(&fixture);
 }
 
+TEST(a_shorter_retention_removes_old_days_at_the_next_tick)
+{
+    const struct store_retention shorter = {.raw_ms = 2 * CLOCK_MS_PER_DAY};
+    const int64_t later_ms = NOON_MS + 10 * CLOCK_MS_PER_DAY;
+    struct fixture fixture = fixture_new();
+
+    ASSERT(fixture_open(&fixture));
+    EXPECT(fixture_put(&fixture, "up", 1, NOON_MS, 1) == 0);
+    EXPECT(fixture_put(&fixture, "up", 1, later_ms, 2) == 0);
+    for (int i = 0; i < 20; i++)
+        store_tick(fixture.store, later_ms + CLOCK_MS_PER_DAY + i * 1000);
+    EXPECT(fixture_read(&fixture, "up", 1, 0, INT64_MAX / 2).count == 2);
+    struct store_stats stats;
+    store_tick(fixture.store, clock_now_ms() + 3 * CLOCK_MS_PER_DAY);
+    store_read_stats(fixture.store, &stats);
+    EXPECT(stats.days_removed == 0);
+    store_set_retention(fixture.store, &shorter);
+    store_tick(fixture.store, clock_now_ms() + 3 * CLOCK_MS_PER_DAY + 60000);
+    store_read_stats(fixture.store, &stats);
+    EXPECT(stats.days_removed > 0);
+    fixture_done(&fixture);
+}
+
 TEST_MAIN
