@@ -175,7 +175,7 @@ int main(void)
 
     MUST(messages != NULL);
     for (size_t i = 0; i < MESSAGES; i++) {
-        make_message(i, base_ns, STEP_NS, &messages[i]);
+        make_message(i, base_ns, STEP_NS, SPANS_PER_TRACE, &messages[i]);
         bytes += messages[i].size;
     }
     printf("%-28s %10.0f bytes a span\n", "on the wire",

@@ -16,7 +16,7 @@ sys.path.insert(0, str(HERE))
 from peers import Absent  # noqa: E402
 
 KEPT = HERE / "results.json"
-BENCHES = ["storage", "ingest", "reads", "idle", "memory", "start", "http", "timer", "python",
+BENCHES = ["storage", "ingest", "reads", "idle", "memory", "start", "http", "otlp", "timer", "python",
            "statistics", "load", "trace_page"]
 
 

@@ -75,7 +75,8 @@ static inline void set_trace_id(uint8_t trace_id[TRACE_ID_BYTES], uint64_t trace
 
 /* Message `number`, whose spans start step_ns after each other, the first of message 0 at base_ns.
  */
-static inline void make_message(size_t number, int64_t base_ns, int64_t step_ns, struct buf *out)
+static inline void make_message(size_t number, int64_t base_ns, int64_t step_ns, size_t per_trace,
+                                struct buf *out)
 {
     struct arena *arena = arena_new(64 << 20);
     struct span *spans = ARENA_ARRAY(arena, MESSAGE_SPANS, struct span);
@@ -92,11 +93,11 @@ static inline void make_message(size_t number, int64_t base_ns, int64_t step_ns,
     scope->name = STR("net/http");
     for (size_t i = 0; i < MESSAGE_SPANS; i++) {
         struct span *span = &spans[i];
-        uint64_t trace = (number * MESSAGE_SPANS + i) / SPANS_PER_TRACE;
+        uint64_t trace = (number * MESSAGE_SPANS + i) / per_trace;
         uint64_t id = next_random();
         set_trace_id(span->trace_id, trace);
         memcpy(span->span_id, &id, 8);
-        if (i % SPANS_PER_TRACE > 0)
+        if (i > 0 && (number * MESSAGE_SPANS + i) % per_trace > 0)
             memcpy(span->parent_span_id, spans[i - 1].span_id, 8);
         span->start_ns = base_ns + (int64_t)(number * MESSAGE_SPANS + i) * step_ns +
                          (int64_t)(next_random() % 30000);
