@@ -248,7 +248,7 @@ def measure(row):
             f"{own['per_cpu_s']:,.0f}" + (f" ({ratio:.1f} × Jaeger)" if ratio else ""),
             "≥ 200,000; ≥ 10 × Jaeger",
             jaeger_says(f"{other['per_cpu_s']:,.0f}" if other else ""), rate_met,
-                "Jaeger is all-in-one with Badger; what it still does after its last answer is counted, "
+            "Jaeger is all-in-one with Badger; what it still does after its last answer is counted, "
             "and it is not durable when it answers."),
         row("bytes a span on disk", f"{own['bytes']:.1f}", "≤ 60, below Jaeger's",
             jaeger_says(f"{other['bytes']:.1f}" if other else ""),

@@ -1,164 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The way in: accept finds each row's track and stages the row for its day; commit writes one
- * pending row per day (and first the labels of new series), and only then shows the rows to
- * readers. So what readers see is what is on disk, and what failed leaves no trace.
+/* The way in: accept finds each row's track and stages the row for its day, until tenant_commit.c
+ * writes it.
  *
  * A label set that came before leads to its track by the slot in it: no hash, no comparison. */
-#include "store/tenant.h"
+#include "store/tenant_priv.h"
 
 #include "base/clock.h"
 #include "sketch/quantile.h"
-#include "store/rollup.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    STAGE_ROWS_KEPT = 65536, /* A larger stage is given back after its commit. */
-    ACTIVE_SCAN_MS = 60000,
-    SMALL_BATCH_ROWS = 32,
-    HEAVY_FACTOR = 8, /* Times head_bytes that the head may take while rows come fast. */
-    NAME_SHOWN = 128,
-};
-
-static const int64_t COMPACT_SLICE_NS = 20 * CLOCK_NS_PER_MS;
-static const int64_t HEAVY_NS = 30 * CLOCK_NS_PER_S; /* A head filled sooner was filled fast. */
-
-static void grow(void **items, size_t *capacity, size_t first, size_t size)
-{
-    size_t wanted = *capacity == 0 ? first : *capacity * 2;
-
-    *items = reallocarray(*items, wanted, size);
-    if (*items == NULL)
-        must_memory(wanted * size);
-    *capacity = wanted;
-}
-
-/* --- new series ------------------------------------------------------------------------------ */
-
-static void mark_dirty(struct tenant *tenant, uint32_t number)
-{
-    struct group *group = head_group(&tenant->head, number);
-
-    if (group->dirty)
-        return;
-    group->dirty = true;
-    if (tenant->dirty_count == tenant->dirty_capacity)
-        grow((void **)&tenant->dirty, &tenant->dirty_capacity, 16, sizeof(*tenant->dirty));
-    tenant->dirty[tenant->dirty_count++] = number;
-}
-
-static enum err add_group(struct tenant *tenant, uint32_t *ret_number, struct why *why)
-{
-    struct group *group = head_add_group(&tenant->head, ret_number);
-
-    if (group == NULL)
-        return fail(why, ERR_LIMIT, "tenant '%s' has as many groups of series as there can be",
-                    tenant->name);
-    return ERR_NONE;
-}
-
-/* Where a new series goes: beside its neighbour, in the group that follows the neighbour's when
- * that is full, or into a new one. */
-static enum err choose_group(struct tenant *tenant, uint32_t neighbour, uint32_t *ret_number,
-                             struct why *why)
-{
-    uint32_t number = INDEX_NONE;
-    uint32_t last = INDEX_NONE;
-
-    if (neighbour != INDEX_NONE)
-        number = GROUP_OF(index_track(&tenant->index, neighbour)->id);
-    else if (tenant->open_group != INDEX_NONE)
-        number = tenant->open_group;
-    while (number != INDEX_NONE && head_group(&tenant->head, number)->used == GROUP_SERIES) {
-        last = number;
-        uint32_t spill = head_group(&tenant->head, number)->spill;
-        number = spill == 0 ? INDEX_NONE : spill;
-    }
-    if (number == INDEX_NONE) {
-        TRY(add_group(tenant, &number, why));
-        if (last != INDEX_NONE)
-            head_group(&tenant->head, last)->spill = number;
-    }
-    tenant->open_group = number;
-    *ret_number = number;
-    return ERR_NONE;
-}
-
-enum err tenant_add_track(struct tenant *tenant, const struct labels *labels, uint32_t neighbour,
-                          uint32_t *ret_number, struct why *why)
-{
-    uint32_t number;
-
-    TRY(choose_group(tenant, neighbour, &number, why));
-    struct group *group = head_group(&tenant->head, number);
-    uint32_t id = number * GROUP_SERIES + group->used;
-    TRY(index_add(&tenant->index, labels, id, ret_number, why));
-    group->tracks[group->used++] = *ret_number;
-    mark_dirty(tenant, number);
-    return ERR_NONE;
-}
-
-static enum err over_metric_limit(struct tenant *tenant, struct pair *metric, uint32_t pair,
-                                  struct why *why)
-{
-    struct str name = index_pair_value(&tenant->index, pair);
-
-    metric->refused++;
-    if (name.size > NAME_SHOWN)
-        name.size = NAME_SHOWN;
-    (void)fail(why, ERR_LIMIT, "metric '%.*s' has %u active series already, its limit; refused %u",
-               STR_ARG(name), metric->active, metric->refused);
-    hint(why, "give it fewer label values, or raise series_per_metric_max");
-    return ERR_LIMIT;
-}
-
-static enum err check_limits(struct tenant *tenant, const struct labels *labels, struct why *why)
-{
-    uint32_t limit = tenant->options->series_per_tenant_max;
-    uint32_t key = index_key(&tenant->index, LABEL_NAME);
-
-    if (index_count(&tenant->index) >= limit) {
-        (void)fail(why, ERR_LIMIT, "tenant '%s' knows %u series already, its limit", tenant->name,
-                   limit);
-        hint(why, "raise series_per_tenant_max, or shorten retention so that old series go");
-        return ERR_LIMIT;
-    }
-    if (key == INDEX_NONE)
-        return ERR_NONE;
-    uint32_t pair = index_pair_find(&tenant->index, key, labels_get(labels, LABEL_NAME));
-    if (pair == INDEX_NONE)
-        return ERR_NONE;
-    struct pair *metric = index_pair(&tenant->index, pair);
-    if (metric->active >= tenant->options->series_per_metric_max)
-        return over_metric_limit(tenant, metric, pair, why);
-    return ERR_NONE;
-}
-
-static void activate(struct tenant *tenant, struct track *track)
-{
-    track->active = true;
-    tenant->active++;
-    if (track->metric != INDEX_NONE)
-        index_pair(&tenant->index, track->metric)->active++;
-}
-
-/* The track of a set that carries no slot of ours. */
-static enum err resolve(struct tenant *tenant, const struct labels *labels, uint32_t neighbour,
-                        uint32_t *ret_number, struct why *why)
-{
-    uint32_t number = index_find(&tenant->index, labels);
-
-    if (number == INDEX_NONE) {
-        TRY(check_limits(tenant, labels, why));
-        TRY(tenant_add_track(tenant, labels, neighbour, &number, why));
-    }
-    atomic_store_explicit(&((struct labels *)labels)->slot,
-                          (uint64_t)tenant->generation << 32 | (number + UINT64_C(1)),
-                          memory_order_relaxed);
-    *ret_number = number;
-    return ERR_NONE;
-}
+enum { SMALL_BATCH_ROWS = 32 };
 
 /* --- accepting ------------------------------------------------------------------------------- */
 
@@ -223,8 +76,8 @@ static struct str shown_name(const struct labels *labels)
 {
     struct str name = labels_get(labels, LABEL_NAME);
 
-    if (name.size > NAME_SHOWN)
-        name.size = NAME_SHOWN;
+    if (name.size > TENANT_NAME_SHOWN)
+        name.size = TENANT_NAME_SHOWN;
     return name.size == 0 ? STR("?") : name;
 }
 
@@ -308,7 +161,7 @@ static enum err admit(struct intake *intake, const struct labels *labels, int64_
     if (__builtin_expect(time_ms < intake->oldest_ms, 0) && !takes_old(tenant, time_ms))
         return too_old(tenant, labels, time_ms, why);
     if (__builtin_expect(slot >> 32 != tenant->generation, 0)) {
-        enum err err = resolve(tenant, labels, intake->neighbour, &number, why);
+        enum err err = tenant_resolve(tenant, labels, intake->neighbour, &number, why);
         tenant->stats.rejected_series_limit += err == ERR_LIMIT;
         TRY(err);
     }
@@ -319,7 +172,7 @@ static enum err admit(struct intake *intake, const struct labels *labels, int64_
             time_ms - intake->stage_ms < 0 || time_ms - intake->stage_ms >= CLOCK_MS_PER_DAY, 0))
         TRY(find_stage(intake, day_of(time_ms), why));
     if (__builtin_expect(!track->active, 0))
-        activate(tenant, track);
+        tenant_activate(tenant, track);
     if (time_ms > track->tail_ms)
         track->tail_ms = time_ms;
     intake->neighbour = number;
@@ -359,7 +212,7 @@ static enum err accept_samples(struct intake *intake, struct why *why)
             continue;
         struct stage *stage = intake->stage;
         if (stage->count == stage->capacity)
-            grow((void **)&stage->rows, &stage->capacity, 1024, sizeof(*stage->rows));
+            tenant_grow((void **)&stage->rows, &stage->capacity, 1024, sizeof(*stage->rows));
         stage->rows[stage->count++] =
             (struct pending_row){number, track->id, sample->time_ms, sample->value};
     }
@@ -370,9 +223,9 @@ static void stage_sketch(struct stage *stage, const struct pending_row *row, str
 {
     if (stage->sketch_count == stage->sketch_capacity) {
         size_t capacity = stage->sketch_capacity;
-        grow((void **)&stage->sketches, &capacity, 64, sizeof(*stage->sketches));
-        grow((void **)&stage->sketch_rows, &stage->sketch_capacity, 64,
-             sizeof(*stage->sketch_rows));
+        tenant_grow((void **)&stage->sketches, &capacity, 64, sizeof(*stage->sketches));
+        tenant_grow((void **)&stage->sketch_rows, &stage->sketch_capacity, 64,
+                    sizeof(*stage->sketch_rows));
     }
     char *copy = malloc(sketch.size + 1);
     if (copy == NULL)
@@ -537,80 +390,11 @@ static void accept_infos(struct tenant *tenant, const struct batch *batch)
         if (info->name.size == 0 || !tenant_keep_info(tenant, info))
             continue;
         if (tenant->dirty_infos_count == tenant->dirty_infos_capacity)
-            grow((void **)&tenant->dirty_infos, &tenant->dirty_infos_capacity, 16,
-                 sizeof(*tenant->dirty_infos));
+            tenant_grow((void **)&tenant->dirty_infos, &tenant->dirty_infos_capacity, 16,
+                        sizeof(*tenant->dirty_infos));
         struct metric_info *kept = map_get(&tenant->infos, info->name);
         tenant->dirty_infos[tenant->dirty_infos_count++] = *kept;
     }
-}
-
-static uint64_t rows_by_memory(const struct tenant *tenant)
-{
-    return tenant->options->head_bytes / (sizeof(uint32_t) + sizeof(double));
-}
-
-/* Rows that the head may hold before it is sealed. */
-static uint64_t head_rows_max(const struct tenant *tenant)
-{
-    uint64_t by_memory = rows_by_memory(tenant);
-    uint64_t by_series = (uint64_t)tenant->active * HEAD_CHUNK_ROWS_MIN * 2;
-
-    return by_memory > by_series ? by_memory : by_series;
-}
-
-/* Under heavy ingest the head may grow: blocks are then large at once, and need no compaction. */
-static bool head_is_full(const struct tenant *tenant, uint64_t rows)
-{
-    if (rows < head_rows_max(tenant))
-        return false;
-    return rows >= HEAVY_FACTOR * rows_by_memory(tenant) ||
-           clock_monotonic_ns() - tenant->sealed_ns >= HEAVY_NS;
-}
-
-static void fit_chunks(struct tenant *tenant)
-{
-    uint64_t active = tenant->active == 0 ? 1 : tenant->active;
-    uint64_t rows = head_rows_max(tenant) / active;
-
-    if (rows < HEAD_CHUNK_ROWS_MIN)
-        rows = HEAD_CHUNK_ROWS_MIN;
-    tenant->head.chunk_rows = rows > HEAD_CHUNK_ROWS_MAX ? HEAD_CHUNK_ROWS_MAX : (uint32_t)rows;
-}
-
-static enum err seal_full_traces(struct tenant *tenant, struct why *why)
-{
-    for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
-        struct day *day = tenant->stages[i].day;
-        if (day != NULL && day->waiting.items > 0)
-            TRY(traces_judge(tenant, day, false, why));
-        if (day != NULL &&
-            (day->pending_items >= TRACES_SEAL_ITEMS || day->pending_bytes >= TRACES_SEAL_BYTES))
-            TRY(traces_seal(tenant, day, why));
-    }
-    return ERR_NONE;
-}
-
-/* Before a batch: what the head holds beyond its measure goes to blocks. */
-static enum err make_room(struct tenant *tenant, struct why *why)
-{
-    uint64_t rows = 0;
-
-    for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
-        if (!stage_is_empty(&tenant->stages[i]))
-            return ERR_NONE; /* In the middle of a group of batches. */
-        if (tenant->stages[i].day != NULL)
-            rows += tenant->stages[i].day->pending_samples;
-    }
-    TRY(seal_full_traces(tenant, why));
-    if (!head_is_full(tenant, rows)) {
-        if (tenant->compact_wanted)
-            TRY(tenant_compact(tenant, COMPACT_SLICE_NS / 4, why));
-        return ERR_NONE;
-    }
-    TRY(tenant_seal_all(tenant, why));
-    tenant->sealed_ns = clock_monotonic_ns();
-    fit_chunks(tenant);
-    return tenant_compact(tenant, COMPACT_SLICE_NS, why);
 }
 
 enum err tenant_accept(struct tenant *tenant, struct batch *batch, struct why *why)
@@ -627,7 +411,7 @@ enum err tenant_accept(struct tenant *tenant, struct batch *batch, struct why *w
 
     if (intake.oldest_ms < 0)
         intake.oldest_ms = 0;
-    TRY(make_room(tenant, why));
+    TRY(tenant_make_room(tenant, why));
     if (batch_row_count(batch) >= SMALL_BATCH_ROWS)
         tenant->open_group = INDEX_NONE; /* A scrape of its own: its series stay together. */
     accept_infos(tenant, batch);
@@ -640,208 +424,4 @@ enum err tenant_accept(struct tenant *tenant, struct batch *batch, struct why *w
     if (err != ERR_NONE)
         take_back_traces(tenant, marks); /* The batch does not live until the commit. */
     return err;
-}
-
-/* --- committing ------------------------------------------------------------------------------ */
-
-static enum err put_rows(struct day *day, const struct pending_row *rows,
-                         const struct str *sketches, size_t count, struct why *why)
-{
-    struct buf body CLEANUP(buf_done) = {0};
-
-    for (size_t from = 0; from < count; from += PENDING_ROWS_MAX) {
-        size_t some = count - from < PENDING_ROWS_MAX ? count - from : PENDING_ROWS_MAX;
-        int64_t min_ms = rows[from].time_ms;
-        int64_t max_ms = min_ms;
-        for (size_t i = from; i < from + some; i++) {
-            min_ms = rows[i].time_ms < min_ms ? rows[i].time_ms : min_ms;
-            max_ms = rows[i].time_ms > max_ms ? rows[i].time_ms : max_ms;
-        }
-        buf_clear(&body);
-        pending_encode(rows + from, sketches == NULL ? NULL : sketches + from, some, &body);
-        TRY(day_put_pending(day, KIND_METRIC, min_ms, max_ms, some, buf_view(&body), why));
-        day->pending_rows++;
-    }
-    return ERR_NONE;
-}
-
-static enum err put_stage(struct tenant *tenant, struct stage *stage, struct why *why)
-{
-    struct day *day = stage->day;
-    uint64_t items_before = day->pending_items;
-    uint64_t bytes_before = day->pending_bytes;
-    uint64_t waiting_before = day->waiting.items;
-
-    TRY(day_begin(day, why));
-    enum err err = put_rows(day, stage->rows, NULL, stage->count, why);
-    if (err == ERR_NONE)
-        err = put_rows(day, stage->sketch_rows, stage->sketches, stage->sketch_count, why);
-    if (err == ERR_NONE)
-        err = traces_put(tenant, day, &stage->traces, why);
-    if (err == ERR_NONE)
-        err = day_commit(day, why);
-    else
-        day_rollback(day);
-    if (err != ERR_NONE) {
-        day->pending_items = items_before;
-        day->pending_bytes = bytes_before;
-        traces_forget_waiting(day, day->waiting.items - waiting_before);
-    }
-    return err;
-}
-
-void tenant_apply(struct tenant *tenant, const struct pending_row *row, int32_t day,
-                  struct str sketch)
-{
-    struct track *track = index_track(&tenant->index, row->track);
-    struct head_row head_row = {row->time_ms, row->value, sketch};
-    uint64_t bits;
-
-    head_append(&tenant->head, row->id, day, &head_row);
-    memcpy(&bits, &row->value, sizeof(bits));
-    if (row->time_ms > atomic_load_explicit(&track->last_ms, memory_order_relaxed))
-        track_set_last(track, row->time_ms, bits);
-}
-
-static void stage_clear(struct stage *stage)
-{
-    for (size_t i = 0; i < stage->sketch_count; i++)
-        free((void *)stage->sketches[i].data);
-    stage->count = 0;
-    stage->sketch_count = 0;
-    stage->traces.spans_count = 0;
-    stage->traces.events_count = 0;
-    if (stage->capacity > STAGE_ROWS_KEPT) {
-        free(stage->rows);
-        stage->rows = NULL;
-        stage->capacity = 0;
-    }
-}
-
-static void apply_stage(struct tenant *tenant, struct stage *stage)
-{
-    int32_t day = stage->day->from_day;
-
-    for (size_t i = 0; i < stage->count; i++)
-        tenant_apply(tenant, &stage->rows[i], day, STR_NONE);
-    for (size_t i = 0; i < stage->sketch_count; i++)
-        tenant_apply(tenant, &stage->sketch_rows[i], day, stage->sketches[i]);
-    stage->day->pending_samples += stage->count + stage->sketch_count;
-    stage->day->touched_ms = tenant->now_ms;
-    tenant->stats.samples += stage->count + stage->sketch_count;
-    tenant->stats.spans += stage->traces.spans_count;
-    tenant->stats.events += stage->traces.events_count;
-    stage_clear(stage);
-}
-
-/* Nothing of the stage was kept: the newest times are what readers know again. */
-static void abandon_rows(struct tenant *tenant, const struct pending_row *rows, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct track *track = index_track(&tenant->index, rows[i].track);
-        track->tail_ms = atomic_load_explicit(&track->last_ms, memory_order_relaxed);
-    }
-}
-
-void tenant_abandon(struct tenant *tenant)
-{
-    for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
-        struct stage *stage = &tenant->stages[i];
-        if (stage->day == NULL)
-            continue;
-        abandon_rows(tenant, stage->rows, stage->count);
-        abandon_rows(tenant, stage->sketch_rows, stage->sketch_count);
-        stage_clear(stage);
-    }
-}
-
-/* Days are committed one by one; those done stay done, and their rows are shown. */
-static enum err commit_stages(struct tenant *tenant, struct why *why)
-{
-    TRY(tenant_save_catalog(tenant, why));
-    for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
-        struct stage *stage = &tenant->stages[i];
-        if (stage->day == NULL || stage_is_empty(stage))
-            continue;
-        uint64_t rows_before = stage->day->pending_rows;
-        enum err err = put_stage(tenant, stage, why);
-        if (err != ERR_NONE) {
-            stage->day->pending_rows = rows_before;
-            return err;
-        }
-        apply_stage(tenant, stage);
-    }
-    return ERR_NONE;
-}
-
-enum err tenant_commit(struct tenant *tenant, struct why *why)
-{
-    int64_t before = clock_monotonic_ns();
-    enum err err = commit_stages(tenant, why);
-    int64_t took = clock_monotonic_ns() - before;
-
-    if (err != ERR_NONE) {
-        tenant->stats.failed_commits++;
-        tenant_abandon(tenant);
-        return err;
-    }
-    tenant->stats.commits++;
-    tenant->stats.commit_ns += took;
-    if (took > tenant->stats.commit_ns_max)
-        tenant->stats.commit_ns_max = took;
-    return ERR_NONE;
-}
-
-/* --- about once a second --------------------------------------------------------------------- */
-
-static void scan_activity(struct tenant *tenant, int64_t now_ms)
-{
-    int64_t limit_ms = now_ms - tenant->options->active_ms;
-
-    tenant->active_scan_ms = now_ms;
-    for (uint32_t i = 0; i < index_count(&tenant->index); i++) {
-        struct track *track = index_track(&tenant->index, i);
-        if (!track->active || track->tail_ms >= limit_ms)
-            continue;
-        track->active = false;
-        tenant->active--;
-        if (track->metric != INDEX_NONE) {
-            struct pair *metric = index_pair(&tenant->index, track->metric);
-            metric->active--;
-            metric->refused = 0;
-        }
-    }
-}
-
-/* Days that nobody has written to for a while are sealed and their connection closed. */
-static enum err rest_idle_days(struct tenant *tenant, struct why *why)
-{
-    for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
-        struct stage *stage = &tenant->stages[i];
-        if (stage->day == NULL || !stage_is_empty(stage) || stage->day->waiting.items > 0 ||
-            stage->day->from_day >= day_of(tenant->now_ms) ||
-            tenant->now_ms - stage->day->touched_ms < tenant->options->out_of_order_ms)
-            continue;
-        TRY(tenant_seal(tenant, stage->day, why));
-        day_rest(stage->day);
-        stage->day = NULL;
-    }
-    return ERR_NONE;
-}
-
-void tenant_tick(struct tenant *tenant, int64_t now_ms)
-{
-    struct why why = WHY_INIT;
-
-    tenant->now_ms = now_ms;
-    head_reclaim(&tenant->head);
-    if (now_ms - tenant->active_scan_ms >= ACTIVE_SCAN_MS)
-        scan_activity(tenant, now_ms);
-    enum err err = make_room(tenant, &why);
-    if (err == ERR_NONE)
-        err = rest_idle_days(tenant, &why);
-    if (err == ERR_NONE)
-        err = tenant_roll_up(tenant, COMPACT_SLICE_NS, &why);
-    if (err != ERR_NONE)
-        tenant_notice(tenant, "%s", why.text);
 }

@@ -87,7 +87,7 @@ CHECKED enum err tenant_open(const struct store_options *options, const char *na
                              uint32_t generation, struct tenant **ret_tenant, struct why *why);
 struct tenant *tenant_close(struct tenant *tenant); /* Seals; always returns NULL. */
 
-/* tenant.c: the way in. */
+/* tenant.c, tenant_series.c, tenant_room.c, tenant_commit.c: the way in. */
 CHECKED enum err tenant_accept(struct tenant *tenant, struct batch *batch, struct why *why);
 CHECKED enum err tenant_commit(struct tenant *tenant, struct why *why);
 void tenant_abandon(struct tenant *tenant); /* What was accepted since the last commit. */
