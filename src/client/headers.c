@@ -144,7 +144,7 @@ static void keep_members(char *place, size_t bytes_max, size_t members_max, cons
             break;
         size++; /* The comma, for now. */
     }
-    if (size > 0 && header[size - 1] == ',')
+    while (size > 0 && header[size - 1] == ',') /* Cut here, or of empty members. */
         size--;
     memcpy(place, header, size);
     place[size] = '\0';
