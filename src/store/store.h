@@ -102,8 +102,8 @@ struct store_stats {
 };
 void store_read_stats(struct store *store, struct store_stats *ret_stats);
 
-/* How long and how much is kept from the next tick on, which removes at once what is over; fields as
- * in store_options. Any thread. */
+/* How long and how much is kept from the next tick on, which removes at once what is over; fields
+ * as in store_options. Any thread. */
 struct store_retention {
     int64_t raw_ms;
     int64_t minute_ms;
