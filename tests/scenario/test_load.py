@@ -5,14 +5,19 @@ Each odd server is a few lines of Python on a loopback port of its own; what it 
 under its name, and nothing else may.
 """
 
+import fcntl
 import json
 import os
 import pathlib
+import pty
+import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -384,6 +389,52 @@ class Models(unittest.TestCase):
         self.assertRegex(text["csv"], r"^time_s,.*\n[0-9.]+,")
         suite = xml.etree.ElementTree.fromstring(text["xml"])
         self.assertEqual((suite.get("tests"), suite.get("failures")), ("2", "0"))
+
+
+class View(unittest.TestCase):
+    """On a terminal the run is shown while it goes on, and the report follows."""
+
+    def setUp(self):
+        need_binary()
+
+    def watch(self, server, until, then, *arguments):
+        """What a terminal of 100 × 40 got; `then` is typed when `until` was seen."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        process = subprocess.Popen([BINARY, "load", *arguments, server.url()], stdin=slave,
+                                   stdout=slave, stderr=slave, start_new_session=True,
+                                   env={**os.environ, "TERM": "xterm", "LANG": "C.UTF-8"})
+        os.close(slave)
+        self.addCleanup(process.kill)
+        seen, typed, deadline = b"", False, time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if select.select([master], [], [], 0.1)[0]:
+                try:
+                    piece = os.read(master, 65536)
+                except OSError:
+                    break
+                seen += piece
+            if not typed and until in seen:
+                os.write(master, then)
+                typed = True
+        os.close(master)
+        self.assertEqual(process.wait(PATIENCE), 0)
+        return seen.decode(errors="replace")
+
+    def test_the_whole_terminal_shows_the_run_until_somebody_ends_it(self):
+        with Server(steadily) as server:
+            seen = self.watch(server, b"q ends", b"q", "--duration", "1m", "--rate", "50",
+                              "--require", "p99 < 30s")
+        for words in ("\x1b[?1049h", "asked for", "p99.9", "kept", "requests a second",
+                      "\x1b[?1049l", "interrupted", "Percentile spectrum"):
+            self.assertIn(words, seen)
+        self.assertLess(seen.index("\x1b[?1049l"), seen.index("Percentile spectrum"))
+
+    def test_quiet_shows_the_report_alone(self):
+        with Server(steadily) as server:
+            seen = self.watch(server, b"never", b"", "--duration", "300ms", "--quiet")
+        self.assertNotIn("\x1b[?1049h", seen)
+        self.assertIn("Percentile spectrum", seen)
 
 
 @unittest.skipUnless(shutil.which("nginx"), "nginx is not installed")
