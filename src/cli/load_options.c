@@ -46,7 +46,8 @@ const struct option_row load_options[LOAD_OPTIONS_COUNT] = {
                       .preset = "0",
                       .range = "0..64",
                       .flags = OPTION_FLAG_ONLY,
-                      .help = "Threads that make traffic; 0 is one for each processor."},
+                      .help = "Threads that make traffic; 0 is as many as the load needs, at "
+                              "most one for each processor."},
     [LOAD_REQUESTS] = {.name = "requests",
                        .type = OPTION_INTEGER,
                        .preset = "0",

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { RATE_PER_THREAD = 20000, STREAMS_PER_THREAD = 2048 };
+
 bool load_is_told(const struct load *load, enum load_option option)
 {
     const struct options *options = load->invocation->options;
@@ -266,15 +268,24 @@ static enum err plan_load(struct load_run *run, const struct scenario_load *said
 
 /* ---- Settings. ---- */
 
-static unsigned threads_of(int64_t wanted)
+/* One for each processor where users go as fast as they can; on a schedule only as many as it
+ * needs, because a thread more is one that takes time from the target, and wakes the machine for
+ * less. */
+static unsigned threads_of(const struct load_run *run, int64_t told)
 {
+    const struct plan *plan = run->plan;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    double wanted = PLAN_THREADS_MAX;
 
-    if (wanted > 0)
-        return (unsigned)wanted;
-    return processors < 1                  ? 1
-           : processors > PLAN_THREADS_MAX ? PLAN_THREADS_MAX
-                                           : (unsigned)processors;
+    if (told > 0)
+        return (unsigned)told;
+    if (plan->model == MODEL_OPEN)
+        wanted = 1 + pattern_peak(&plan->pattern) / RATE_PER_THREAD;
+    if (run->load->target == LOAD_TARGET_LLM)
+        wanted = 1 + (double)plan->connections / STREAMS_PER_THREAD;
+    if (processors >= 1 && wanted > (double)processors)
+        wanted = (double)processors;
+    return wanted > PLAN_THREADS_MAX ? PLAN_THREADS_MAX : (unsigned)wanted;
 }
 
 /* Is the option to be taken? Those of the command line always, the others before a file has
@@ -295,7 +306,6 @@ static enum err plan_settings(struct load_run *run, bool only_told, struct why *
         plan->http = options_bool(options, LOAD_HTTP2) ? HTTP_CHOICE_2 : HTTP_CHOICE_1;
     bool is_http2 = plan->http == HTTP_CHOICE_2 || options_bool(options, LOAD_GRPC);
     plan->lanes = (unsigned)options_i64(options, is_http2 ? LOAD_STREAMS : LOAD_PIPELINE);
-    plan->threads = threads_of(options_i64(options, LOAD_THREADS));
     if (takes(load, LOAD_TIMEOUT, only_told))
         plan->timeout_ns = options_ms(options, LOAD_TIMEOUT) * 1000000;
     if (takes(load, LOAD_WARMUP, only_told))
@@ -390,6 +400,7 @@ enum err load_plan_make(struct load_run *run, struct why *why)
         break;
     }
     TRY(plan_load(run, &said, why));
+    run->plan->threads = threads_of(run, options_i64(run->load->invocation->options, LOAD_THREADS));
     TRY(plan_finish(run->plan, why));
     return read_criteria(run, why);
 }

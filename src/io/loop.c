@@ -63,7 +63,9 @@ struct loop {
     int epoll_fd;
     int64_t now_ns;
     int64_t slack_ns;
-    bool precise; /* epoll_pwait2 is there. */
+    int64_t gather_ns;
+    int64_t round_ns; /* When the last round had something to do. */
+    bool precise;     /* epoll_pwait2 is there. */
     atomic_bool stopped;
     _Atomic(pthread_t) thread;
     atomic_bool thread_known;
@@ -236,6 +238,17 @@ static int wait_for_events(struct loop *loop, int64_t wait)
     return epoll_wait(loop->epoll_fd, loop->events, EVENTS_PER_ROUND, wait_ms);
 }
 
+/* Sleeps on where waking up for the next event alone would be soon. */
+static void gather(struct loop *loop, int64_t wait)
+{
+    if (loop->gather_ns == 0 || wait == 0 || loop->now_ns - loop->round_ns > loop->gather_ns)
+        return;
+    int64_t nap_ns = wait > 0 && wait < loop->gather_ns ? wait : loop->gather_ns;
+    struct timespec nap = {.tv_nsec = (long)nap_ns};
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL); /* A signal only ends it early. */
+    loop->now_ns = clock_monotonic_ns();
+}
+
 static void run_events(struct loop *loop, int count)
 {
     loop->event_count = count;
@@ -273,13 +286,16 @@ enum err loop_once(struct loop *loop, int64_t timeout_ns, struct why *why)
     loop->now_ns = clock_monotonic_ns();
     run_timers(loop);
 
+    gather(loop, wait_ns(loop, timeout_ns));
     int count = wait_for_events(loop, wait_ns(loop, timeout_ns));
     if (count < 0 && errno != EINTR)
         return fail_errno(why, errno, "waiting for events");
     loop->now_ns = clock_monotonic_ns();
     loop->stats.rounds++;
-    if (count > 0)
+    if (count > 0) {
+        loop->round_ns = loop->now_ns;
         run_events(loop, count);
+    }
     run_timers(loop);
     run_deferred(loop);
     return ERR_NONE;
@@ -523,6 +539,7 @@ static struct loop *loop_new(const struct loop_options *options)
         loop->slack_ns = SLACK_DEFAULT_NS;
     if (loop->slack_ns < 0)
         loop->slack_ns = 0;
+    loop->gather_ns = options->gather_ns;
     loop->posts_max = options->posts_max == 0 ? POSTS_MAX_DEFAULT : options->posts_max;
     loop->posts = calloc(loop->posts_max, sizeof(struct post *));
     if (loop->posts == NULL)

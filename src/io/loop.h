@@ -22,6 +22,9 @@ struct loop_options {
      * 0 takes the default of 1 ms; LOOP_PRECISE asks for the finest the kernel has. */
     int64_t timer_slack_ns;
     size_t posts_max; /* Bound of loop_post's queue; 0 takes 4096. */
+    /* While rounds follow each other faster than this, it sleeps so long before it looks for more,
+     * so that one wake-up serves several events; timers stay on time. 0: never. */
+    int64_t gather_ns;
 };
 
 #define LOOP_PRECISE INT64_C(-1)

@@ -34,6 +34,7 @@ enum {
 };
 #define TICK_NS    (10 * CLOCK_NS_PER_MS)
 #define OPENING_NS (5 * CLOCK_NS_PER_S)
+#define GATHER_NS  CLOCK_NS_PER_MS
 
 static void begin_grace(struct driver *driver, bool at_once);
 
@@ -583,12 +584,25 @@ static void make_users(struct driver *driver)
         user_init(&driver->users[i], driver, i, &driver->links[i / plan->lanes * origins]);
 }
 
+/* Token streams are thousands of small events. Where the kernel stamps them, they may wait a little
+ * for each other, and nothing that is measured changes. TLS hides the stamps. */
+static bool gathers(const struct plan *plan)
+{
+    bool plain = plan->has_streams && plan->http == HTTP_CHOICE_1;
+
+    for (size_t i = 0; i < plan->origins_count; i++)
+        plain = plain && !scheme_is_tls(plan->origins[i]->scheme);
+    return plain;
+}
+
 enum err driver_open(struct driver *driver, const struct plan *plan, unsigned index,
                      struct why *why)
 {
-    const struct loop_options options = {.timer_slack_ns = LOOP_PRECISE};
+    struct loop_options options = {.timer_slack_ns = LOOP_PRECISE};
 
     driver->plan = plan;
+    driver->stamps = gathers(plan);
+    options.gather_ns = driver->stamps ? GATHER_NS : 0;
     driver->index = index;
     driver->drivers = plan->threads < plan->connections ? plan->threads : plan->connections;
     driver->measured_from_ns = INT64_MAX;

@@ -37,6 +37,7 @@ struct driver {
     unsigned drivers; /* How many there are. */
 
     struct loop *loop;
+    bool stamps;  /* The kernel tells when bytes came. */
     char *buffer; /* Where reads go. */
     struct head_memo heads[HEAD_MEMOS];
     struct buf scratch; /* Where changing requests are put together. */

@@ -7,12 +7,56 @@
 #include "load/request.h"
 #include "load/template.h"
 
+enum { KEY_BYTES_MAX = 128 }; /* YAML's keys stand on one line of at most 1024 bytes. */
+
+/* The code point of two or three bytes of UTF-8 at the front that JSON may hold as it is and YAML
+ * may not: controls beyond ASCII, byte order marks, what is no character. 0: there is none. */
+static unsigned unprintable(struct str text, size_t *ret_size)
+{
+    const uint8_t *bytes = (const uint8_t *)text.data;
+
+    *ret_size = 1;
+    if (bytes[0] == 0x7f)
+        return 0x7f;
+    *ret_size = 2;
+    if (text.size > 1 && bytes[0] == 0xc2 && bytes[1] < 0xa0)
+        return bytes[1];
+    *ret_size = 3;
+    if (text.size > 2 && bytes[0] == 0xef) {
+        unsigned code = 0xf000u | (bytes[1] & 63u) << 6 | (bytes[2] & 63u);
+        return code == 0xfeff || code >= 0xfffe ? code : 0;
+    }
+    return 0;
+}
+
 void import_text(struct str text, struct buf *out)
 {
     struct buf quoted CLEANUP(buf_done) = {0};
 
     template_quote(text, &quoted);
-    json_str(out, buf_view(&quoted));
+    import_plain_text(buf_view(&quoted), out);
+}
+
+void import_plain_text(struct str text, struct buf *out)
+{
+    struct buf json CLEANUP(buf_done) = {0};
+
+    json_str(&json, text);
+    for (size_t i = 0; i < json.size; i++) {
+        size_t size;
+        unsigned code = unprintable((struct str){json.data + i, json.size - i}, &size);
+        if (code == 0) {
+            buf_byte(out, (uint8_t)json.data[i]);
+            continue;
+        }
+        buf_printf(out, "\\u%04x", code);
+        i += size - 1;
+    }
+}
+
+bool import_key_fits(struct str key)
+{
+    return key.size > 0 && key.size <= KEY_BYTES_MAX;
 }
 
 size_t import_host_size(struct str url)
@@ -49,11 +93,16 @@ static void write_pairs(const char *key, const struct http_header *pairs, size_t
         return;
     buf_printf(out, "    %s:\n", key);
     for (size_t i = 0; i < count; i++) {
+        bool again = !import_key_fits(pairs[i].name);
+        for (size_t j = 0; j < i && !again; j++)
+            again = str_eq_nocase(pairs[j].name, pairs[i].name);
+        if (again)
+            continue; /* A map has each key once. */
         buf_text(out, "      ");
-        json_str(out, pairs[i].name);
+        import_plain_text(pairs[i].name, out);
         buf_text(out, ": ");
         if (has_holes)
-            json_str(out, pairs[i].value);
+            import_plain_text(pairs[i].value, out);
         else
             import_text(pairs[i].value, out);
         buf_byte(out, '\n');
@@ -71,7 +120,7 @@ static void write_parts(const struct draft *draft, struct buf *out)
         import_text(part->name, out);
         buf_text(out, part->is_file ? "\n        file: " : "\n        value: ");
         if (part->is_file)
-            json_str(out, part->value);
+            import_plain_text(part->value, out);
         else
             import_text(part->value, out);
         buf_byte(out, '\n');
@@ -111,13 +160,13 @@ enum err import_draft(const struct draft *draft, struct buf *out, struct why *wh
                     STR_ARG(draft->method));
     buf_printf(out, "  - %s: ", key);
     if (draft->url_has_holes)
-        json_str(out, draft->url);
+        import_plain_text(draft->url, out);
     else
         import_text(draft->url, out);
     buf_byte(out, '\n');
     if (draft->name.size > 0) {
         buf_text(out, "    name: ");
-        json_str(out, draft->name);
+        import_plain_text(draft->name, out);
         buf_byte(out, '\n');
     }
     write_pairs("query", draft->query, draft->query_count, true, out);
@@ -131,7 +180,7 @@ enum err import_draft(const struct draft *draft, struct buf *out, struct why *wh
     } else if (draft->body.size > 0) {
         buf_text(out, draft->body_is_file ? "    file: " : "    body: ");
         if (draft->body_is_file)
-            json_str(out, draft->body);
+            import_plain_text(draft->body, out);
         else
             import_text(draft->body, out);
         buf_byte(out, '\n');

@@ -332,7 +332,8 @@ static enum err complete(struct command *command, struct why *why)
 static enum err write_file(struct command *command, struct buf *out, struct why *why)
 {
     struct draft *draft = &command->draft;
-    size_t host = import_host_size(draft->url);
+    double seconds;
+    size_t host;
 
     TRY(complete(command, why));
     host = import_host_size(draft->url);
@@ -343,8 +344,8 @@ static enum err write_file(struct command *command, struct buf *out, struct why 
         buf_text(out, "  insecure: true\n");
     if (command->http2)
         buf_text(out, "  http2: true\n");
-    if (command->timeout.size > 0)
-        buf_printf(out, "  timeout: %.*ss\n", STR_ARG(command->timeout));
+    if (str_to_double(command->timeout, &seconds) && seconds >= 0.001 && seconds < 1e6)
+        buf_printf(out, "  timeout: %.0fms\n", seconds * 1000);
     buf_text(out, "steps:\n");
     draft->url = host == draft->url.size
                      ? STR("/")

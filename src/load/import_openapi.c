@@ -16,7 +16,8 @@ enum {
     REFERENCES_MAX = 20,
     SAMPLE_DEPTH_MAX = 8,
     SAMPLE_BYTES_MAX = 256 << 10,
-    VARIABLES_MAX = 200
+    VARIABLES_MAX = 200,
+    KEYS_MAX = 200
 };
 
 struct description {
@@ -88,6 +89,8 @@ static void write_node(const struct node *node, struct buf *out)
     buf_byte(out, node->kind == NODE_MAP ? '{' : '[');
     NODE_EACH(node, child)
     {
+        if (node->kind == NODE_MAP && !import_key_fits(child->key))
+            continue;
         buf_text(out, between);
         between = ", ";
         if (node->kind == NODE_MAP) {
@@ -138,8 +141,26 @@ static const struct node *first_known(const struct node *schema)
 static void write_sample(struct description *description, const struct node *schema, int depth,
                          struct buf *out);
 
+/* Parts of an object (allOf) may tell the same key again. */
+struct keys {
+    struct str items[KEYS_MAX];
+    size_t count;
+};
+
+static bool take_key(struct keys *keys, struct str key)
+{
+    for (size_t i = 0; i < keys->count; i++) {
+        if (str_eq(keys->items[i], key))
+            return false;
+    }
+    if (keys->count == KEYS_MAX || !import_key_fits(key))
+        return false;
+    keys->items[keys->count++] = key;
+    return true;
+}
+
 static void write_properties(struct description *description, const struct node *schema, int depth,
-                             const char **between, struct buf *out)
+                             struct keys *keys, struct buf *out)
 {
     const struct node *parts = node_get(schema, "allOf");
     const struct node *properties = node_get(schema, "properties");
@@ -149,7 +170,7 @@ static void write_properties(struct description *description, const struct node 
         {
             const struct node *resolved = resolve(description, part);
             if (resolved != NULL && depth > 0)
-                write_properties(description, resolved, depth - 1, between, out);
+                write_properties(description, resolved, depth - 1, keys, out);
         }
     }
     if (properties == NULL || properties->kind != NODE_MAP)
@@ -157,10 +178,10 @@ static void write_properties(struct description *description, const struct node 
     NODE_EACH(properties, property)
     {
         const struct node *resolved = resolve(description, property);
-        if (resolved == NULL || str_eq(text_of(resolved, "readOnly"), STR("true")))
+        if (resolved == NULL || str_eq(text_of(resolved, "readOnly"), STR("true")) ||
+            !take_key(keys, property->key))
             continue;
-        buf_text(out, *between);
-        *between = ", ";
+        buf_text(out, keys->count > 1 ? ", " : "");
         import_text(property->key, out);
         buf_text(out, ": ");
         write_sample(description, resolved, depth - 1, out);
@@ -183,8 +204,9 @@ static struct str type_of(const struct node *schema)
 static void write_sample(struct description *description, const struct node *schema, int depth,
                          struct buf *out)
 {
+    struct keys *keys = NULL;
     const struct node *known, *choice;
-    const char *between = "";
+    double number;
 
     schema = resolve(description, schema);
     if (schema == NULL || depth <= 0 || out->size > SAMPLE_BYTES_MAX) {
@@ -204,9 +226,13 @@ static void write_sample(struct description *description, const struct node *sch
     }
     struct str type = type_of(schema);
     if (str_eq(type, STR("object"))) {
+        keys = calloc(1, sizeof(*keys));
+        if (keys == NULL)
+            must_memory(sizeof(*keys));
         buf_byte(out, '{');
-        write_properties(description, schema, depth, &between, out);
+        write_properties(description, schema, depth, keys, out);
         buf_byte(out, '}');
+        free(keys);
     } else if (str_eq(type, STR("array"))) {
         buf_byte(out, '[');
         if (node_get(schema, "items") != NULL)
@@ -214,7 +240,7 @@ static void write_sample(struct description *description, const struct node *sch
         buf_byte(out, ']');
     } else if (str_eq(type, STR("integer")) || str_eq(type, STR("number"))) {
         struct str least = text_of(schema, "minimum");
-        buf_str(out, least.size > 0 ? least : STR("1"));
+        buf_str(out, str_to_double(least, &number) ? least : STR("1"));
     } else if (str_eq(type, STR("boolean"))) {
         buf_text(out, "true");
     } else {
@@ -246,11 +272,11 @@ static bool declare(struct description *description, struct str name, struct str
         if (str_eq(description->variables[i], name))
             return true;
     }
-    if (description->variables_count == VARIABLES_MAX)
+    if (description->variables_count == VARIABLES_MAX || !import_key_fits(name))
         return false;
     description->variables[description->variables_count++] = name;
     buf_text(&description->head, "  ");
-    json_str(&description->head, name);
+    import_plain_text(name, &description->head);
     buf_text(&description->head, ": ");
     import_text(sample, &description->head);
     buf_byte(&description->head, '\n');
@@ -312,8 +338,8 @@ static struct str path_of(struct description *description, struct str path)
             continue;
         }
         struct str name = {path.data + i + 1, (size_t)end - 1};
-        (void)declare(description, name, STR("1")); /* One that the description forgot. */
-        buf_printf(&out, "${%.*s}", STR_ARG(name));
+        if (declare(description, name, STR("1"))) /* One that the description forgot. */
+            buf_printf(&out, "${%.*s}", STR_ARG(name));
         i += (size_t)end;
     }
     return arena_str(description->arena, buf_view(&out));

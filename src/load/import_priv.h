@@ -32,6 +32,8 @@ struct draft {
 
 /* A text in quotes, as YAML and JSON read it; holes are made plain. */
 void import_text(struct str text, struct buf *out);
+void import_plain_text(struct str text, struct buf *out); /* The same with its holes. */
+bool import_key_fits(struct str key);                     /* Can it be a key of a YAML map? */
 /* A step of the list under `steps:`. ERR_UNSUPPORTED: the method has no word in scenarios. */
 CHECKED enum err import_draft(const struct draft *draft, struct buf *out, struct why *why);
 /* Where a URL's path begins: behind scheme and host. */

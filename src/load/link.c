@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 enum { READS_PER_EVENT = 16, PROXY_HEAD_BYTES_MAX = 32 << 10 };
-#define LINK_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+#define STAMP_AGE_MAX_NS CLOCK_NS_PER_S
+#define LINK_EVENTS      (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 /* ---- Lists. ---- */
 
@@ -224,10 +225,8 @@ static enum read_result read_tls(struct link *link, size_t *ret_size)
     return READ_GONE;
 }
 
-static enum read_result read_plain(struct link *link, size_t *ret_size)
+static enum read_result read_some(struct link *link, ssize_t count, size_t *ret_size)
 {
-    ssize_t count = recv(link->watch.fd, link->driver->buffer, DRIVER_BUFFER_BYTES, 0);
-
     if (count > 0) {
         *ret_size = (size_t)count;
         return count == DRIVER_BUFFER_BYTES ? READ_FULL : READ_SHORT;
@@ -240,15 +239,57 @@ static enum read_result read_plain(struct link *link, size_t *ret_size)
     return READ_GONE;
 }
 
+static enum read_result read_plain(struct link *link, size_t *ret_size)
+{
+    return read_some(link, recv(link->watch.fd, link->driver->buffer, DRIVER_BUFFER_BYTES, 0),
+                     ret_size);
+}
+
+/* A stamp of the wall clock as monotonic time: by its age, which must be a sensible one, because
+ * that clock may have been set meanwhile. 0: it is not. */
+static int64_t stamp_ns(const struct msghdr *message)
+{
+    for (struct cmsghdr *at = CMSG_FIRSTHDR((struct msghdr *)message); at != NULL;
+         at = CMSG_NXTHDR((struct msghdr *)message, at)) {
+        struct timespec stamp;
+        if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_TIMESTAMPNS)
+            continue;
+        memcpy(&stamp, CMSG_DATA(at), sizeof(stamp));
+        int64_t age_ns = clock_now_ns() - (stamp.tv_sec * CLOCK_NS_PER_S + stamp.tv_nsec);
+        return age_ns >= 0 && age_ns < STAMP_AGE_MAX_NS ? clock_monotonic_ns() - age_ns : 0;
+    }
+    return 0;
+}
+
+/* Also asks when the last of the bytes came to this machine. */
+static enum read_result read_stamped(struct link *link, size_t *ret_size, int64_t *ret_came_ns)
+{
+    _Alignas(struct cmsghdr) char control[128];
+    struct iovec piece = {link->driver->buffer, DRIVER_BUFFER_BYTES};
+    struct msghdr message = {.msg_iov = &piece,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    ssize_t count = recvmsg(link->watch.fd, &message, 0);
+
+    if (count > 0)
+        *ret_came_ns = stamp_ns(&message);
+    return read_some(link, count, ret_size);
+}
+
 static enum read_result read_once(struct link *link)
 {
     uint32_t epoch = link->epoch;
     size_t size = 0;
-    enum read_result result = link->tls != NULL ? read_tls(link, &size) : read_plain(link, &size);
+    int64_t came_ns = 0;
+    enum read_result result = link->tls != NULL      ? read_tls(link, &size)
+                              : link->driver->stamps ? read_stamped(link, &size, &came_ns)
+                                                     : read_plain(link, &size);
 
     if (size == 0)
         return result;
-    int64_t now_ns = clock_monotonic_ns(); /* Before anything is looked at. */
+    int64_t now_ns =
+        came_ns != 0 ? came_ns : clock_monotonic_ns(); /* Before anything is looked at. */
     link->protocol->receive(link, (struct str){link->driver->buffer, size}, now_ns);
     return link->epoch == epoch ? result : READ_GONE;
 }
@@ -545,6 +586,8 @@ static void link_connect(struct link *link)
     }
     /* Whoever measures must not wait for Nagle; without it only the numbers would differ. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    if (driver->stamps) /* Without stamps the time of reading counts. */
+        (void)setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one));
     int result = connect(fd, (const struct sockaddr *)address, size);
     int error = result < 0 ? errno : 0;
     link->watch.active = false;

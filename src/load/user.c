@@ -314,6 +314,10 @@ void user_answered(struct user *user, unsigned status, int64_t now_ns)
         user->iteration_failed = true;
     }
     user->state = USER_ASLEEP;
+    if (driver->stamps) { /* The answer is older than this moment. */
+        now_ns = clock_monotonic_ns();
+        driver->now_ns = now_ns;
+    }
     answered(user, now_ns);
 }
 
