@@ -23,10 +23,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LOAD_RUN_KIND  STR("load_run")
-#define PROGRAM        "/proc/self/exe"
-#define KEEP_BYTES     ((size_t)512 << 20)
-#define MARGIN_NS      (60 * CLOCK_NS_PER_S)
+#define LOAD_RUN_KIND   STR("load_run")
+#define PROGRAM         "/proc/self/exe"
+#define KEEP_BYTES      ((size_t)512 << 20)
+#define MARGIN_NS       (60 * CLOCK_NS_PER_S)
 #define DURATION_MS_MAX (24 * 3600 * CLOCK_MS_PER_S)
 
 enum {
@@ -195,10 +195,18 @@ static const struct {
     const char *key;
     const char *option;
 } options[] = {
-    {"connections", "connections"}, {"duration", "duration"}, {"rate", "rate"},
-    {"arrivals", "arrivals"},       {"test", "test"},         {"pattern", "pattern"},
-    {"think", "think"},             {"warmup", "warmup"},     {"timeout", "timeout"},
-    {"method", "method"},           {"body", "body"},         {"http2", "http2"},
+    {"connections", "connections"},
+    {"duration", "duration"},
+    {"rate", "rate"},
+    {"arrivals", "arrivals"},
+    {"test", "test"},
+    {"pattern", "pattern"},
+    {"think", "think"},
+    {"warmup", "warmup"},
+    {"timeout", "timeout"},
+    {"method", "method"},
+    {"body", "body"},
+    {"http2", "http2"},
 };
 
 static enum err read_criteria(const struct node *list, struct words *words, struct why *why)
@@ -234,9 +242,9 @@ static enum err read_url(const struct node *root, struct str *ret_url, struct wh
 static enum err read_request(const struct node *root, struct words *words, struct running *running,
                              struct why *why)
 {
-    static const char *const keys[] = {"url",      "title",   "criteria", "connections", "duration",
-                                       "rate",     "arrivals", "test",    "pattern",     "think",
-                                       "warmup",   "timeout",  "method",  "body",        "http2"};
+    static const char *const keys[] = {"url",    "title",    "criteria", "connections", "duration",
+                                       "rate",   "arrivals", "test",     "pattern",     "think",
+                                       "warmup", "timeout",  "method",   "body",        "http2"};
     const struct node *title = node_get(root, "title");
     const struct node *duration = node_get(root, "duration");
     struct str url;
@@ -580,10 +588,9 @@ static enum err work_keep(struct call *call, struct why *why)
         return ERR_INVALID;
     }
     double duration_s = number_at(root, "duration_s");
-    int64_t started_ms =
-        now_ms - (isfinite(duration_s) && duration_s > 0 && duration_s < 1e7
-                      ? (int64_t)(duration_s * CLOCK_MS_PER_S)
-                      : 0);
+    int64_t started_ms = now_ms - (isfinite(duration_s) && duration_s > 0 && duration_s < 1e7
+                                       ? (int64_t)(duration_s * CLOCK_MS_PER_S)
+                                       : 0);
     (void)snprintf(id, sizeof(id), "%013" PRId64 "-%08x", started_ms,
                    (unsigned)(clock_monotonic_ns() & 0xffffffff));
     struct json json = json_begin(&body);

@@ -56,11 +56,11 @@ export function errorFromBody(body, status) {
     return new ApiError(`The daemon answered ${status} without saying why.`, { status });
 }
 
-async function request(path, { signal, method = 'GET', body, bytes = false } = {}) {
+async function request(path, { signal, method = 'GET', body, headers, bytes = false } = {}) {
     signal?.throwIfAborted();
     await takeTurn(signal);
     try {
-        const response = await send(path, { signal, method, body });
+        const response = await send(path, { signal, method, body, headers });
         noteServerTime(Date.parse(response.headers.get('date')));
         if (bytes && response.ok) return await response.arrayBuffer();
         const json = await response.json().catch((error) => {
@@ -222,4 +222,42 @@ export function traceExplain(id, { signal } = {}) {
 
 export function tracesCompare(pairs, { signal } = {}) {
     return request(`/api/v1/traces/compare?${new URLSearchParams(pairs)}`, { signal });
+}
+
+/* ---- Loads. ---- */
+
+export async function loadRuns({ signal } = {}) {
+    const { runs } = await request('/api/v1/load/runs', { signal });
+    return runs;
+}
+
+/* { run, host }: while it runs with `progress`, afterwards with `report`. */
+export function loadRun(id, { signal } = {}) {
+    return request(`/api/v1/load/runs/${encodeURIComponent(id)}`, { signal });
+}
+
+export function startLoad(fields, { signal } = {}) {
+    const headers = { 'content-type': 'application/json' };
+    return request('/api/v1/load/runs', {
+        signal,
+        method: 'POST',
+        headers,
+        body: JSON.stringify(fields),
+    });
+}
+
+export function stopLoad(id) {
+    return request(`/api/v1/load/runs/${encodeURIComponent(id)}/stop`, { method: 'POST' });
+}
+
+export function removeLoad(id) {
+    return request(`/api/v1/load/runs/${encodeURIComponent(id)}`, {
+        method: 'DELETE',
+        bytes: true,
+    });
+}
+
+export function compareLoads(id, against, { signal } = {}) {
+    const query = new URLSearchParams({ against });
+    return request(`/api/v1/load/runs/${encodeURIComponent(id)}/compare?${query}`, { signal });
 }

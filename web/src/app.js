@@ -13,6 +13,7 @@ import { Live } from './live.js';
 import { LiveBadge } from './live_badge.js';
 import { ExplorePage } from './pages/explore.js';
 import { HomePage } from './pages/home.js';
+import { LoadPage } from './pages/load.js';
 import { OperationPage } from './pages/operation.js';
 import { ProcessesPage } from './pages/processes.js';
 import { SelfPage } from './pages/self.js';
@@ -37,6 +38,7 @@ const PAGES = {
     trace: { title: 'Trace', of: 'traces', make: TracePage },
     compare: { title: 'Compare traces', of: 'traces', make: TraceComparePage },
     map: { title: 'Map', icon: 'map', key: 'g m', make: ServiceMapPage },
+    load: { title: 'Load', icon: 'load', key: 'g l', make: LoadPage },
     explore: { title: 'Explore', icon: 'explore', key: 'g e', make: ExplorePage },
     self: { title: 'Self', icon: 'gauge', key: 'g s', make: SelfPage },
 };

@@ -54,6 +54,7 @@ const ICONS = {
     down: 'M4 6l4 4 4-4',
     traces: 'M2.5 4h7M5 8h6M8 12h5.5',
     map: 'M2.5 5.5h4v5h-4zM9.5 2.5h4v4h-4zM9.5 9.5h4v4h-4zM6.5 7l3-2.5M6.5 9l3 2.5',
+    load: 'M2.5 13h11M4 13V9.5M8 13V6M12 13V2.5',
     gauge: 'M2.8 12.5a6 6 0 1110.4 0M8 9.5l2.8-3.6',
 };
 

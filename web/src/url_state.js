@@ -14,6 +14,7 @@ export const PAGES = [
     'trace',
     'compare',
     'map',
+    'load',
     'explore',
     'self',
 ];

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* load_runs - reports of loads as what a page shows: columns over time, figures, requests.
+ *
+ * Pure. */
+import { formatCount, formatValue, significant } from './format.js';
+
+const seconds = (ms) => (ms === null || ms === undefined ? null : ms / 1000);
+
+/* The last interval may be a splinter whose rate says nothing. */
+function wholeIntervals(points) {
+    if (points.length < 3) return points;
+    const usual = points[1].time_s - points[0].time_s;
+    const last = points[points.length - 1].time_s - points[points.length - 2].time_s;
+    return last < usual / 2 ? points.slice(0, -1) : points;
+}
+
+/* The intervals of a run, at moments of the clock: { times: [s], columns: { rate, p50, p95, p99 } },
+ * latencies in seconds. */
+export function curvesOf(all, started_ms) {
+    const points = wholeIntervals(all);
+    const start_s = started_ms / 1000;
+    const pick = (read) => points.map(read);
+    return {
+        times: pick(({ time_s }) => start_s + time_s),
+        rate: pick(({ rate }) => rate ?? null),
+        errors: pick(({ errors }) => errors ?? 0),
+        p50: pick(({ p50_ms }) => seconds(p50_ms)),
+        p95: pick(({ p95_ms }) => seconds(p95_ms)),
+        p99: pick(({ p99_ms }) => seconds(p99_ms)),
+    };
+}
+
+/* [[name, text, look]] for tiles. */
+export function figuresOf(report) {
+    const latency = report.latency_ms ?? {};
+    const failed = report.requests > 0 ? report.errors / report.requests : 0;
+    return [
+        ['Requests', formatCount(report.requests)],
+        ['Rate', formatValue(report.rate, 'per_s')],
+        ['Errors', `${significant(failed * 100)} %`, failed > 0 ? 'errors' : ''],
+        ['P50', formatValue(seconds(latency.p50), 'seconds')],
+        ['P95', formatValue(seconds(latency.p95), 'seconds')],
+        ['P99', formatValue(seconds(latency.p99), 'seconds')],
+        ['Longest', formatValue(seconds(latency.max), 'seconds')],
+    ];
+}
+
+/* The same while it runs, from its intervals. */
+export function figuresSoFar(points) {
+    const last = points[points.length - 1];
+    const sum = (key) => points.reduce((total, point) => total + (point[key] ?? 0), 0);
+    if (!last) return [['Requests', '0']];
+    return [
+        ['Requests', formatCount(sum('requests'))],
+        ['Rate', formatValue(last.rate, 'per_s')],
+        ['Errors', formatCount(sum('errors')), sum('errors') > 0 ? 'errors' : ''],
+        ['P50', formatValue(seconds(last.p50_ms), 'seconds')],
+        ['P95', formatValue(seconds(last.p95_ms), 'seconds')],
+        ['P99', formatValue(seconds(last.p99_ms), 'seconds')],
+    ];
+}
+
+/* What the form says as what the daemon takes; empty fields are left out. */
+export function requestOf({ url, connections, rate, duration, test, criteria }) {
+    const fields = { url: url.trim() };
+    if (connections) fields.connections = Number(connections);
+    if (rate) fields.rate = Number(rate);
+    if (duration) fields.duration = duration.trim();
+    if (test) fields.test = test;
+    const promises = (criteria ?? '')
+        .split(',')
+        .map((text) => text.trim())
+        .filter(Boolean);
+    if (promises.length > 0) fields.criteria = promises;
+    return fields;
+}
+
+/* Of a run in the list: [look, icon, word]. */
+export function stateOf({ state, verdict }) {
+    if (state === 'running') return ['unknown', 'play', 'Running'];
+    if (state === 'failed') return ['critical', 'stop', 'Could not run'];
+    return verdict === 'failed' ? ['warning', 'alert', 'Failed'] : ['ok', 'check', 'Passed'];
+}

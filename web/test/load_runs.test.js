@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { curvesOf, figuresOf, figuresSoFar, requestOf, stateOf } from '../src/load_runs.js';
+
+const point = (time_s, rate) => ({
+    time_s,
+    rate,
+    requests: rate,
+    errors: 0,
+    p50_ms: 2,
+    p95_ms: 5,
+    p99_ms: null,
+});
+
+test('intervals become columns at moments of the clock, in seconds, without the last splinter', () => {
+    const curves = curvesOf([point(1, 10), point(2, 20), point(3, 30), point(3.1, 900)], 5000);
+    assert.deepEqual(curves.times, [6, 7, 8]);
+    assert.deepEqual(curves.rate, [10, 20, 30]);
+    assert.deepEqual(curves.p95, [0.005, 0.005, 0.005]);
+    assert.equal(curves.p99[0], null);
+});
+
+test('figures tell errors as a share, and what is so far as sums', () => {
+    const report = { requests: 200, errors: 3, rate: 20, latency_ms: { p50: 1, p95: 2, p99: 3 } };
+    const figures = Object.fromEntries(figuresOf(report).map(([name, text]) => [name, text]));
+    assert.equal(figures.Errors, '1.5 %');
+    assert.equal(figures.P95, '2 ms');
+    assert.equal(figures.Longest, '–');
+    assert.deepEqual(figuresSoFar([]), [['Requests', '0']]);
+    assert.equal(figuresSoFar([point(1, 10), point(2, 30)])[0][1], '40');
+});
+
+test('a form becomes a request without what was left empty', () => {
+    assert.deepEqual(requestOf({ url: ' http://a/ ', connections: '', rate: '5', criteria: '' }), {
+        url: 'http://a/',
+        rate: 5,
+    });
+    assert.deepEqual(
+        requestOf({ url: 'http://a/', duration: '3s ', criteria: 'p95 < 1s, rps > 2' }),
+        { url: 'http://a/', duration: '3s', criteria: ['p95 < 1s', 'rps > 2'] },
+    );
+});
+
+test('a state has a word beside its colour', () => {
+    assert.equal(stateOf({ state: 'running' })[2], 'Running');
+    assert.equal(stateOf({ state: 'failed' })[2], 'Could not run');
+    assert.equal(stateOf({ state: 'done', verdict: 'failed' })[2], 'Failed');
+    assert.equal(stateOf({ state: 'done', verdict: 'passed' })[2], 'Passed');
+});
