@@ -56,7 +56,7 @@ class Sampled(Sonde):
 
 class SomeTracesStayForAReason(unittest.TestCase):
     def test_errors_slow_ones_and_those_asked_for_stay_whole_and_metrics_count_all(self):
-        with Sampled("--sampling-keep", "customer.tier=gold,debug") as sonde:
+        with Sampled("--sampling-keep", "customer.tier=gold,debug", wait="4s") as sonde:
             plain = [trace_id(number) for number in range(300)]
             sonde.send(*[span(trace, 1) for trace in plain])
             failed, slow, gold, debug = (trace_id(number) for number in range(1000, 1004))
@@ -75,7 +75,8 @@ class SomeTracesStayForAReason(unittest.TestCase):
                      "the sampler's own numbers")
             for verdict, count in (("error", 1), ("slow", 1), ("attribute", 2), ("rare", 0)):
                 self.assertEqual(sonde.told("sonde_sampling_traces_total", verdict=verdict), count)
-            self.assertEqual(sonde.told("sonde_sampling_spans_total", fate="kept"), 7)
+            wait_for(lambda: sonde.told("sonde_sampling_spans_total", fate="kept") == 7,
+                     "the last verdicts")
 
     def test_what_is_rare_stays_while_what_is_common_is_thinned(self):
         with Sampled(rare=3) as sonde:
