@@ -18,7 +18,7 @@
 struct tenant;
 
 enum {
-    TRACES_SEAL_ITEMS = 32768,           /* Pending spans and events of a day, */
+    TRACES_SEAL_ITEMS = 16384,           /* Pending spans and events of a day, */
     TRACES_SEAL_BYTES = 16 << 20,        /* or their bytes: then they are sealed. */
     TRACES_FUTURE_MS_MAX = 24 * 3600000, /* A span that starts later has a clock that is wrong. */
 };
