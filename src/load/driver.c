@@ -188,6 +188,7 @@ static void arrivals_due(struct loop_timer *timer)
     /* A bound on each round, so that answers are read also when the generator lags behind. */
     for (int i = 0; i < ARRIVALS_PER_ROUND && driver->arrival_ns <= now_ns; i++) {
         if (driver->ending || !take_request(driver)) {
+            driver->finishing = driver->finishing || !driver->ending;
             begin_grace(driver, false);
             return;
         }
@@ -237,6 +238,7 @@ static void think_over(struct loop_timer *timer)
 static void out_of_requests(struct driver *driver, struct user *user)
 {
     retire(driver, user);
+    driver->finishing = driver->finishing || !driver->ending;
     if (!driver->ending)
         begin_grace(driver, false);
 }
@@ -263,7 +265,8 @@ static void user_free_closed(struct driver *driver, struct user *user, int64_t n
 
 static void check_finished(struct driver *driver)
 {
-    if (driver->ending && driver->waiting == 0 && driver->backlog.count == 0)
+    if (driver->ending && driver->waiting == 0 && driver->backlog.count == 0 &&
+        (!driver->finishing || driver->iterating == 0))
         loop_stop(driver->loop);
 }
 
@@ -392,6 +395,7 @@ static void stop(struct loop_task *task)
 {
     struct driver *driver = CONTAINER_OF(task, struct driver, stop_task);
 
+    driver->finishing = false;
     if (driver->end_ns == 0)
         loop_stop(driver->loop); /* The clock has not started. */
     else

@@ -54,6 +54,7 @@ struct driver {
     uint32_t links_count;
     struct user_list idle; /* Open model: users without an arrival. */
     uint32_t waiting;      /* Users that wait for an answer. */
+    uint32_t iterating;    /* Users within an iteration. */
 
     /* Times, monotonic. */
     int64_t now_ns; /* Of the event under way: what is sent from within it is sent now. */
@@ -61,6 +62,7 @@ struct driver {
     int64_t measured_from_ns; /* After the warm-up. */
     int64_t end_ns;           /* Of the pattern; earlier when stopped. */
     bool ending;
+    bool finishing; /* … because all iterations asked for have been begun: they are finished. */
 
     /* Arrivals of the open model. */
     struct loop_timer arrival;

@@ -64,6 +64,7 @@ void user_begin(struct user *user, int64_t intended_ns)
     struct driver *driver = user->driver;
 
     user->scenario = choose(driver);
+    driver->iterating++;
     user->op_index = 0;
     user->iteration_failed = false;
     user->has_sent = false;
@@ -94,6 +95,13 @@ static void issue(struct user *user, const struct step *step, int64_t intended_n
     link_submit(user->link, user);
 }
 
+/* When the time is over nothing is begun any more; iterations that were asked for by number are
+ * finished. */
+static bool user_is_cut(const struct user *user)
+{
+    return user->driver->ending && !(user->driver->finishing && user->scenario != NULL);
+}
+
 static void woken(struct loop_timer *timer)
 {
     struct user *user = CONTAINER_OF(timer, struct user, wake);
@@ -101,7 +109,7 @@ static void woken(struct loop_timer *timer)
     int64_t now_ns = clock_monotonic_ns();
 
     driver->now_ns = now_ns;
-    if (driver->ending) {
+    if (user_is_cut(user)) {
         user->state = USER_ASLEEP;
         return;
     }
@@ -122,6 +130,7 @@ static void finish_iteration(struct user *user, int64_t now_ns)
     struct driver *driver = user->driver;
 
     COUNTER_ADD(driver->counts->iterations, 1);
+    driver->iterating--;
     bool idle = !user->has_sent;
     user->scenario = NULL;
     user->op_index = 0;
@@ -204,7 +213,8 @@ static void answered(struct user *user, int64_t now_ns)
 {
     struct driver *driver = user->driver;
 
-    if (user->iteration_failed || user->op_index == user->scenario->ops_count || driver->ending) {
+    if (user->iteration_failed || user->op_index == user->scenario->ops_count ||
+        user_is_cut(user)) {
         finish_iteration(user, now_ns);
         return;
     }
