@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A driver against a port where nobody listens: what it does by itself can be told exactly. */
+#include "load/driver.h"
+
+#include "base/clock.h"
+#include "load/engine.h"
+#include "test.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A loopback port that nobody listens on while the descriptor is open. */
+static int closed_port(uint16_t *ret_port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) < 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+        printf("# no port\n");
+    *ret_port = ntohs(address.sin_port);
+    return fd;
+}
+
+static struct plan *make_plan(uint16_t port, enum model model, double level, int64_t length_ns)
+{
+    struct plan *plan = plan_new(1 << 20);
+    struct op op = {.kind = OP_REQUEST};
+    struct scenario *scenario;
+    struct step *step;
+    struct url url;
+    char text[64];
+    struct why why = WHY_INIT;
+
+    (void)snprintf(text, sizeof(text), "http://127.0.0.1:%u/", port);
+    plan->model = model;
+    plan->connections = 4;
+    plan->threads = 2;
+    if (url_parse(str_of(text), &url, &why) != ERR_NONE ||
+        plan_step(plan, "s", &step, &why) != ERR_NONE ||
+        plan_origin(plan, &url, &step->origin, &why) != ERR_NONE ||
+        (op.step = step, plan_scenario(plan, "s", 1, &op, 1, &scenario, &why)) != ERR_NONE ||
+        pattern_line(&plan->pattern, level, level, length_ns, &why) != ERR_NONE ||
+        plan_finish(plan, &why) != ERR_NONE)
+        printf("# %s\n", why.text);
+    return plan;
+}
+
+TEST(think_times_follow_their_distribution)
+{
+    static const struct {
+        struct think_time think;
+        double mean_ms, deviation_ms;
+    } cases[] = {{{THINK_NONE, 0, 0}, 0, 0},
+                 {{THINK_CONSTANT, 5e6, 0}, 5, 0},
+                 {{THINK_UNIFORM, 10e6, 30e6}, 20, 5.7735},
+                 {{THINK_EXPONENTIAL, 10e6, 0}, 10, 10},
+                 {{THINK_LOGNORMAL, 10e6, 0.5}, 11.331, 6.039}};
+    enum { COUNT = 40000 };
+    uint16_t port;
+    int fd = closed_port(&port);
+    struct plan *plan = make_plan(port, MODEL_CLOSED, 4, CLOCK_NS_PER_S);
+    struct driver driver = {0};
+
+    ASSERT(driver_open(&driver, plan, 0, NULL) == ERR_NONE);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        double sum = 0, squares = 0;
+        for (int j = 0; j < COUNT; j++) {
+            double ms = (double)driver_draw(&driver, &cases[i].think) / 1e6;
+            sum += ms;
+            squares += ms * ms;
+        }
+        double mean = sum / COUNT;
+        EXPECT_NEAR(mean, cases[i].mean_ms, 0.02 * cases[i].mean_ms + 1e-9);
+        EXPECT_NEAR(sqrt(fmax(0, squares / COUNT - mean * mean)), cases[i].deviation_ms,
+                    0.05 * cases[i].deviation_ms + 1e-6);
+    }
+    driver_close(&driver);
+    (void)plan_free(plan);
+    (void)close(fd);
+}
+
+TEST(arrivals_come_as_often_as_the_pattern_says)
+{
+    static const enum arrivals arrivals[] = {ARRIVALS_CONSTANT, ARRIVALS_POISSON, ARRIVALS_GAMMA};
+    uint16_t port;
+    int fd = closed_port(&port);
+
+    for (size_t i = 0; i < sizeof(arrivals) / sizeof(arrivals[0]); i++) {
+        struct plan *plan = make_plan(port, MODEL_OPEN, 1000, 400 * CLOCK_NS_PER_MS);
+        struct outcome *outcome = calloc(1, sizeof(*outcome));
+        plan->arrivals = arrivals[i];
+        plan->gamma_shape = 0.5;
+        ASSERT(engine_run(plan, NULL, outcome, NULL) == ERR_NONE);
+        if (arrivals[i] == ARRIVALS_CONSTANT)
+            EXPECT(outcome->links.arrivals == 400);
+        else
+            EXPECT(outcome->links.arrivals > 250 && outcome->links.arrivals < 550);
+        EXPECT(outcome->total.requests == outcome->total.faults[FAULT_REFUSED]);
+        EXPECT(outcome->total.requests + outcome->links.dropped == outcome->links.arrivals);
+        EXPECT(outcome->total.latency.count == 0);
+        outcome_done(outcome);
+        free(outcome);
+        (void)plan_free(plan);
+    }
+    (void)close(fd);
+}
+
+TEST(users_that_fail_at_once_take_breath)
+{
+    uint16_t port;
+    int fd = closed_port(&port);
+    struct plan *plan = make_plan(port, MODEL_CLOSED, 4, 300 * CLOCK_NS_PER_MS);
+    struct outcome *outcome = calloc(1, sizeof(*outcome));
+
+    ASSERT(engine_run(plan, NULL, outcome, NULL) == ERR_NONE);
+    EXPECT(outcome->total.requests > 8 && outcome->total.requests < 400);
+    EXPECT(outcome->total.failures == outcome->total.requests);
+    outcome_done(outcome);
+    free(outcome);
+    (void)plan_free(plan);
+    (void)close(fd);
+}
+
+TEST(a_number_of_iterations_is_kept)
+{
+    uint16_t port;
+    int fd = closed_port(&port);
+    struct plan *plan = make_plan(port, MODEL_CLOSED, 4, 20 * CLOCK_NS_PER_S);
+    struct outcome *outcome = calloc(1, sizeof(*outcome));
+
+    plan->requests_max = 13;
+    ASSERT(engine_run(plan, NULL, outcome, NULL) == ERR_NONE);
+    EXPECT(outcome->total.requests == 13);
+    EXPECT(outcome->links.iterations == 13);
+    outcome_done(outcome);
+    free(outcome);
+    (void)plan_free(plan);
+    (void)close(fd);
+}
+
+TEST_MAIN
