@@ -214,7 +214,7 @@ class Configuration(Cli):
 
 
 class Doctor(Cli):
-    def test_every_line_is_ok_limited_or_missing_with_the_way_out(self):
+    def test_every_line_has_a_state_and_what_is_missing_a_way_out(self):
         answer = run("doctor", "--json", "--data", self.folder, "--listen", "127.0.0.1:0")
         told = json.loads(answer.stdout)
         self.assertEqual(answer.returncode, GOOD if told["ok"] else FINDING)
@@ -223,7 +223,7 @@ class Doctor(Cli):
                               "port_sonde", "clock_sync", "data_folder", "disk_flush", "entropy",
                               "inotify"}, names)
         for check in told["checks"]:
-            self.assertIn(check["state"], ("ok", "limited", "missing"))
+            self.assertIn(check["state"], ("ok", "limited", "missing", "absent"))
             self.assertTrue(check["found"], check)
             if check["state"] == "missing":
                 self.assertTrue(check["advice"], check)
