@@ -22,9 +22,22 @@ static void on_interrupt(int signal_number)
 
 /* ---- While it runs. ---- */
 
-static bool look(void *self, const struct outcome *outcome)
+void load_open_view(struct load_run *run)
 {
-    struct load_run *run = self;
+    struct load *load = run->load;
+
+    if (load->progress && load->view == NULL && !load->invocation->json)
+        load->view = load_view_open(load);
+}
+
+void load_clear_line(const struct load_run *run)
+{
+    if (run->load->view == NULL && run->load->progress && run->outcome.points_count > 0)
+        load_line_clear();
+}
+
+void load_show(struct load_run *run, const struct outcome *outcome)
+{
     struct load *load = run->load;
 
     if (load->tells)
@@ -33,24 +46,34 @@ static bool look(void *self, const struct outcome *outcome)
         load_view_show(load->view, run, outcome);
     else if (load->progress && outcome->points_count > 0)
         load_line_show(outcome);
-    for (size_t i = 0; load->aborts && i < run->criteria_count; i++) {
+}
+
+static bool look(void *self, const struct outcome *outcome)
+{
+    struct load_run *run = self;
+
+    load_show(run, outcome);
+    for (size_t i = 0; run->load->aborts && i < run->criteria_count; i++) {
         if (criterion_is_hopeless(&run->criteria[i], outcome))
             return true;
     }
     return false;
 }
 
-static void attend(void *self)
+void load_attend(const struct load_run *run)
 {
-    const struct load_run *run = self;
-
     if (run->load->view != NULL && load_view_attend(run->load->view))
         atomic_fetch_add(&interrupts, 1);
 }
 
+static void attend(void *self)
+{
+    load_attend(self);
+}
+
 /* ---- Runs. ---- */
 
-static void run_done(struct load_run *run)
+void load_run_done(struct load_run *run)
 {
     outcome_done(&run->outcome);
     run->plan = plan_free(run->plan);
@@ -64,11 +87,9 @@ static enum err run_once(struct load_run *run, struct why *why)
     judgement_init(&run->judgement, run->load->arena);
     run->plan = plan_new(LOAD_PLAN_BYTES_MAX);
     TRY(load_plan_make(run, why));
-    if (run->load->progress && run->load->view == NULL && !run->load->invocation->json)
-        run->load->view = load_view_open(run->load);
+    load_open_view(run);
     enum err err = engine_run(run->plan, &watch, &run->outcome, why);
-    if (run->load->view == NULL && run->load->progress && run->outcome.points_count > 0)
-        load_line_clear();
+    load_clear_line(run);
     TRY(err);
     if (run->kind != NULL)
         kind_judge(run->kind, &run->outcome, &run->judgement);
@@ -150,6 +171,11 @@ static enum exit_code run_load(struct load *load)
     enum exit_code code;
 
     load->arena = arena_new(JUDGEMENT_BYTES_MAX);
+    if (options_bool(load->invocation->options, LOAD_CAPACITY)) {
+        code = load_capacity(load, &interrupts);
+        load->arena = arena_free(load->arena);
+        return code;
+    }
     enum err err = load_report_check(load, &why);
     if (err == ERR_NONE)
         err = read_levels(load, &runs, &count, &why);
@@ -161,7 +187,7 @@ static enum exit_code run_load(struct load *load)
     code = err == ERR_NONE ? load_report_tell(load, runs, finished)
                            : command_fail(load->invocation, &why);
     for (size_t i = 0; i < count; i++)
-        run_done(&runs[i]);
+        load_run_done(&runs[i]);
     free(runs);
     load->arena = arena_free(load->arena);
     return code;
@@ -203,6 +229,8 @@ const struct command command_load = {
         "sonde load http://127.0.0.1:8080/\tSixteen users for ten seconds.\n"
         "sonde load --rate 2000 --connections 64 http://127.0.0.1:8080/\tArrivals on schedule.\n"
         "sonde load --require 'p95 < 300ms,error_rate < 1%' http://127.0.0.1:8080/\tFor CI.\n"
+        "sonde load --capacity --require 'p95 < 300ms' http://127.0.0.1:8080/\tThe highest rate "
+        "that keeps it.\n"
         "sonde load --report run.html,run.xml http://127.0.0.1:8080/\tReports in files.\n"
         "sonde load run shop.yaml --connections 50 --duration 1m\tWhat a file says.\n"
         "sonde load llm http://127.0.0.1:8000/v1/chat/completions --model m --sweep-rate 1,2,4 "

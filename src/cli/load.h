@@ -38,6 +38,8 @@ struct load_run {
     bool has_level;
     bool level_is_rate;
     double level;
+    int64_t probe_ns; /* Of a probe of a search: how long, whatever was told; 0: as told. */
+    unsigned probe_connections; /* … and how many; 0: as told. */
     struct plan *plan;
     const struct kind *kind; /* Of the test; NULL: a plain run. */
     struct criterion criteria[JUDGEMENT_CRITERIA_MAX];
@@ -79,6 +81,16 @@ void load_line_show(const struct outcome *outcome);
 void load_line_clear(void);
 /* A JSON line for each interval from `from` on; returns how many there are. */
 size_t load_line_tell(const struct outcome *outcome, size_t from);
+
+/* load: what every run shares with the one who is shown it. */
+void load_open_view(struct load_run *run);
+void load_show(struct load_run *run, const struct outcome *outcome);
+void load_clear_line(const struct load_run *run);
+void load_attend(const struct load_run *run);
+void load_run_done(struct load_run *run);
+
+/* load_capacity: `sonde load --capacity`. */
+enum exit_code load_capacity(struct load *load, const atomic_int *interrupts);
 
 /* load_import: `sonde load import FORM SOURCE`. */
 enum exit_code load_import(struct invocation *invocation);

@@ -201,6 +201,13 @@ const struct option_row load_options[LOAD_OPTIONS_COUNT] = {
                           .value_name = "USERS",
                           .flags = OPTION_FLAG_ONLY,
                           .help = "Runs once with each number of users, and compares: 1,4,16."},
+    [LOAD_CAPACITY] = {.name = "capacity",
+                       .type = OPTION_BOOL,
+                       .preset = "false",
+                       .flags = OPTION_FLAG_ONLY,
+                       .help = "Searches for the highest rate that is kept: probes of --duration, "
+                               "first at --rate (10), then doubling, halving the gap, and "
+                               "confirming. --require says what keeping is."},
     [LOAD_MODEL] = {.name = "model",
                     .type = OPTION_TEXT,
                     .value_name = "NAME",

@@ -38,6 +38,7 @@ enum load_option {
     LOAD_UNTIL,
     LOAD_SWEEP_RATE,
     LOAD_SWEEP_USERS,
+    LOAD_CAPACITY,
     LOAD_MODEL,
     LOAD_API,
     LOAD_INPUT,

@@ -217,6 +217,12 @@ static struct scenario_load wanted_load(const struct load_run *run,
         wanted.pattern = STR_NONE;
     if (load_is_told(load, LOAD_TEST))
         wanted.test = options_text(options, LOAD_TEST);
+    if (run->probe_ns > 0) {
+        wanted.length_ns = run->probe_ns;
+        wanted.pattern = wanted.test = STR_NONE;
+    }
+    if (run->probe_connections > 0)
+        wanted.users = run->probe_connections;
     if (run->has_level && run->level_is_rate)
         wanted.rate = run->level;
     else if (run->has_level)
