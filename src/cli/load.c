@@ -186,6 +186,11 @@ static enum exit_code run_load(struct load *load)
         err = fail(&why, ERR_CANCELLED, "interrupted before the first run");
     code = err == ERR_NONE ? load_report_tell(load, runs, finished)
                            : command_fail(load->invocation, &why);
+    if (err == ERR_NONE && options_bool(load->invocation->options, LOAD_KEEP) &&
+        load_keep(runs, finished, &why) != ERR_NONE) {
+        why_prefix(&why, "the report was not kept");
+        code = command_fail(load->invocation, &why);
+    }
     for (size_t i = 0; i < count; i++)
         load_run_done(&runs[i]);
     free(runs);

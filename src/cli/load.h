@@ -70,6 +70,9 @@ CHECKED enum err load_llm_plan(struct load_run *run, struct why *why);
 CHECKED enum err load_report_check(const struct load *load, struct why *why);
 enum exit_code load_report_tell(struct load *load, struct load_run *runs, size_t count);
 
+/* load_keep: to a daemon. ERR_UPSTREAM: there is none. */
+CHECKED enum err load_keep(const struct load_run *runs, size_t count, struct why *why);
+
 /* load_view: the terminal while a run goes on. */
 struct load_view *load_view_open(const struct load *load); /* NULL: there is no place for it. */
 struct load_view *load_view_close(struct load_view *view); /* Always returns NULL. */

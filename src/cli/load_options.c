@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One row a flag. */
 #include "cli/load_options.h"
+#include "cli/remote.h"
 
 const struct option_row load_options[LOAD_OPTIONS_COUNT] = {
     [LOAD_CONNECTIONS] = {.name = "connections",
@@ -287,6 +288,12 @@ const struct option_row load_options[LOAD_OPTIONS_COUNT] = {
                      .flags = OPTION_FLAG_ONLY,
                      .help = "Also writes the report to files, by their endings: .html, .md, "
                              ".json, .csv, .xml (JUnit)."},
+    [LOAD_KEEP] = {.name = "keep",
+                   .type = OPTION_BOOL,
+                   .preset = "false",
+                   .flags = OPTION_FLAG_ONLY,
+                   .help = "Sends the report to a daemon, which keeps it: that of SONDE_URL, "
+                           "or " REMOTE_URL_DEFAULT "."},
     [LOAD_PROGRESS] = {.name = "progress",
                        .type = OPTION_BOOL,
                        .preset = "false",

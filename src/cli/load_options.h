@@ -52,6 +52,7 @@ enum load_option {
     LOAD_SLO,
     LOAD_PRICE,
     LOAD_REPORT,
+    LOAD_KEEP,
     LOAD_PROGRESS,
     LOAD_QUIET,
     LOAD_OPTIONS_COUNT

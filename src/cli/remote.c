@@ -102,7 +102,8 @@ enum err remote_ask(const struct remote_request *request, int *ret_status, struc
     http_client_free(client);
     loop_close(wait.loop);
     if (err == ERR_UPSTREAM || err == ERR_TIMEOUT)
-        hint(why, "is a daemon there? Start one with 'sonde serve', or name another with --url");
+        hint(why, "is a daemon there? Start one with 'sonde serve', or name another with --url or "
+                  "SONDE_URL");
     else if (err == ERR_UNSUPPORTED)
         hint(why, "asking a daemon needs libcurl: apt install libcurl4");
     return err;

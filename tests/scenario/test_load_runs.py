@@ -111,6 +111,13 @@ class LoadRuns(Scenario):
         self.assertEqual(answer.status, 201, answer.text())
         told = self.sonde.json(f"/api/v1/load/runs/{answer.json()['id']}")
         self.assertGreater(told["run"]["report"]["requests"], 10)
+        before = self.sonde.json("/api/v1/load/runs")["runs"]
+        kept = subprocess.run([BINARY, "load", self.target_url, "--duration", "300ms",
+                               "--connections", "1", "--keep", "--json"], capture_output=True,
+                              timeout=60, env={**os.environ, "SONDE_URL": self.sonde.url})
+        self.assertEqual(kept.returncode, 0, kept.stderr)
+        self.assertEqual(len(self.sonde.json("/api/v1/load/runs")["runs"]),
+                         len(before) + 1)
         refused = self.sonde.post("/api/v1/load/reports", b'{"a": 1}',
                                   {"Content-Type": "application/json"})
         self.assertEqual(refused.status, 400)

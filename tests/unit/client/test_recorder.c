@@ -288,6 +288,21 @@ static bool child_works(struct sonde *sonde)
     return counted;
 }
 
+/* The address sanitizer of gcc 12 does not guard its allocator's locks over a fork: a child among
+ * threads may wait for ever for one that nobody holds. There the fork comes when they have ended.
+ */
+#ifdef __SANITIZE_ADDRESS__
+#define FORKS_AMONG_THREADS false
+#else
+#define FORKS_AMONG_THREADS true
+#endif
+
+static void join_all(pthread_t threads[THREADS])
+{
+    for (int i = 0; i < THREADS; i++)
+        EXPECT(pthread_join(threads[i], NULL) == 0);
+}
+
 TEST(a_million_timers_of_sixteen_threads_are_all_there_and_a_fork_in_the_midst_starts_anew)
 {
     struct crowd crowd = {.sonde = opened()};
@@ -301,13 +316,15 @@ TEST(a_million_timers_of_sixteen_threads_are_all_there_and_a_fork_in_the_midst_s
         (void)sonde_overall_stats(crowd.sonde, &stats); /* Reading meanwhile must be harmless. */
     while (atomic_load(&crowd.halfway) == 0)
         usleep(100);
+    if (!FORKS_AMONG_THREADS)
+        join_all(threads);
     pid_t child = fork();
     if (child == 0)
         _exit(child_works(crowd.sonde) ? 0 : 1);
     ASSERT(child > 0 && waitpid(child, &status, 0) == child);
     EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    for (int i = 0; i < THREADS; i++)
-        EXPECT(pthread_join(threads[i], NULL) == 0);
+    if (FORKS_AMONG_THREADS)
+        join_all(threads);
     ASSERT(sonde_operation_stats(sonde_operation(crowd.sonde, "shared"), &stats));
     EXPECT(stats.count == (uint64_t)THREADS * EACH && stats.failures == stats.count / 2);
     sonde_close(crowd.sonde);
