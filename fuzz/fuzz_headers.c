@@ -8,6 +8,17 @@
 #include <string.h>
 #include <strings.h>
 
+/* strndup would look for the end of a text that has none. */
+static char *copy_of(const uint8_t *data, size_t size)
+{
+    char *copy = malloc(size + 1);
+
+    MUST(copy != NULL);
+    memcpy(copy, data, size);
+    copy[size] = '\0';
+    return copy;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { HEADERS_COUNT = 7 };
@@ -58,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < HEADERS_COUNT && size > 0; i++) {
         const uint8_t *end = memchr(data, '\n', size);
         size_t length = end == NULL ? size : (size_t)(end - data);
-        in.values[i] = strndup((const char *)data, length);
+        in.values[i] = copy_of(data, length);
         length += end != NULL;
         data += length;
         size -= length;
