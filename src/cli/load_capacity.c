@@ -106,6 +106,8 @@ static enum err probe_once(struct hunt *hunt, const struct capacity_probe *probe
     run->plan = plan_new(LOAD_PLAN_BYTES_MAX);
     TRY(load_plan_make(run, why));
     TRY(check_criteria(run, why));
+    /* Equal probes draw arrivals of their own, else they would confirm each other for nothing. */
+    run->plan->seed += hunt->steps_count;
     load_open_view(run);
     enum err err = engine_run(run->plan, &watch, &run->outcome, why);
     load_clear_line(run);
@@ -137,11 +139,24 @@ static bool leaves_work(const struct outcome *outcome)
 
 /* ---- The search. ---- */
 
+struct rate_text {
+    char text[32];
+};
+
+/* "12.5", "397.4", "43620": four digits, and all before the point. */
+static struct rate_text rate_text(double rate)
+{
+    struct rate_text ret;
+
+    (void)snprintf(ret.text, sizeof(ret.text), rate >= 1000 ? "%.0f" : "%.4g", rate);
+    return ret;
+}
+
 static void tell_step(const struct hunt *hunt, const struct capacity_step *step)
 {
     if (!hunt->load->progress || hunt->load->view != NULL)
         return;
-    (void)fprintf(stderr, "%10.4g/s  %-7s  P99 %.1f ms  %s\n", step->rate,
+    (void)fprintf(stderr, "%10s/s  %-7s  P99 %.1f ms  %s\n", rate_text(step->rate).text,
                   step->limit == CAPACITY_LIMIT_NONE ? "kept" : "broken", step->p99_ms,
                   step->reason);
 }
@@ -193,15 +208,20 @@ static enum err hunt_on(struct hunt *hunt, struct why *why)
 /* Why the rate that broke did: as most of its probes say. */
 static const struct capacity_step *limit_of(const struct hunt *hunt, double rate)
 {
-    const struct capacity_step *found = NULL;
+    const struct capacity_step *last[CAPACITY_LIMIT_CONNECTIONS + 1] = {NULL};
+    size_t counts[CAPACITY_LIMIT_CONNECTIONS + 1] = {0};
+    size_t most = CAPACITY_LIMIT_TARGET;
 
     for (size_t i = 0; i < hunt->steps_count; i++) {
         const struct capacity_step *step = &hunt->steps[i];
-        if (step->rate == rate && step->limit != CAPACITY_LIMIT_NONE &&
-            (found == NULL || step->limit >= CAPACITY_LIMIT_TARGET))
-            found = step;
+        if (step->rate != rate)
+            continue;
+        counts[step->limit]++;
+        last[step->limit] = step;
     }
-    return found;
+    for (size_t i = most + 1; i < ARRAY_COUNT(counts); i++)
+        most = counts[i] > counts[most] ? i : most;
+    return last[most];
 }
 
 static const struct capacity_step *kept_step(const struct hunt *hunt, double rate)
@@ -219,7 +239,8 @@ static void mark_limit(struct document *document, const struct capacity_step *br
 {
     if (broken == NULL)
         return;
-    document_mark(document, STATUS_INFO, "At %.4g/s: %s.", broken->rate, broken->reason);
+    document_mark(document, STATUS_INFO, "At %s/s: %s.", rate_text(broken->rate).text,
+                  broken->reason);
     if (broken->limit == CAPACITY_LIMIT_GENERATOR)
         document_mark(document, STATUS_WARNING,
                       "The generator itself was the limit there: the target may keep more. Use "
@@ -246,14 +267,15 @@ static void add_answer(struct document *document, const struct hunt *hunt)
     if (isnan(answer.kept) && isnan(answer.broken))
         document_mark(document, STATUS_BAD, "Interrupted before the first probe was over.");
     else if (isnan(answer.kept))
-        document_mark(document, STATUS_BAD, "No rate was kept, not even %.4g/s.", answer.broken);
+        document_mark(document, STATUS_BAD, "No rate was kept, not even %s/s.",
+                      rate_text(answer.broken).text);
     else if (isnan(answer.broken))
-        document_mark(document, STATUS_WARNING, "At least %.4g requests a second: nothing broke.",
-                      answer.kept);
+        document_mark(document, STATUS_WARNING, "At least %s requests a second: nothing broke.",
+                      rate_text(answer.kept).text);
     else
         document_mark(document, answer.confirmed ? STATUS_GOOD : STATUS_WARNING,
-                      "%.4g requests a second are kept, %.4g are not%s.", answer.kept,
-                      answer.broken,
+                      "%s requests a second are kept, %s are not%s.", rate_text(answer.kept).text,
+                      rate_text(answer.broken).text,
                       answer.confirmed ? "" : "; the search ended before both were confirmed");
     mark_limit(document, limit_of(hunt, answer.broken));
     if (is_short(hunt))
@@ -408,8 +430,8 @@ static void write_junit(const struct hunt *hunt, struct buf *out)
     if (failed)
         buf_text(out, "\">\n    <failure message=\"no rate was kept\"/>\n");
     else
-        buf_printf(out, "\">\n    <system-out>%.4g requests a second are kept</system-out>\n",
-                   answer.kept);
+        buf_printf(out, "\">\n    <system-out>%s requests a second are kept</system-out>\n",
+                   rate_text(answer.kept).text);
     buf_text(out, "  </testcase>\n</testsuite>\n</testsuites>\n");
 }
 

@@ -94,7 +94,7 @@ class Capacity(unittest.TestCase):
     def test_known_capacity_is_found_within_five_percent(self):
         with tempfile.TemporaryDirectory() as folder, Workers(4, 0.010) as server:
             names = [f"{folder}/capacity.{ending}" for ending in ("html", "md", "csv", "xml")]
-            said = search(server, "--duration", "1s", "--rate", "50", "--report", ",".join(names))
+            said = search(server, "--duration", "1s", "--rate", "100", "--report", ",".join(names))
             for name in names:
                 self.assertIn("requests a second are kept" if not name.endswith("csv") else "rate",
                               pathlib.Path(name).read_text("utf-8"), name)
@@ -108,14 +108,14 @@ class Capacity(unittest.TestCase):
 
     def test_errors_bound_the_rate_too(self):
         with Workers(2, 0.010, queue_max=4) as server:
-            said = search(server, "--duration", "1s", "--rate", "150", "--require",
+            said = search(server, "--duration", "1s", "--rate", "195", "--require",
                           "error_rate < 1%")
         self.assertAlmostEqual(said["capacity"]["rate"], 200, delta=10, msg=said)
         self.assertIn("error", said["capacity"]["reason"])
 
     def test_connections_that_are_too_few_are_named(self):
         with Workers(64, 0.020) as server:
-            said = search(server, "--duration", "1s", "--rate", "60", "--connections", "2")
+            said = search(server, "--duration", "1s", "--rate", "99", "--connections", "2")
         self.assertEqual(said["capacity"]["limit"], "connections", said)
         self.assertAlmostEqual(said["capacity"]["rate"], 100, delta=10)
 
