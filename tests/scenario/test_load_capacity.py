@@ -7,6 +7,7 @@ service time, however late Python's own timers are.
 """
 
 import asyncio
+import concurrent.futures
 import heapq
 import json
 import pathlib
@@ -106,18 +107,18 @@ class Capacity(unittest.TestCase):
         confirmations = [step for step in said["steps"] if step["phase"] == "confirm"]
         self.assertGreaterEqual(len(confirmations), 2)
 
-    def test_errors_bound_the_rate_too(self):
-        with Workers(2, 0.010, queue_max=4) as server:
-            said = search(server, "--duration", "1s", "--rate", "195", "--require",
-                          "error_rate < 1%")
-        self.assertAlmostEqual(said["capacity"]["rate"], 200, delta=10, msg=said)
-        self.assertIn("error", said["capacity"]["reason"])
-
-    def test_connections_that_are_too_few_are_named(self):
-        with Workers(64, 0.020) as server:
-            said = search(server, "--duration", "1s", "--rate", "99", "--connections", "2")
-        self.assertEqual(said["capacity"]["limit"], "connections", said)
-        self.assertAlmostEqual(said["capacity"]["rate"], 100, delta=10)
+    def test_other_limits_than_the_workers_are_named(self):
+        with (Workers(2, 0.010, queue_max=4) as refusing, Workers(64, 0.020) as wide,
+              concurrent.futures.ThreadPoolExecutor() as pool):
+            errors = pool.submit(search, refusing, "--duration", "1s", "--rate", "195",
+                                 "--require", "error_rate < 1%")
+            connections = pool.submit(search, wide, "--duration", "1s", "--rate", "90",
+                                      "--connections", "2")
+            errors, connections = errors.result(), connections.result()
+        self.assertAlmostEqual(errors["capacity"]["rate"], 200, delta=10, msg=errors)
+        self.assertIn("error", errors["capacity"]["reason"])
+        self.assertEqual(connections["capacity"]["limit"], "connections", connections)
+        self.assertAlmostEqual(connections["capacity"]["rate"], 100, delta=10, msg=connections)
 
     def test_nothing_kept_is_a_finding(self):
         with Workers(1, 0.010, queue_max=0) as server:
