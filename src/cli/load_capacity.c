@@ -23,6 +23,7 @@ enum {
     STEPS_MAX = CAPACITY_PROBES_MAX * 2,
     CONNECTIONS_GROWTH = 4,
     CONNECTIONS_MOST = 1024, /* That are taken without being told. */
+    REQUESTS_SHORT = 100,    /* Fewer in a full probe cannot tell 3 % from nothing. */
     SHORT_TIMES = 4,         /* A full probe is to last so many times the P99 at rest. */
     FEWEST = 5,              /* Requests of a probe. */
     REQUESTS_LEAST = 20,     /* Of a brief probe, where the length allows. */
@@ -252,10 +253,13 @@ static void mark_limit(struct document *document, const struct capacity_step *br
                       broken->connections);
 }
 
-/* Too short to see a backlog grow behind the first answers? */
+/* Too short to see a backlog grow: behind the first answers, or out of so few requests? */
 static bool is_short(const struct hunt *hunt)
 {
-    return hunt->rest.p99_ms * SHORT_TIMES * (double)CLOCK_NS_PER_MS > (double)hunt->length_ns;
+    double length_s = (double)hunt->length_ns / (double)CLOCK_NS_PER_S;
+
+    return hunt->rest.p99_ms / 1000 * SHORT_TIMES > length_s ||
+           capacity_answer(&hunt->capacity).kept * length_s < REQUESTS_SHORT;
 }
 
 static void add_answer(struct document *document, const struct hunt *hunt)
@@ -280,9 +284,8 @@ static void add_answer(struct document *document, const struct hunt *hunt)
     mark_limit(document, limit_of(hunt, answer.broken));
     if (is_short(hunt))
         document_mark(document, STATUS_WARNING,
-                      "Probes were short against latencies of %.0f ms, so a growing backlog may "
-                      "have been missed. Give a longer --duration.",
-                      hunt->rest.p99_ms);
+                      "Probes were short for this rate or these latencies, so a backlog that "
+                      "grows slowly may have been missed. Give a longer --duration.");
     if (hunt->interrupted)
         document_mark(document, STATUS_WARNING, "The search was interrupted.");
     document_number(document, "rate", "Kept", answer.kept, UNIT_RPS);
