@@ -78,7 +78,7 @@ static enum err view_traces(struct store_view *self, const uint8_t (*trace_ids)[
         .from_ms = INT64_MIN,
         .to_ms = INT64_MAX,
     };
-    struct span_list all;
+    struct span_list all = {0};
 
     if (sorted == NULL)
         return arena_spent(arena, "the answer", why);
