@@ -77,22 +77,20 @@ static void make_key(void)
     (void)pthread_key_create(&lanes_key, client_release_lanes); /* Without: lanes are not reused. */
 }
 
-/* A free lane below the high-water mark, or a new one; NULL when all are taken. */
+/* A lane is its taker's from the one exchange that sets `taken`, whether it is a new one or that of
+ * a thread that ended; the mark of how many are in use only follows, so that readers look no
+ * further. NULL when all are taken. */
 static struct lane *find_lane(struct sonde *sonde)
 {
-    uint32_t used = atomic_load(&sonde->lanes_used);
-
-    for (uint32_t i = 0; i < used; i++) {
+    for (uint32_t i = 0; i < SONDE_THREADS_MAX; i++) {
         bool expected = false;
-        if (!atomic_load_explicit(&sonde->lanes[i].taken, memory_order_relaxed) &&
-            atomic_compare_exchange_strong(&sonde->lanes[i].taken, &expected, true))
-            return &sonde->lanes[i];
-    }
-    while (used < SONDE_THREADS_MAX) {
-        if (!atomic_compare_exchange_weak(&sonde->lanes_used, &used, used + 1))
+        if (atomic_load_explicit(&sonde->lanes[i].taken, memory_order_relaxed) ||
+            !atomic_compare_exchange_strong(&sonde->lanes[i].taken, &expected, true))
             continue;
-        atomic_store(&sonde->lanes[used].taken, true);
-        return &sonde->lanes[used];
+        uint32_t used = atomic_load(&sonde->lanes_used);
+        while (used <= i && !atomic_compare_exchange_weak(&sonde->lanes_used, &used, i + 1))
+            continue;
+        return &sonde->lanes[i];
     }
     return NULL;
 }

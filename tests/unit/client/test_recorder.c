@@ -330,6 +330,44 @@ TEST(a_million_timers_of_sixteen_threads_are_all_there_and_a_fork_in_the_midst_s
     sonde_close(crowd.sonde);
 }
 
+enum { RACERS = 8, RACES = 300, LAPS = 200 };
+
+struct race {
+    struct sonde *sonde;
+    pthread_barrier_t start;
+};
+
+static void *take_a_lane_and_record(void *argument)
+{
+    struct race *race = argument;
+    struct sonde_operation *operation = sonde_operation(race->sonde, "race");
+
+    (void)pthread_barrier_wait(&race->start); /* Tells only which thread was the last. */
+    for (int i = 0; i < LAPS; i++)
+        sonde_record(operation, 1000, false);
+    return NULL;
+}
+
+/* Two threads in one lane would write over each other's counts. */
+TEST(threads_that_begin_together_never_get_the_same_lane)
+{
+    for (int round = 0; round < RACES; round++) {
+        struct race race = {.sonde = opened()};
+        pthread_t threads[RACERS];
+        struct sonde_stats stats;
+
+        ASSERT(pthread_barrier_init(&race.start, NULL, RACERS) == 0);
+        for (int i = 0; i < RACERS; i++)
+            ASSERT(pthread_create(&threads[i], NULL, take_a_lane_and_record, &race) == 0);
+        for (int i = 0; i < RACERS; i++)
+            ASSERT(pthread_join(threads[i], NULL) == 0);
+        ASSERT(sonde_operation_stats(sonde_operation(race.sonde, "race"), &stats));
+        ASSERT(stats.count == RACERS * LAPS);
+        ASSERT(pthread_barrier_destroy(&race.start) == 0);
+        sonde_close(race.sonde);
+    }
+}
+
 TEST(threads_that_come_and_go_share_lanes)
 {
     struct crowd crowd = {.sonde = opened()};

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PEER_PATIENCE_NS (5 * CLOCK_NS_PER_S)
+#define PEER_PATIENCE_NS (30 * CLOCK_NS_PER_S)
 
 struct peer {
     struct loop *loop;
@@ -79,21 +79,26 @@ static inline void peer_send(struct peer *peer, struct str bytes)
 static inline bool peer_awaits(struct peer *peer, const char *text, size_t times)
 {
     int64_t end_ns = clock_monotonic_ns() + PEER_PATIENCE_NS;
+    size_t searched = 0; /* Of what has come; the text begins nowhere in it. */
 
-    do {
+    for (;;) {
         struct str rest = buf_view(&peer->in);
-        size_t found = 0;
+        if (searched > 0)
+            rest = (struct str){rest.data + searched, rest.size - searched};
         ptrdiff_t at;
-        while (rest.size > 0 && (at = str_find_str(rest, str_of(text))) >= 0) {
-            found++;
+        while (times > 0 && rest.size > 0 && (at = str_find_str(rest, str_of(text))) >= 0) {
+            times--;
             rest = (struct str){rest.data + at + 1, rest.size - (size_t)at - 1};
         }
-        if (found >= times)
+        if (times == 0)
             return true;
+        if (peer->eof || clock_monotonic_ns() >= end_ns)
+            return false;
+        size_t overlap = rest.size < strlen(text) ? rest.size : strlen(text) - 1;
+        searched = peer->in.size - overlap;
         turn(peer->loop);
         peer_read(peer);
-    } while (!peer->eof && clock_monotonic_ns() < end_ns);
-    return str_find_str(buf_view(&peer->in), str_of(text)) >= 0 && times == 1;
+    }
 }
 
 static inline bool peer_awaits_bytes(struct peer *peer, size_t size)
