@@ -26,18 +26,18 @@ build: web/node_modules/uplot/package.json
 	@ln -sf meson/src/sonde build/sonde
 
 packages:
-	@python3 tools/install_packages.py build
+	@tools/install_packages.sh build
 
 web/node_modules/uplot/package.json: web/package-lock.json | packages
 	@npm ci --prefix web --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 test: web/node_modules/uplot/package.json
-	@python3 tools/install_packages.py build test
+	@tools/install_packages.sh build test
 	@python3 tools/run_tests.py
 
 bench: build
-	@python3 tools/install_packages.py build test bench
+	@tools/install_packages.sh build test bench
 	@python3 bench/run.py $(ONLY)
 
 bench-timer: build
@@ -45,11 +45,11 @@ bench-timer: build
 	@build/meson/bench/bench_timer
 
 fuzz: web/node_modules/uplot/package.json
-	@python3 tools/install_packages.py build test
+	@tools/install_packages.sh build test
 	@tools/fuzz.sh $(SECONDS_EACH)
 
 soak: build
-	@python3 tools/install_packages.py build test
+	@tools/install_packages.sh build test
 	@python3 bench/soak.py --hours $(HOURS)
 
 format:
