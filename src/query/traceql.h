@@ -24,7 +24,7 @@
 #define TRACEQL_DEPTH_MAX      64
 #define TRACEQL_NODES_MAX      1024
 #define TRACEQL_FIELDS_MAX     16     /* In by and select together. */
-#define TRACEQL_CANDIDATES_MAX 20000  /* Spans that the index may offer before a search narrows. */
+#define TRACEQL_CANDIDATES_MAX 20000  /* Traces that the index may offer to a search. */
 #define TRACEQL_SPANS_MAX      100000 /* Of one trace that are looked at. */
 #define TRACEQL_GROUPS_MAX     1000   /* That by makes of one trace. */
 

@@ -336,10 +336,11 @@ static enum err look_at_candidates(struct search *search, const struct span_list
 /* Asks for more candidates as long as the answer is not full and the index has more. */
 static enum err run_plan(struct search *search, struct trace_query *plan, struct why *why)
 {
+    plan->one_per_trace = true;
     plan->from_ms = search->request->from_ms;
     plan->to_ms = search->request->to_ms;
-    /* What the index narrows well matches mostly, a span or a few of a trace. */
-    size_t factor = weight(plan) >= WEIGHT_NARROW ? 2 : 16;
+    /* What the index narrows well matches mostly. */
+    size_t factor = weight(plan) >= WEIGHT_NARROW ? 2 : 8;
     for (plan->limit = search->traces_max * factor;; plan->limit *= 8) {
         struct span_list candidates;
         if (plan->limit > TRACEQL_CANDIDATES_MAX)

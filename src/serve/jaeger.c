@@ -269,7 +269,8 @@ static void trace_ids_donep(struct trace_ids **ids)
 static enum err fits(struct question *question, const struct span *span, struct arena *scratch,
                      bool *ret_fits, struct why *why)
 {
-    bool fits = span->start_ns >= question->start_ns && span->start_ns <= question->end_ns;
+    bool fits = question->store.one_per_trace || /* Then the store's milliseconds must do. */
+                (span->start_ns >= question->start_ns && span->start_ns <= question->end_ns);
 
     for (size_t i = 0; fits && i < question->tags_count; i++)
         TRY(jaeger_has_tag(span, question->tags[i].key, question->tags[i].value, scratch, &fits,
@@ -311,7 +312,8 @@ static enum err find_ids(struct question *question, struct arena *arena, struct 
     struct span_list spans = {0};
 
     if (ops == NULL)
-        return ERR_NONE; /* Nothing was sent yet. */
+        return ERR_NONE;                                       /* Nothing was sent yet. */
+    question->store.one_per_trace = question->tags_count == 0; /* Else any span may be the one. */
     for (size_t limit = CANDIDATES_FIRST;; limit *= 4) {
         arena_clear(arena);
         question->store.limit = limit;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/crc.h"
+#include "base/map.h"
 #include "store/summaries.h"
 #include "store/trace_copy.h"
 #include "store/traces.h"
@@ -131,6 +132,30 @@ static enum err choose_by_trace(const struct trace_look *look, struct span_block
     return ERR_NONE;
 }
 
+/* Of the wanted rows the newest of each trace. */
+static enum err thin_rows(struct span_block *block, bool *wanted, struct why *why)
+{
+    uint32_t *newest = ARENA_ARRAY_RAW(block->packed.arena, block->traces_count, uint32_t);
+    uint32_t none = block->packed.rows;
+
+    TRY(span_block_read_traces(block, why));
+    if (newest == NULL)
+        return arena_spent(block->packed.arena, "reading spans", why);
+    for (size_t i = 0; i < block->traces_count; i++)
+        newest[i] = none;
+    for (uint32_t row = 0; row < block->packed.rows; row++) {
+        uint32_t *best = &newest[block->trace_of[row]];
+        if (!wanted[row])
+            continue;
+        wanted[row] = *best == none || block->start_ns[row] > block->start_ns[*best];
+        if (wanted[row] && *best != none)
+            wanted[*best] = false;
+        if (wanted[row])
+            *best = row;
+    }
+    return ERR_NONE;
+}
+
 static enum err choose_rows(const struct trace_look *look, struct span_block *block, bool *wanted,
                             size_t *ret_count, struct why *why)
 {
@@ -142,6 +167,8 @@ static enum err choose_rows(const struct trace_look *look, struct span_block *bl
         for (uint32_t row = 0; row < block->packed.rows; row++)
             wanted[row] = passes_basics(block, row, look->query);
         TRY(filter_pairs(block, look->query, wanted, why));
+        if (look->query->one_per_trace && look->walk == NULL)
+            TRY(thin_rows(block, wanted, why));
     }
     for (uint32_t row = 0; row < block->packed.rows; row++)
         *ret_count += wanted[row];
@@ -310,6 +337,32 @@ int trace_by_start_down(const void *a, const void *b)
     return trace_by_start(b, a);
 }
 
+static void drop_older_of_a_trace(struct trace_look *look)
+{
+    struct map seen CLEANUP(map_done) = {0};
+    struct span *spans = look->spans;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < look->spans_count; i++) {
+        if (map_get(&seen, (struct str){(const char *)spans[i].trace_id, TRACE_ID_BYTES}) != NULL)
+            continue;
+        spans[kept] = spans[i];
+        struct str id = {(const char *)spans[kept].trace_id, TRACE_ID_BYTES};
+        (void)map_put(&seen, id, &spans[kept++]); /* Was absent. */
+    }
+    look->spans_count = kept;
+}
+
+void trace_look_keep_newest(struct trace_look *look)
+{
+    if (look->spans_count > 0)
+        qsort(look->spans, look->spans_count, sizeof(*look->spans), trace_by_start_down);
+    if (look->query->one_per_trace)
+        drop_older_of_a_trace(look);
+    if (look->spans_count > look->query->limit)
+        look->spans_count = look->query->limit;
+}
+
 /* Keeps the newest, and tells whether older blocks cannot add to them any more. */
 static bool is_enough(struct trace_look *look, int64_t next_max_ms)
 {
@@ -317,8 +370,9 @@ static bool is_enough(struct trace_look *look, int64_t next_max_ms)
         return look->walk_is_over;
     if (look->query == NULL || look->spans_count < look->query->limit)
         return false;
-    qsort(look->spans, look->spans_count, sizeof(*look->spans), trace_by_start_down);
-    look->spans_count = look->query->limit;
+    trace_look_keep_newest(look);
+    if (look->spans_count < look->query->limit)
+        return false;
     return look->spans_count == 0 ||
            trace_ms(look->spans[look->spans_count - 1].start_ns) > next_max_ms;
 }

@@ -28,6 +28,9 @@ void trace_look_done(struct trace_look *look);
 /* Finds them all, or as many as the query's limit wants. */
 CHECKED enum err trace_look_files(struct trace_look *look, struct why *why);
 
+/* Of what was found: the newest, no more than the query's limit, in order. */
+void trace_look_keep_newest(struct trace_look *look);
+
 /* For qsort: spans by start, then by id, and the other way round; ids of traces. */
 int trace_by_start(const void *a, const void *b);
 int trace_by_start_down(const void *a, const void *b);

@@ -36,7 +36,9 @@ struct trace_query {
     bool only_errors;
     struct trace_pair pairs[TRACE_PAIRS_MAX];
     size_t pairs_count;
-    size_t limit; /* Spans at most, the newest. */
+    size_t limit;       /* Spans at most, the newest. */
+    bool one_per_trace; /* Only the newest of each trace: then a trace of a million hides no other.
+                         */
 };
 
 #define TRACE_QUERY_ANY                                                         \

@@ -191,10 +191,7 @@ static enum err view_search(struct store_view *self, const struct trace_query *q
     };
 
     TRY(trace_look_files(&look, why));
-    if (look.spans_count > 0)
-        qsort(look.spans, look.spans_count, sizeof(*look.spans), trace_by_start_down);
-    if (look.spans_count > query->limit)
-        look.spans_count = query->limit;
+    trace_look_keep_newest(&look);
     return keep_spans(&look, ret_spans, why);
 }
 

@@ -4,6 +4,7 @@ import json
 import time
 import unittest
 
+import trace_feed
 from sonde import Scenario
 
 TRACE = "5b8efff798038103d269b633813fc60c"
@@ -47,6 +48,17 @@ class TraceQL(Scenario):
         self.assertEqual([trace["traceID"] for trace in traces], [TRACE])
         self.assertEqual(traces[0]["rootTraceName"], "POST /order")
         self.assertEqual(traces[0]["spanSets"][0]["spans"][0]["name"], "charge")
+
+    def test_a_trace_of_many_spans_hides_no_other(self):
+        feed = trace_feed.Feed(self.sonde)
+        now = time.time_ns()
+        quiet = [feed.trace_id() for _ in range(3)]
+        for number, trace in enumerate(quiet):
+            feed.span("crowd", "quiet", trace, None, now - (209 - number) * 10**9, 1000)
+        loud = trace_feed.large(feed, 25000, now - 110 * 10**9)
+        body = json.loads(self.search("{ status != error && duration < 200s }").body)
+        found = [trace["traceID"] for trace in body["traces"] if trace["traceID"] != TRACE]
+        self.assertEqual(found, [loud, *reversed(quiet)])  # 25,000 spans are one candidate.
 
     def test_what_is_not_there_is_not_found(self):
         answer = self.search('{ name = "refund" }')

@@ -105,7 +105,9 @@ static enum err memory_search(struct store_view *view, const struct trace_query 
     (void)why;
     searches++;
     for (size_t i = ROWS; i-- > 0;) {
-        if (passes(query, &spans[i]) && count < query->limit)
+        bool is_known = query->one_per_trace && count > 0 &&
+                        memcmp(found[count - 1].trace_id, spans[i].trace_id, TRACE_ID_BYTES) == 0;
+        if (passes(query, &spans[i]) && count < query->limit && !is_known)
             found[count++] = spans[i];
     }
     *ret_spans = (struct span_list){found, count};

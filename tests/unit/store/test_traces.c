@@ -290,7 +290,11 @@ static void expect_searches(struct store *store)
     EXPECT(count_found(store, &query) == TRACES * SPANS);
     query.limit = 25;
     EXPECT(count_found(store, &query) == 25);
+    query.one_per_trace = true;
+    EXPECT(count_found(store, &query) == 25);
     query.limit = 100000;
+    EXPECT(count_found(store, &query) == TRACES);
+    query.one_per_trace = false;
     query.only_errors = true;
     EXPECT(count_found(store, &query) == TRACES / 50);
     query.only_errors = false;
