@@ -5,6 +5,7 @@
  * too few values p is NAN. Pure; any thread. */
 #pragma once
 #include "stats/describe.h"
+#include "stats/resemblance.h"
 
 enum compare_method {
     COMPARE_AUTO,   /* Exact where that is cheap and matters, else by the normal. */
@@ -67,17 +68,14 @@ struct shift compare_shift(const double *a, size_t a_count, const double *b, siz
  * false. NAN stays NAN and does not count. */
 void compare_adjust(const double *p, size_t count, double *ret_adjusted);
 
-/* By what factor the variance of a mean of these runs exceeds that of independent runs: at least 1.
- * From the correlation of neighbours within each sample, the order of values being that of time. */
-double compare_inflation(const double *a, size_t a_count, const double *b, size_t b_count);
-
 /* What the test says when the variance of its U is larger by that factor. `count` is that of both
  * samples together. */
 struct mann_whitney compare_inflate(struct mann_whitney test, size_t count, double inflation);
 
-/* compare_mann_whitney with its p corrected for compare_inflation. */
+/* compare_mann_whitney with its p averaged over what is believed of the runs' resemblance; the
+ * order of values is that of time. */
 struct mann_whitney compare_mann_whitney_timed(const double *a, size_t a_count, const double *b,
-                                               size_t b_count, double *ret_inflation);
+                                               size_t b_count, const struct resemblance *belief);
 
 /* Runs of each side that see a shift of `shift` when single runs scatter by `deviation`, with
  * probability `power` at level `alpha`, by a Mann-Whitney test. */

@@ -3,6 +3,7 @@
 #include "stats/array.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #define DIP_P_MAX      0.01
 #define DIP_COUNT_MIN  10
@@ -68,7 +69,7 @@ static double runs_missing(const struct verdict_input *input, const struct verdi
     return fmax(needed - (double)have, 0);
 }
 
-static struct verdict measure(const struct verdict_input *input)
+static struct verdict measure(const struct verdict_input *input, const struct resemblance *belief)
 {
     const double *a = input->before;
     const double *b = input->after;
@@ -77,11 +78,11 @@ static struct verdict measure(const struct verdict_input *input)
     struct verdict verdict = {.before = describe_median(a, a_count),
                               .after = describe_median(b, b_count),
                               .p_min = compare_p_min(a_count, b_count)};
-    struct mann_whitney test =
-        compare_mann_whitney_timed(a, a_count, b, b_count, &verdict.inflation);
+    struct mann_whitney test = compare_mann_whitney_timed(a, a_count, b, b_count, belief);
     struct shift shift = compare_shift(a, a_count, b, b_count, INTERVAL_LEVEL);
-    double widen = sqrt(verdict.inflation);
 
+    verdict.inflation = resemblance_inflation(belief);
+    double widen = sqrt(verdict.inflation);
     verdict.change = relative(verdict.after - verdict.before, verdict.before);
     verdict.shift = relative(shift.shift, verdict.before);
     verdict.change_interval.low =
@@ -133,13 +134,22 @@ void verdict_judge_all(const struct verdict_input *inputs, size_t count,
 {
     double *p CLEANUP(array_freep) = array_new(count);
     double *adjusted CLEANUP(array_freep) = array_new(count);
+    struct resemblance *seen = calloc(count == 0 ? 1 : count, sizeof(*seen));
 
+    if (seen == NULL)
+        must_memory(count * sizeof(*seen));
+    for (size_t i = 0; i < count; i++)
+        seen[i] = resemblance_of(inputs[i].before, inputs[i].before_count, inputs[i].after,
+                                 inputs[i].after_count);
+    struct resemblance prior = resemblance_learn(seen, count);
     for (size_t i = 0; i < count; i++) {
-        ret_verdicts[i] = measure(&inputs[i]);
+        struct resemblance belief = resemblance_believe(&prior, &seen[i]);
+        ret_verdicts[i] = measure(&inputs[i], &belief);
         /* What is the same constant on both sides is no test, and makes no other one dearer. */
         bool constant = ret_verdicts[i].noise == 0 && ret_verdicts[i].shift == 0;
         p[i] = constant ? NAN : ret_verdicts[i].p;
     }
+    free(seen);
     compare_adjust(p, count, adjusted);
     for (size_t i = 0; i < count; i++) {
         const struct verdict_input *input = &inputs[i];
@@ -182,7 +192,10 @@ void verdict_write_reason(const struct verdict *verdict, const struct verdict_op
                    verdict->inflation);
         break;
     case VERDICT_REASON_NOISE:
-        buf_printf(out, "noise of %.3g %%", verdict->noise * 100);
+        if (isfinite(verdict->noise))
+            buf_printf(out, "noise of %.3g %%", verdict->noise * 100);
+        else
+            buf_text(out, "values scatter about 0, of which nothing is a share");
         break;
     }
     if (verdict->kind == VERDICT_CANNOT_TELL && verdict->reason == VERDICT_REASON_NOISE &&

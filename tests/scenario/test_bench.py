@@ -76,7 +76,7 @@ class Running(Bench):
     def test_two_commands_take_turns_and_the_slower_is_named(self):
         log = self.path("log")
         answer = self.json("run", "--json", "--runs", "12", "--warmup", "1",
-                           "--vs", f"echo b >> {log}; sleep 0.06", f"echo a >> {log}; sleep 0.02",
+                           "--vs", f"echo b >> {log}; sleep 0.3", f"echo a >> {log}; sleep 0.02",
                            code=FINDING)
         rows = {row["metric"]: row for row in answer["comparison"]["metrics"]}
         self.assertEqual(rows["wall"]["verdict"], "degraded")

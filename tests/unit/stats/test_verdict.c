@@ -192,4 +192,21 @@ TEST(errors_from_nothing_are_an_infinite_change)
     EXPECT(judge(a, RUNS, a, RUNS).kind == VERDICT_STABLE);
 }
 
+TEST(scatter_about_nothing_is_told_in_words)
+{
+    double a[RUNS] = {0};
+    double b[RUNS] = {0};
+    struct buf out CLEANUP(buf_done) = {0};
+    struct verdict_options options = VERDICT_OPTIONS_DEFAULT;
+
+    for (int i = 0; i < RUNS; i++) {
+        a[i] = i % 3 == 0;
+        b[i] = i % 4 == 0;
+    }
+    struct verdict verdict = judge(a, RUNS, b, RUNS);
+    EXPECT(verdict.kind == VERDICT_CANNOT_TELL);
+    verdict_write_reason(&verdict, &options, &out);
+    EXPECT_TEXT(buf_cstr(&out), "values scatter about 0, of which nothing is a share");
+}
+
 TEST_MAIN

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The model is a series in which each value leans on the one before, AR(1): correlation r of
+ * neighbours, r^d at a distance of d. Its likelihood with mean and scatter unknown has a closed
+ * form (the restricted one, which the estimate of the mean does not bias):
+ *
+ *     -1/2 log |R| - 1/2 log 1'S1 - (n-1)/2 log(x'Sx - (1'Sx)^2 / 1'S1),   S = R^-1, R_ij = r^|i-j|
+ *
+ * where R's determinant and inverse need only five sums over the values. One wild run is no
+ * correlation, but would hide it, so values are first clipped to the median and four scaled MADs.
+ *
+ * A single estimate of r from thirty runs is off by a tenth and more, and whoever tests with it as
+ * if it were known is wrong just where it came out too small. So all of it is kept, and p values
+ * are averaged over it (compare_timed). What is believed beforehand counts for much there; it is
+ * learnt from all metrics of a comparison together (empirical Bayes, the mixing distribution by
+ * expectation and maximization), what is usual counting as one metric more: runs are as likely
+ * independent as not, and if not, weak resemblance is likelier than strong. */
+#include "stats/resemblance.h"
+#include "stats/array.h"
+#include "stats/describe.h"
+
+#include <math.h>
+
+#define CLIP_MADS    4
+#define COUNT_MIN    16  /* Of both samples; fewer tell next to nothing of resemblance. */
+#define INDEPENDENT  0.5 /* Of what is usual. */
+#define FALLING      3   /* The rest falls as (1 - r) to this power. */
+#define USUAL_WEIGHT 1   /* Of what is usual, in metrics. */
+#define ROUNDS       30  /* Of expectation and maximization. */
+#define NEGLIGIBLE   1e-12
+
+static double correlation_at(size_t k)
+{
+    return (double)k / RESEMBLANCE_COUNT;
+}
+
+double resemblance_inflation_at(size_t k)
+{
+    double r = correlation_at(k);
+
+    return (1 + r) / (1 - r);
+}
+
+struct sums {
+    double square;  /* Of all values about the middle. */
+    double product; /* Of neighbours. */
+    double total;   /* Of the values. */
+    double end;     /* The first and the last, added. */
+    double end_square;
+};
+
+static struct sums sums_of(const double *values, size_t count)
+{
+    double centre = describe_median(values, count);
+    double reach = CLIP_MADS * DESCRIBE_MAD_SCALE * describe_mad(values, count);
+    struct sums sums = {0};
+    double before = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        double here = values[i] - centre;
+        if (reach > 0)
+            here = fmax(-reach, fmin(reach, here));
+        if (i == 0 || i + 1 == count) {
+            sums.end += here;
+            sums.end_square += here * here;
+        }
+        sums.square += here * here;
+        sums.product += here * before;
+        sums.total += here;
+        before = here;
+    }
+    return sums;
+}
+
+/* Adds to the logarithms; false when the sample says nothing. */
+static bool add_sample(const double *values, size_t count, double logs[RESEMBLANCE_COUNT])
+{
+    double added[RESEMBLANCE_COUNT];
+    double n = (double)count;
+
+    if (count < 3)
+        return false;
+    struct sums sums = sums_of(values, count);
+    for (size_t k = 0; k < RESEMBLANCE_COUNT; k++) {
+        double r = correlation_at(k);
+        double square =
+            ((1 + r * r) * sums.square - r * r * sums.end_square - 2 * r * sums.product) /
+            (1 - r * r);
+        double total = ((1 - r) * sums.total + r * sums.end) / (1 + r);
+        double ones = (n - (n - 2) * r) / (1 + r);
+        double rest = square - total * total / ones;
+        if (!(rest > 0) || !isfinite(rest))
+            return false; /* Constant. */
+        added[k] = -0.5 * ((n - 1) * (log(1 - r * r) + log(rest)) + log(ones));
+    }
+    for (size_t k = 0; k < RESEMBLANCE_COUNT; k++)
+        logs[k] += added[k];
+    return true;
+}
+
+struct resemblance resemblance_of(const double *a, size_t a_count, const double *b, size_t b_count)
+{
+    struct resemblance likelihood = {.known = false};
+    double logs[RESEMBLANCE_COUNT] = {0};
+    double most = -INFINITY;
+
+    if (a_count + b_count >= COUNT_MIN) {
+        bool a_known = add_sample(a, a_count, logs);
+        bool b_known = add_sample(b, b_count, logs);
+        likelihood.known = a_known || b_known;
+    }
+    for (size_t k = 0; k < RESEMBLANCE_COUNT; k++)
+        most = fmax(most, logs[k]);
+    for (size_t k = 0; k < RESEMBLANCE_COUNT; k++)
+        likelihood.weight[k] = exp(logs[k] - most);
+    return likelihood;
+}
+
+static struct resemblance usual(void)
+{
+    struct resemblance prior = {.known = true};
+    double sum = 0;
+
+    for (size_t k = 0; k < RESEMBLANCE_COUNT; k++) {
+        prior.weight[k] = pow(1 - correlation_at(k), FALLING);
+        sum += prior.weight[k];
+    }
+    for (size_t k = 0; k < RESEMBLANCE_COUNT; k++)
+        prior.weight[k] *= (1 - INDEPENDENT) / sum;
+    prior.weight[0] += INDEPENDENT;
+    return prior;
+}
+
+struct resemblance resemblance_believe(const struct resemblance *prior,
+                                       const struct resemblance *likelihood)
+{
+    struct resemblance belief = {.known = likelihood->known};
+    double sum = 0;
+
+    if (!likelihood->known) {
+        belief.weight[0] = 1;
+        return belief;
+    }
+    for (size_t k = 0; k < RESEMBLANCE_COUNT; k++) {
+        belief.weight[k] = prior->weight[k] * likelihood->weight[k];
+        sum += belief.weight[k];
+    }
+    for (size_t k = 0; k < RESEMBLANCE_COUNT; k++)
+        belief.weight[k] = belief.weight[k] < NEGLIGIBLE * sum ? 0 : belief.weight[k] / sum;
+    return belief;
+}
+
+struct resemblance resemblance_learn(const struct resemblance *likelihoods, size_t count)
+{
+    const struct resemblance base = usual();
+    struct resemblance prior = base;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        struct resemblance next = base;
+        double metrics = USUAL_WEIGHT;
+        for (size_t k = 0; k < RESEMBLANCE_COUNT; k++)
+            next.weight[k] *= USUAL_WEIGHT;
+        for (size_t i = 0; i < count; i++) {
+            if (!likelihoods[i].known)
+                continue;
+            struct resemblance belief = resemblance_believe(&prior, &likelihoods[i]);
+            for (size_t k = 0; k < RESEMBLANCE_COUNT; k++)
+                next.weight[k] += belief.weight[k];
+            metrics += 1;
+        }
+        for (size_t k = 0; k < RESEMBLANCE_COUNT; k++)
+            next.weight[k] /= metrics;
+        prior = next;
+    }
+    return prior;
+}
+
+double resemblance_inflation(const struct resemblance *belief)
+{
+    double sum = 0;
+
+    for (size_t k = 0; k < RESEMBLANCE_COUNT; k++) {
+        sum += belief->weight[k];
+        if (sum >= 0.5)
+            return resemblance_inflation_at(k);
+    }
+    return 1; /* Rounding; weights add up to 1. */
+}
