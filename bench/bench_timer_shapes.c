@@ -86,7 +86,7 @@ static double worst_error(struct sonde *sonde, const struct shape *shape, int64_
     }
     qsort(values, VALUES_COUNT, sizeof(*values), by_value);
     for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++) {
-        double exact = (double)values[(size_t)(quantiles[i] * (VALUES_COUNT - 1))];
+        double exact = (double)values[(size_t)ceil(quantiles[i] * VALUES_COUNT) - 1];
         double told = sonde_quantile_ms(operation, quantiles[i]) * 1e6;
         worst = fmax(worst, fabs(told / exact - 1));
     }

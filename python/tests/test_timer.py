@@ -2,6 +2,7 @@
 """Timers: as context manager and decorator, where exceptions, threads, tasks and forks meet."""
 import asyncio
 import inspect
+import math
 import os
 import threading
 import time
@@ -368,6 +369,14 @@ class ManyAtOnce(Story):
 
 
 class Quantiles(Story):
+    def test_of_a_few_calls_too_as_many_as_it_says_are_not_slower(self):
+        for milliseconds in range(1, 21):
+            self.profiler.record("work", milliseconds)
+        stats = self.stats("work")
+        for key, exact in (("p50_ms", 10), ("p90_ms", 18), ("p95_ms", 19)):
+            self.assertAlmostEqual(stats[key], exact, delta=0.01 * exact)
+        self.assertEqual((stats["p99_ms"], stats["p999_ms"]), (20, 20))
+
     def test_within_one_percent_of_an_exact_sort(self):
         import random
         dice = random.Random(7)
@@ -385,7 +394,7 @@ class Quantiles(Story):
             stats = self.stats(name)
             for key, q in (("p50_ms", .5), ("p90_ms", .9), ("p95_ms", .95), ("p99_ms", .99),
                            ("p999_ms", .999)):
-                exact = values[int(q * (len(values) - 1))]
+                exact = values[math.ceil(q * len(values)) - 1]
                 self.assertLessEqual(abs(stats[key] - exact), 0.01 * exact + 1e-6, (name, key))
 
 

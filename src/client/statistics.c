@@ -94,13 +94,16 @@ static double to_ms(double nanoseconds)
     return nanoseconds / 1e6;
 }
 
-/* The middle of the bucket that holds rank q × (count − 1), within what was seen at all. */
+/* The middle of the bucket that holds the quantile's rank, within what was seen at all; the first
+ * and the last exactly. */
 double client_quantile_ns(const struct totals *totals, double q)
 {
-    uint64_t rank = (uint64_t)(q * (double)(totals->count - 1));
+    uint64_t rank = quantile_rank(q, totals->count);
     uint64_t seen = 0;
 
-    for (size_t i = 0; i < BUCKETS; i++) {
+    if (rank == 0)
+        return (double)totals->min_ns;
+    for (size_t i = 0; i < BUCKETS && rank + 1 < totals->count; i++) {
         seen += totals->buckets[i];
         if (seen > rank) {
             double value = quantile_key_value((int32_t)i, 0);

@@ -269,8 +269,7 @@ double quantile_at(const struct quantile *sketch, double q)
     if (count == 0 || isnan(q))
         return NAN;
     q = q < 0 ? 0 : q > 1 ? 1 : q;
-    rank = (uint64_t)(q * (double)(count - 1));
-    rank = rank > count - 1 ? count - 1 : rank;
+    rank = quantile_rank(q, count);
     if (rank == 0)
         return sketch->min;
     if (rank == count - 1)

@@ -52,8 +52,8 @@ double quantile_mean(const struct quantile *sketch);
 unsigned quantile_precision(const struct quantile *sketch);
 uint64_t quantile_collapsed(const struct quantile *sketch);
 
-/* The value of rank floor(q * (count - 1)) in sorted order, exact for the first and the last; q is
- * clamped to 0 … 1. NaN if empty. */
+/* The value of that quantile_rank in sorted order, exact for the first and the last; q is clamped
+ * to 0 … 1. NaN if empty. */
 double quantile_at(const struct quantile *sketch, double q);
 /* About how many numbers are <= bound; half-filled buckets count in proportion. */
 double quantile_count_below(const struct quantile *sketch, double bound);

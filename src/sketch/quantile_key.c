@@ -155,6 +155,14 @@ double quantile_error(unsigned precision)
     return (ratio - 1) / (ratio + 1);
 }
 
+uint64_t quantile_rank(double q, uint64_t count)
+{
+    /* 0.07 * 100 is a little more than 7, and yet the seventh is meant. */
+    double place = ceil(q * (double)count * (1 - 0x1p-50));
+
+    return place < 1 ? 0 : place >= (double)count ? count - 1 : (uint64_t)place - 1;
+}
+
 int32_t quantile_key_min(unsigned precision)
 {
     return -1022 * per_octave(precision);

@@ -61,6 +61,11 @@ double quantile_key_value(int32_t key, unsigned precision);
 /* Half the width of a bucket, relative to the value that stands for it: 0.0099 for precision 0. */
 double quantile_error(unsigned precision);
 
+/* Which of count sorted values, from 0, is the quantile q: the least that as many as q of them do
+ * not exceed. So the P99 of twenty calls is the slowest of them, not the one before it. count > 0,
+ * q within 0 … 1. */
+uint64_t quantile_rank(double q, uint64_t count);
+
 /* Keys of the least and the greatest finite, normal double. */
 int32_t quantile_key_min(unsigned precision);
 int32_t quantile_key_max(unsigned precision);

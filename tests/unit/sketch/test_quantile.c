@@ -78,7 +78,7 @@ static double worst_error(const struct quantile *sketch, const double *sorted, s
     double worst = 0;
 
     for (size_t i = 0; i < sizeof ranks / sizeof ranks[0]; i++) {
-        double want = sorted[(size_t)(ranks[i] * (double)(count - 1))];
+        double want = sorted[quantile_rank(ranks[i], count)];
         double error = fabs(quantile_at(sketch, ranks[i]) - want) / fabs(want);
 
         worst = error > worst ? error : worst;
@@ -112,6 +112,24 @@ TEST(quantiles_of_six_shapes_are_within_the_stated_error)
             EXPECT(quantile_max(sketch) == values[VALUES_COUNT - 1]);
             EXPECT(quantile_collapsed(sketch) == 0);
         }
+}
+
+TEST(of_a_few_values_as_many_as_it_says_are_not_greater)
+{
+    CLEANUP(quantile_freep) struct quantile *sketch = quantile_new(0, QUANTILE_BUCKETS_MAX);
+
+    for (int i = 1; i <= 20; i++)
+        quantile_add(sketch, i);
+    EXPECT(quantile_at(sketch, 0) == 1 && quantile_at(sketch, 0.05) == 1);
+    EXPECT(fabs(quantile_at(sketch, 0.5) - 10) <= 10 * quantile_error(0));
+    EXPECT(fabs(quantile_at(sketch, 0.95) - 19) <= 19 * quantile_error(0));
+    EXPECT(quantile_at(sketch, 0.99) == 20 && quantile_at(sketch, 1) == 20);
+    for (uint64_t count = 1; count <= 1000; count++) {
+        for (uint64_t i = 1; i <= count; i++)
+            EXPECT(quantile_rank((double)i / (double)count, count) == i - 1);
+    }
+    for (uint64_t i = 1; i <= 100; i++) /* As 0.07 is written, too. */
+        EXPECT(quantile_rank((double)i * 0.01, 100) == i - 1);
 }
 
 TEST(bounds_are_the_powers_they_claim_to_be)
