@@ -360,7 +360,7 @@ SONDE_API void sonde_reset(struct sonde *sonde);
 
 /* Keys: "max_p50_latency_ms", "max_p95_latency_ms", "max_p99_latency_ms", "min_throughput_rps",
  * "min_success_rate" (0 … 1). operation NULL: over all. A value of NAN takes the target back.
- * False: no such key, or a negative value. */
+ * False: no such key, or no such value: a negative one, a success rate above 1. */
 SONDE_API bool sonde_sla_set(struct sonde *sonde, const char *operation, const char *key,
                              double value);
 

@@ -229,7 +229,8 @@ static PyObject *profiler_set_promise(ProfilerObject *self, PyObject *arguments)
     if (!PyArg_ParseTuple(arguments, "zsd:set_promise", &operation, &key, &value))
         return NULL;
     if (!sonde_sla_set(self->sonde, operation, key, value))
-        return PyErr_Format(PyExc_ValueError, "'%s' is no target, or its value is negative", key);
+        return PyErr_Format(PyExc_ValueError, "'%s' is no target, or its value is out of range",
+                            key);
     Py_RETURN_NONE;
 }
 

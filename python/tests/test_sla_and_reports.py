@@ -61,8 +61,28 @@ class Promises(unittest.TestCase):
         self.assertEqual(sla.operations["retrieval"].max_p95_latency_ms, 100)
         with self.assertRaisesRegex(ValueError, "no target is called 'max_p96_latency_ms'"):
             SLAConfig.from_dict({"max_p96_latency_ms": 1})
-        with self.assertRaisesRegex(ValueError, "negative"):
-            self.profiler.check_sla(SLAConfig(max_p95_latency_ms=-1))
+        self.assertEqual(SLAConfig.from_dict({"operations": None}), SLAConfig())
+
+    def test_what_is_wrong_is_said_with_its_place(self):
+        for wrong, words in (
+                ({"operations": {"retrieval": {"max_p95_latency_ms": "fast"}}},
+                 "operations.retrieval.max_p95_latency_ms: 'fast' is not a number"),
+                ({"operations": {"retrieval": {"max_p96_latency_ms": 1}}},
+                 "operations.retrieval.max_p96_latency_ms: no target is called"),
+                ({"operations": {"retrieval": 100}}, "operations.retrieval: targets by name"),
+                ({"operations": ["retrieval"]}, "operations: targets by operation"),
+                ([], "a promise: targets by name"),
+                ({"min_success_rate": 95}, "min_success_rate: a success rate is 0 to 1, not 95"),
+                ({"min_throughput_rps": True}, "min_throughput_rps: True is not a number")):
+            with self.assertRaises(ValueError) as told:
+                SLAConfig.from_dict(wrong)
+            self.assertIn(words, str(told.exception))
+        with self.assertRaisesRegex(ValueError, "not negative"):
+            SLAConfig(max_p95_latency_ms=-1)
+        later = SLAConfig()
+        later.min_success_rate = 95
+        with self.assertRaisesRegex(ValueError, "out of range"):
+            self.profiler.check_sla(later)
 
 
 class Page(HTMLParser):

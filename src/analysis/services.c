@@ -395,6 +395,7 @@ static struct service_numbers describe(const struct services_question *question,
         .p90_ms = at_ms(sum, 0.9),
         .p999_ms = at_ms(sum, 0.999),
         .mean_ms = sketched == 0 ? NAN : quantile_mean(sum->durations) * MS_PER_S,
+        .min_ms = at_ms(sum, 0),
         .max_ms = at_ms(sum, 1),
         .last_ms = sum->last_ms,
     };

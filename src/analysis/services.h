@@ -25,6 +25,7 @@ struct service_numbers {
     double p90_ms;
     double p999_ms;
     double mean_ms;
+    double min_ms;
     double max_ms;
     int64_t last_ms; /* Of the newest sample. */
 };

@@ -18,6 +18,8 @@ bool sonde_sla_set(struct sonde *sonde, const char *operation, const char *key, 
     for (int kind = 0; kind < SLA_KIND_COUNT; kind++) {
         if (strcmp(sla_key((enum sla_kind)kind), key) != 0)
             continue;
+        if (kind == SLA_SUCCESS_RATE && value > 1) /* Percent, perhaps. */
+            return false;
         struct sla_targets *targets = targets_of(sonde, operation);
         (void)pthread_mutex_lock(&sonde->lock); /* Ours alone; cannot fail. */
         *sla_target(targets, (enum sla_kind)kind) = value;

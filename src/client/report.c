@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { DOCUMENT_BYTES_MAX = 16 << 20 };
@@ -31,6 +32,8 @@ static void add_overall(struct document *document, const struct sonde_stats *sta
     document_number(document, "min_ms", "Fastest", stats->min_ms, UNIT_MS);
     document_number(document, "max_ms", "Slowest", stats->max_ms, UNIT_MS);
     document_number(document, "elapsed_s", "Measured for", stats->elapsed_s, UNIT_SECONDS);
+    document_detail(document, "successes", (double)stats->successes);
+    document_detail(document, "throughput_now_rps", stats->throughput_now_rps);
 }
 
 struct violations {
@@ -57,25 +60,60 @@ static void count_own(void *self, const char *operation, const char *sentence)
         violations->count++;
 }
 
-static bool any_promise(struct sonde *sonde)
+/* Promises by whom they are made of: how many there were calls to judge by, and for how many none.
+ */
+struct promised {
+    size_t judged;
+    size_t unmeasured;
+};
+
+static struct promised count_promises(struct sonde *sonde)
 {
     uint32_t known = atomic_load(&sonde->operation_names.count);
-    bool any = sla_is_set(&sonde->promises);
+    struct promised promised = {.judged = sla_is_set(&sonde->promises)};
+    struct sonde_stats stats;
 
-    for (uint32_t i = 0; i < known && !any; i++)
-        any = sla_is_set(&sonde->operations[i].promises);
-    return any;
+    for (uint32_t i = 0; i < known; i++) {
+        if (!sla_is_set(&sonde->operations[i].promises))
+            continue;
+        bool is_measured = sonde_operation_stats(&sonde->operations[i], &stats);
+        promised.judged += is_measured;
+        promised.unmeasured += !is_measured;
+    }
+    return promised;
+}
+
+/* A promise of what nobody called: perhaps its name is spelt otherwise in the program. */
+static void note_unmeasured(struct document *document, struct sonde *sonde)
+{
+    uint32_t known = atomic_load(&sonde->operation_names.count);
+    struct sonde_stats stats;
+
+    for (uint32_t i = 0; i < known; i++) {
+        struct sonde_operation *operation = &sonde->operations[i];
+        if (sla_is_set(&operation->promises) && !sonde_operation_stats(operation, &stats))
+            document_mark(document, STATUS_INFO, "Operation '%s' was not measured: no calls",
+                          operation->name);
+    }
 }
 
 static void add_promises(struct document *document, struct sonde *sonde)
 {
+    struct promised promised = count_promises(sonde);
     struct violations violations = {.document = document};
 
-    if (!any_promise(sonde))
+    if (promised.judged + promised.unmeasured == 0)
         return;
     document_section(document, "sla", "Promises");
-    if (sonde_sla_check(sonde, note_violation, &violations) == 0)
+    bool kept = sonde_sla_check(sonde, note_violation, &violations) == 0;
+    if (kept && promised.unmeasured == 0)
         document_mark(document, STATUS_GOOD, "Every promise is kept.");
+    else if (kept)
+        document_mark(document, STATUS_INFO, "No promise is broken, but not all could be judged.");
+    note_unmeasured(document, sonde);
+    document_detail(document, "judged_count", (double)promised.judged);
+    document_detail(document, "broken_count", (double)violations.count);
+    document_detail(document, "unmeasured_count", (double)promised.unmeasured);
 }
 
 static enum status status_of(struct sonde *sonde, const struct sonde_operation *operation)
@@ -86,6 +124,31 @@ static enum status status_of(struct sonde *sonde, const struct sonde_operation *
         return STATUS_NONE;
     (void)sonde_sla_check(sonde, count_own, &violations); /* Counted by count_own. */
     return violations.count == 0 ? STATUS_GOOD : STATUS_BAD;
+}
+
+/* In the order of the columns below. */
+static void add_figures(struct table *table, const struct sonde_stats *stats)
+{
+    const double figures[] = {
+        (double)stats->count,
+        stats->success_rate,
+        stats->throughput_rps,
+        stats->mean_ms,
+        stats->p50_ms,
+        stats->p90_ms,
+        stats->p95_ms,
+        stats->p99_ms,
+        stats->max_ms,
+        (double)stats->successes,
+        (double)stats->failures,
+        stats->throughput_now_rps,
+        stats->throughput_peak_rps,
+        stats->min_ms,
+        stats->p999_ms,
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(figures); i++)
+        table_number(table, figures[i]);
 }
 
 static void add_operations(struct document *document, struct sonde *sonde)
@@ -101,12 +164,20 @@ static void add_operations(struct document *document, struct sonde *sonde)
         {"p95_ms", "P95", UNIT_MS, false},
         {"p99_ms", "P99", UNIT_MS, false},
         {"max_ms", "Slowest", UNIT_MS, false},
+        {"successes", "Successes", UNIT_COUNT, false}, /* Details from here on. */
+        {"failures", "Failures", UNIT_COUNT, false},
+        {"throughput_now_rps", "Now", UNIT_RPS, false},
+        {"throughput_peak_rps", "Peak", UNIT_RPS, false},
+        {"min_ms", "Fastest", UNIT_MS, false},
+        {"p999_ms", "P99.9", UNIT_MS, false},
     };
+    enum { DETAILS_COUNT = 6 };
     uint32_t known = atomic_load(&sonde->operation_names.count);
 
     document_section(document, "operations", "Operations");
     struct chart *chart = NULL;
     struct table *table = document_table(document, "operations", "", columns, ARRAY_COUNT(columns));
+    table_set_details(table, ARRAY_COUNT(columns) - DETAILS_COUNT);
     for (uint32_t i = 0; i < known; i++) {
         struct sonde_operation *operation = &sonde->operations[i];
         struct sonde_stats stats;
@@ -114,15 +185,7 @@ static void add_operations(struct document *document, struct sonde *sonde)
             continue;
         table_add_row(table, status_of(sonde, operation));
         table_text(table, operation->name);
-        table_number(table, (double)stats.count);
-        table_number(table, stats.success_rate);
-        table_number(table, stats.throughput_rps);
-        table_number(table, stats.mean_ms);
-        table_number(table, stats.p50_ms);
-        table_number(table, stats.p90_ms);
-        table_number(table, stats.p95_ms);
-        table_number(table, stats.p99_ms);
-        table_number(table, stats.max_ms);
+        add_figures(table, &stats);
         if (chart == NULL)
             chart = document_chart(document, "p95_chart", "P95 by operation", CHART_BAR, UNIT_MS);
         chart_bar(chart, operation->name, stats.p95_ms);
@@ -294,14 +357,14 @@ static void write_all(void *self)
 }
 
 /* False, with errno: the form is none, or there is no memory. */
-static bool write_report(struct sonde *sonde, enum sonde_form form, bool colour, struct buf *out)
+static bool write_report(struct sonde *sonde, enum sonde_form form, struct document_look look,
+                         struct buf *out)
 {
     if (sonde == NULL || (unsigned)form >= ARRAY_COUNT(forms)) {
         errno = EINVAL;
         return false;
     }
-    struct writing writing = {
-        .sonde = sonde, .form = forms[form], .look = {.colour = colour}, .out = out};
+    struct writing writing = {.sonde = sonde, .form = forms[form], .look = look, .out = out};
     bool written = must_try(write_all, &writing) && writing.written;
     (void)document_free(writing.document); /* Always NULL. */
     if (!written)
@@ -313,11 +376,23 @@ char *sonde_report_text(struct sonde *sonde, enum sonde_form form, bool colour, 
 {
     struct buf out CLEANUP(buf_done) = {0};
 
-    if (!write_report(sonde, form, colour, &out))
+    if (!write_report(sonde, form, (struct document_look){.colour = colour}, &out))
         return NULL;
     if (ret_size != NULL)
         *ret_size = out.size;
     return TAKE(out.data);
+}
+
+static struct document_look look_of(FILE *out)
+{
+    struct winsize size;
+
+    if (!isatty(fileno(out)))
+        return (struct document_look){0};
+    return (struct document_look){
+        .colour = getenv("NO_COLOR") == NULL,
+        .width = ioctl(fileno(out), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0,
+    };
 }
 
 void sonde_report_print(struct sonde *sonde, FILE *out)
@@ -326,8 +401,7 @@ void sonde_report_print(struct sonde *sonde, FILE *out)
 
     if (out == NULL)
         return;
-    bool colour = isatty(fileno(out)) && getenv("NO_COLOR") == NULL;
-    if (write_report(sonde, SONDE_CONSOLE, colour, &text))
+    if (write_report(sonde, SONDE_CONSOLE, look_of(out), &text))
         (void)fwrite(text.data, 1, text.size, out); /* The stream keeps its own error. */
 }
 
@@ -352,7 +426,7 @@ bool sonde_report_save(struct sonde *sonde, enum sonde_form form, const char *pa
         errno = EINVAL;
         return false;
     }
-    if (!write_report(sonde, form, false, &text))
+    if (!write_report(sonde, form, (struct document_look){0}, &text))
         return false;
     struct saving saving = {path, buf_view(&text), false};
     if (must_try(save, &saving))

@@ -9,6 +9,7 @@ enum {
     WIDTH_DEFAULT = 100,
     WIDTH_MIN = 40,
     COLUMN_WIDTH_MAX = 60,
+    COLUMN_WIDTH_MIN = 16, /* No text is cut below this to make a table narrower. */
     BAR_CELLS = 32,
     SPARK_CELLS = 48,
 };
@@ -94,6 +95,38 @@ static size_t column_width(const struct table *table, size_t index)
     return width > COLUMN_WIDTH_MAX ? COLUMN_WIDTH_MAX : width;
 }
 
+/* Cuts the widest texts until the table is no wider than the page, or they are short. */
+static void fit(const struct table *table, size_t *widths, size_t total, size_t page)
+{
+    while (total > page) {
+        size_t widest = SIZE_MAX;
+        for (size_t i = 0; i < table->shown_count; i++) {
+            if (table->columns[i].is_text && widths[i] > COLUMN_WIDTH_MIN &&
+                (widest == SIZE_MAX || widths[i] > widths[widest]))
+                widest = i;
+        }
+        if (widest == SIZE_MAX)
+            return;
+        widths[widest]--;
+        total--;
+    }
+}
+
+/* A cell that is the last of its line is not padded on the right. */
+static void write_cell(struct buf *out, const struct table *table, size_t index, struct str text,
+                       const size_t *widths)
+{
+    bool is_text = table->columns[index].is_text;
+    bool is_last = index + 1 == table->shown_count;
+    size_t width = widths[index];
+
+    if (is_last && is_text && document_text_width(text) < width)
+        width = document_text_width(text);
+    padded(out, text, width, !is_text);
+    if (!is_last)
+        buf_text(out, "  ");
+}
+
 static void write_row(const struct writer *writer, const struct table *table, const struct row *row,
                       const size_t *widths)
 {
@@ -102,34 +135,35 @@ static void write_row(const struct writer *writer, const struct table *table, co
     style(writer, colours[row->status]);
     buf_printf(writer->out, "%s ", document_mark_of(row->status));
     style(writer, row->status == STATUS_NONE ? "" : STYLE_RESET);
-    for (size_t i = 0; i < table->column_count && cell != NULL; i++, cell = cell->next) {
+    for (size_t i = 0; i < table->shown_count && cell != NULL; i++, cell = cell->next) {
         struct buf text CLEANUP(buf_done) = {0};
         document_cell(&text, cell, &table->columns[i]);
-        padded(writer->out, buf_view(&text), widths[i], !table->columns[i].is_text);
-        buf_text(writer->out, "  ");
+        write_cell(writer->out, table, i, buf_view(&text), widths);
     }
     buf_byte(writer->out, '\n');
 }
 
 static void write_table(const struct writer *writer, const struct table *table)
 {
-    enum { COLUMNS_MAX = 64 };
+    enum { COLUMNS_MAX = 64, MARK_WIDTH = 2 };
     size_t widths[COLUMNS_MAX];
-    size_t total = 0;
+    size_t total = MARK_WIDTH;
 
     MUST(table->column_count <= COLUMNS_MAX);
-    for (size_t i = 0; i < table->column_count; i++) {
+    for (size_t i = 0; i < table->shown_count; i++) {
         widths[i] = column_width(table, i);
-        total += widths[i] + 2;
+        total += widths[i] + (i > 0 ? 2 : 0);
     }
+    fit(table, widths, total, width_of(writer));
+    total = 0;
     style(writer, STYLE_DIM);
     buf_text(writer->out, "  ");
-    for (size_t i = 0; i < table->column_count; i++) {
-        padded(writer->out, str_of(table->columns[i].title), widths[i], !table->columns[i].is_text);
-        buf_text(writer->out, "  ");
+    for (size_t i = 0; i < table->shown_count; i++) {
+        write_cell(writer->out, table, i, str_of(table->columns[i].title), widths);
+        total += widths[i] + (i > 0 ? 2 : 0);
     }
     buf_text(writer->out, "\n  ");
-    repeat(writer->out, "─", total > 2 ? total - 2 : 0);
+    repeat(writer->out, "─", total);
     buf_byte(writer->out, '\n');
     style(writer, STYLE_RESET);
     for (const struct row *row = table->rows; row != NULL; row = row->next)
@@ -259,6 +293,8 @@ static void write_block(const struct writer *writer, const struct block *block, 
         return;
     case BLOCK_CHART:
         write_chart(writer, block->chart);
+        return;
+    case BLOCK_DETAIL:
         return;
     case BLOCK_VALUE:
         write_value(writer, block, width);

@@ -47,6 +47,15 @@ static const struct scale *scale_of(double value_ms)
     return &scales[i];
 }
 
+/* To three digits: bounds may be powers of the square root of two. */
+static double in_scale(double value_ms, const struct scale *scale)
+{
+    double value = value_ms / scale->in_ms;
+    double unit = value > 0 ? pow(10, floor(log10(value)) - 2) : 1;
+
+    return unit < 1 ? round(value / unit) * unit : round(value);
+}
+
 /* "1 – 2 ms", "500 µs – 1 ms"; without an end: "over 5 s". */
 static void name_range(struct buf *out, double begin_ms, double end_ms)
 {
@@ -54,13 +63,13 @@ static void name_range(struct buf *out, double begin_ms, double end_ms)
     const struct scale *end = isfinite(end_ms) ? scale_of(end_ms) : begin;
 
     if (!isfinite(end_ms)) {
-        buf_printf(out, "over %g %s", begin_ms / begin->in_ms, begin->name);
+        buf_printf(out, "over %g %s", in_scale(begin_ms, begin), begin->name);
         return;
     }
-    buf_printf(out, "%g", begin_ms / begin->in_ms);
+    buf_printf(out, "%g", in_scale(begin_ms, begin));
     if (begin != end && begin_ms > 0)
         buf_printf(out, " %s", begin->name);
-    buf_printf(out, " – %g %s", end_ms / end->in_ms, end->name);
+    buf_printf(out, " – %g %s", in_scale(end_ms, end), end->name);
 }
 
 void document_ranges(struct document *document, const char *key, const char *title,

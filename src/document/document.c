@@ -141,6 +141,16 @@ void document_number(struct document *document, const char *key, const char *tit
     block->unit = unit;
 }
 
+void document_detail(struct document *document, const char *key, double value)
+{
+    struct block *block = add_block(document, BLOCK_DETAIL, key, "");
+
+    if (block == NULL)
+        return;
+    block->is_number = true;
+    block->number = value;
+}
+
 void document_value(struct document *document, const char *key, const char *title, const char *text)
 {
     struct block *block = add_block(document, BLOCK_VALUE, key, title);
@@ -163,10 +173,19 @@ struct table *document_table(struct document *document, const char *key, const c
         kept[i].key = keep(document, str_of(columns[i].key)).data;
         kept[i].title = keep(document, str_of(columns[i].title)).data;
     }
-    *table = (struct table){.document = document, .columns = kept, .column_count = column_count};
+    *table = (struct table){.document = document,
+                            .columns = kept,
+                            .column_count = column_count,
+                            .shown_count = column_count};
     table->last_row = &table->rows;
     block->table = table;
     return table;
+}
+
+void table_set_details(struct table *table, size_t first)
+{
+    if (table != NULL)
+        table->shown_count = first;
 }
 
 void table_add_row(struct table *table, enum status status)

@@ -54,6 +54,8 @@ void document_mark(struct document *document, enum status status, const char *fo
 /* One named number of the section; they are shown side by side. NAN: unknown, shown as a dash. */
 void document_number(struct document *document, const char *key, const char *title, double value,
                      enum unit unit);
+/* A number for programs alone: JSON has it, people are not shown it. At a section's end. */
+void document_detail(struct document *document, const char *key, double value);
 void document_value(struct document *document, const char *key, const char *title,
                     const char *text);
 
@@ -67,6 +69,8 @@ struct column {
 /* Columns' strings are copied. Rows: one table_text or table_number per column, in order. */
 struct table *document_table(struct document *document, const char *key, const char *title,
                              const struct column *columns, size_t column_count);
+/* Columns from this one on (from 0) are for programs alone: JSON and CSV have them. */
+void table_set_details(struct table *table, size_t first);
 void table_add_row(struct table *table, enum status status);
 void table_text(struct table *table, const char *text);
 void table_number(struct table *table, double value);

@@ -9,6 +9,7 @@ enum block_kind {
     BLOCK_VALUE,
     BLOCK_TABLE,
     BLOCK_CHART,
+    BLOCK_DETAIL,
 };
 
 struct cell {
@@ -29,6 +30,7 @@ struct table {
     struct document *document;
     struct column *columns;
     size_t column_count;
+    size_t shown_count; /* The rest is for programs. */
     struct row *rows;
     struct row **last_row;
     struct row *row; /* Being filled. */

@@ -86,7 +86,7 @@ void document_escape(struct buf *out, struct str text)
 static void write_head_cells(struct buf *out, const struct table *table)
 {
     buf_text(out, "<table><thead><tr>");
-    for (size_t i = 0; i < table->column_count; i++) {
+    for (size_t i = 0; i < table->shown_count; i++) {
         buf_printf(out, "<th scope=\"col\"%s>", table->columns[i].is_text ? " class=\"t\"" : "");
         document_escape(out, str_of(table->columns[i].title));
         buf_text(out, "</th>");
@@ -114,7 +114,8 @@ static void write_table(struct buf *out, const struct table *table, struct str t
             buf_text(out, "<tr>");
         else
             buf_printf(out, "<tr class=\"%s\">", status_classes[row->status]);
-        for (const struct cell *cell = row->cells; cell != NULL; cell = cell->next, i++) {
+        for (const struct cell *cell = row->cells; i < table->shown_count && cell != NULL;
+             cell = cell->next, i++) {
             struct buf text CLEANUP(buf_done) = {0};
             document_cell(&text, cell, &table->columns[i]);
             buf_text(out, table->columns[i].is_text ? "<td class=\"t\">" : "<td>");
@@ -154,6 +155,8 @@ static const struct block *write_block(struct buf *out, const struct section *se
 {
     if (block->kind == BLOCK_VALUE)
         return write_values(out, block);
+    if (block->kind == BLOCK_DETAIL)
+        return block;
     if (block->title.size > 0) {
         buf_text(out, "<h3>");
         document_escape(out, block->title);

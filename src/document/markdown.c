@@ -26,18 +26,19 @@ static void escape(struct buf *out, struct str text)
 
 static void write_table(struct buf *out, const struct table *table)
 {
-    for (size_t i = 0; i < table->column_count; i++) {
+    for (size_t i = 0; i < table->shown_count; i++) {
         buf_text(out, "| ");
         escape(out, str_of(table->columns[i].title));
         buf_byte(out, ' ');
     }
     buf_text(out, "|\n");
-    for (size_t i = 0; i < table->column_count; i++)
+    for (size_t i = 0; i < table->shown_count; i++)
         buf_text(out, table->columns[i].is_text ? "|---" : "|---:");
     buf_text(out, "|\n");
     for (const struct row *row = table->rows; row != NULL; row = row->next) {
         size_t i = 0;
-        for (const struct cell *cell = row->cells; cell != NULL; cell = cell->next, i++) {
+        for (const struct cell *cell = row->cells; i < table->shown_count && cell != NULL;
+             cell = cell->next, i++) {
             struct buf text CLEANUP(buf_done) = {0};
             document_cell(&text, cell, &table->columns[i]);
             buf_text(out, "| ");
@@ -82,6 +83,8 @@ static void write_block(struct buf *out, const struct block *block)
 {
     bool is_list = block->kind == BLOCK_VALUE || block->kind == BLOCK_MARK;
 
+    if (block->kind == BLOCK_DETAIL)
+        return;
     if (block->title.size > 0 && (block->kind == BLOCK_TABLE || block->kind == BLOCK_CHART)) {
         buf_text(out, "### ");
         escape(out, block->title);

@@ -28,7 +28,9 @@ static void add_overall(struct document *document, const struct service_numbers 
     document_number(document, "p95_ms", "P95", measure->p95_ms, UNIT_MS);
     document_number(document, "p99_ms", "P99", measure->p99_ms, UNIT_MS);
     document_number(document, "p999_ms", "P99.9", numbers->p999_ms, UNIT_MS);
+    document_number(document, "min_ms", "Fastest", numbers->min_ms, UNIT_MS);
     document_number(document, "max_ms", "Slowest", numbers->max_ms, UNIT_MS);
+    document_detail(document, "successes", (double)(measure->count - numbers->failures));
 }
 
 static void add_verdict(struct document *document, const struct verdict *verdict)
@@ -41,6 +43,9 @@ static void add_verdict(struct document *document, const struct verdict *verdict
     for (size_t i = 0; i < verdict->count; i++)
         document_mark(document, verdict->lines[i].status, "%.*s",
                       STR_ARG(verdict->lines[i].sentence));
+    document_detail(document, "judged_count", (double)verdict->judged_count);
+    document_detail(document, "broken_count", (double)verdict->broken_count);
+    document_detail(document, "unmeasured_count", (double)verdict->unmeasured_count);
 }
 
 static enum status status_of(const struct service_operation *operation,
@@ -80,6 +85,10 @@ static void add_row(struct table *table, const struct service_operation *operati
     table_number(table, measure->p95_ms);
     table_number(table, measure->p99_ms);
     table_number(table, numbers->max_ms);
+    table_number(table, (double)(measure->count - numbers->failures));
+    table_number(table, (double)numbers->failures);
+    table_number(table, numbers->min_ms);
+    table_number(table, numbers->p999_ms);
 }
 
 static void add_operations(struct document *document, const struct services *services,
@@ -97,10 +106,16 @@ static void add_operations(struct document *document, const struct services *ser
         {"p95_ms", "P95", UNIT_MS, false},
         {"p99_ms", "P99", UNIT_MS, false},
         {"max_ms", "Slowest", UNIT_MS, false},
+        {"successes", "Successes", UNIT_COUNT, false}, /* Details from here on. */
+        {"failures", "Failures", UNIT_COUNT, false},
+        {"min_ms", "Fastest", UNIT_MS, false},
+        {"p999_ms", "P99.9", UNIT_MS, false},
     };
+    enum { DETAILS_COUNT = 4 };
 
     document_section(document, "operations", "Operations");
     struct table *table = document_table(document, "operations", "", columns, ARRAY_COUNT(columns));
+    table_set_details(table, ARRAY_COUNT(columns) - DETAILS_COUNT);
     for (size_t i = 0; i < services->operations_count; i++)
         add_row(table, &services->operations[i], verdict);
     if (services->is_cut)
@@ -250,6 +265,7 @@ static enum err read_numbers(const struct node *map, struct service_numbers *ret
     TRY(read_number(map, "p90_ms", &ret_numbers->p90_ms, why));
     TRY(read_number(map, "p999_ms", &ret_numbers->p999_ms, why));
     TRY(read_number(map, "mean_ms", &ret_numbers->mean_ms, why));
+    TRY(read_number(map, "min_ms", &ret_numbers->min_ms, why));
     return read_number(map, "max_ms", &ret_numbers->max_ms, why);
 }
 
@@ -314,6 +330,22 @@ static enum status status_of_name(struct str name)
     return STATUS_NONE;
 }
 
+/* Of kept promises the sentences say nothing but that all are; the counts know. They are believed
+ * no further than fits what is said. */
+static enum err read_judged(const struct node *section, struct verdict *verdict, struct why *why)
+{
+    double judged;
+    double unmeasured;
+
+    TRY(read_number(section, "judged_count", &judged, why));
+    TRY(read_number(section, "unmeasured_count", &unmeasured, why));
+    if (judged > 0 && judged <= PROMISES_MAX)
+        verdict->judged_count = (size_t)judged;
+    if (unmeasured > 0 && unmeasured <= PROMISES_MAX)
+        verdict->unmeasured_count = (size_t)unmeasured;
+    return ERR_NONE;
+}
+
 static enum err read_verdict(const struct node *section, struct arena *arena,
                              struct verdict *verdict, struct why *why)
 {
@@ -338,7 +370,7 @@ static enum err read_verdict(const struct node *section, struct arena *arena,
         verdict->judged_count += line->status == STATUS_BAD || line->status == STATUS_GOOD;
         verdict->count++;
     }
-    return ERR_NONE;
+    return read_judged(section, verdict, why);
 }
 
 enum err performance_read(struct str json, const char *name, struct arena *arena,

@@ -96,6 +96,7 @@ static void put_numbers(struct json *json, const struct service_numbers *numbers
     json_put_double(json, "p95_ms", measure->p95_ms);
     json_put_double(json, "p99_ms", measure->p99_ms);
     json_put_double(json, "p999_ms", numbers->p999_ms);
+    json_put_double(json, "min_ms", numbers->min_ms);
     json_put_double(json, "max_ms", numbers->max_ms);
     json_put_i64(json, "last_ms", numbers->last_ms);
 }

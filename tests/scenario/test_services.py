@@ -81,8 +81,9 @@ class Services(unittest.TestCase):
     def tearDownClass(cls):
         shutil.rmtree(cls.folder, ignore_errors=True)
 
-    def daemon(self, **options):
-        return Sonde("--collect-off", "all", "--no-otlp-enabled", "--sla-file", self.sla, **options)
+    def daemon(self, sla=None, **options):
+        return Sonde("--collect-off", "all", "--no-otlp-enabled", "--sla-file", sla or self.sla,
+                     **options)
 
     def start(self, sonde, *arguments):
         return subprocess.Popen([self.program, *map(str, arguments)],
@@ -200,6 +201,20 @@ class Services(unittest.TestCase):
             done = self.command(sonde, "sla", "check", "--live", "--journeys", path)
             self.assertEqual(done.returncode, 1)
             self.assertIn("Journey 'find' P95 response time (", done.stdout)
+
+    def test_the_daemons_own_promises_of_which_some_cannot_be_judged(self):
+        path = os.path.join(self.folder, "own.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("operations:\n  retrieval: {max_p95_latency_ms: 60000}\n"
+                       "  retreival: {max_p95_latency_ms: 100}\n")
+        with self.daemon(sla=path) as sonde:
+            self.assertEqual(self.start(sonde, 20).wait(60), 0)
+            own = self.command(sonde, "sla", "check")
+            self.assertEqual(own.returncode, 0, own.stdout + own.stderr)
+            self.assertIn("No promise is broken over 40 calls; 1 could not be judged.", own.stdout)
+            strict = self.command(sonde, "sla", "check", "--strict", "--json")
+            self.assertEqual(strict.returncode, 1)
+            self.assertEqual(json.loads(strict.stdout)["unmeasured_count"], 1)
 
     def test_promises_in_json_and_about_what_nobody_called(self):
         path = os.path.join(self.folder, "sla.json")

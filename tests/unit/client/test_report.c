@@ -45,6 +45,7 @@ TEST(broken_promises_are_told_one_by_one)
     EXPECT(sonde_sla_set(sonde, NULL, "min_success_rate", 0.99));
     EXPECT(!sonde_sla_set(sonde, NULL, "max_p96_latency_ms", 1));
     EXPECT(!sonde_sla_set(sonde, NULL, "min_success_rate", -1));
+    EXPECT(!sonde_sla_set(sonde, NULL, "min_success_rate", 99)); /* Percent. */
     ASSERT(sonde_sla_check(sonde, tell, &told) == 2);
     EXPECT_TEXT(told.sentences[0], "Overall success rate (97.5%) below target (99.0%)");
     EXPECT(strncmp(told.sentences[1], "Operation 'retrieval' P95 (9", 28) == 0);
@@ -68,6 +69,48 @@ TEST(every_form_tells_the_same)
         EXPECT(forms[i] == SONDE_CSV || strstr(text, "exceeds target") != NULL);
         free(text);
     }
+    sonde_close(sonde);
+}
+
+TEST(programs_are_told_every_statistic_of_every_operation)
+{
+    static const char *const keys[] = {
+        "count",  "successes", "failures", "success_rate", "throughput_rps", "throughput_now_rps",
+        "p50_ms", "p90_ms",    "p95_ms",   "p99_ms",       "p999_ms",        "throughput_peak_rps",
+        "min_ms", "max_ms",    "mean_ms"};
+    struct sonde *sonde = recorded();
+    char *json = sonde_report_text(sonde, SONDE_JSON, false, NULL);
+    char *csv = sonde_report_text(sonde, SONDE_CSV, false, NULL);
+
+    ASSERT(json != NULL && csv != NULL);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const char *first = strstr(json, keys[i]);
+        EXPECT(first != NULL && strstr(first + 1, keys[i]) != NULL); /* Overall and by operation. */
+        EXPECT(strstr(csv, keys[i]) != NULL);
+    }
+    free(json);
+    free(csv);
+    sonde_close(sonde);
+}
+
+TEST(a_promise_of_what_nobody_called_is_told)
+{
+    struct sonde *sonde = recorded();
+
+    EXPECT(sonde_sla_set(sonde, "rerank", "max_p95_latency_ms", 50));
+    EXPECT(sonde_sla_set(sonde, "rerankng", "max_p95_latency_ms", 50));
+    EXPECT(sonde_sla_check(sonde, NULL, NULL) == 0);
+    char *text = sonde_report_text(sonde, SONDE_CONSOLE, false, NULL);
+    ASSERT(text != NULL);
+    EXPECT(strstr(text, "· No promise is broken, but not all could be judged.\n") != NULL);
+    EXPECT(strstr(text, "· Operation 'rerankng' was not measured: no calls\n") != NULL);
+    EXPECT(strstr(text, "✓ rerank ") != NULL);
+    free(text);
+    EXPECT(sonde_sla_set(sonde, "rerankng", "max_p95_latency_ms", NAN));
+    text = sonde_report_text(sonde, SONDE_CONSOLE, false, NULL);
+    ASSERT(text != NULL);
+    EXPECT(strstr(text, "✓ Every promise is kept.\n") != NULL);
+    free(text);
     sonde_close(sonde);
 }
 

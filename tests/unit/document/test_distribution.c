@@ -46,6 +46,24 @@ TEST(many_ranges_become_powers_of_ten)
     EXPECT(strstr(buf_cstr(&out), "{\"name\":\"10 – 100 s\",\"value\":1}]") != NULL);
 }
 
+TEST(bounds_are_told_to_three_digits)
+{
+    static const double bounds_ms[] = {0.14142135, 1.13137085, 1448.15468, 2000000};
+    static const double counts[] = {1, 1, 1, 1, 1};
+    struct document *document = document_new("x", 1 << 20);
+    struct buf out CLEANUP(buf_done) = {0};
+
+    document_ranges(document, "d", "D", bounds_ms, counts, ARRAY_COUNT(counts));
+    EXPECT(document_write(document, FORM_JSON, NULL, &out, NULL) == ERR_NONE);
+    const char *text = buf_cstr(&out);
+    EXPECT(strstr(text, "\"0 – 141 µs\"") != NULL);
+    EXPECT(strstr(text, "\"141 µs – 1.13 ms\"") != NULL);
+    EXPECT(strstr(text, "\"1.13 ms – 1.45 s\"") != NULL);
+    EXPECT(strstr(text, "\"1.45 – 2000 s\"") != NULL);
+    EXPECT(strstr(text, "\"over 2000 s\"") != NULL);
+    document_free(document);
+}
+
 TEST(nothing_and_the_extremes_are_survived)
 {
     static const double values_ms[] = {0, -3, 1e300, INFINITY, 1e-300};

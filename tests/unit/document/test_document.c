@@ -133,6 +133,77 @@ TEST(numbers_read_as_people_say_them)
     EXPECT_TEXT(formatted(NAN, UNIT_MS), "–");
 }
 
+TEST(details_are_for_programs_alone)
+{
+    static const struct column columns[] = {
+        {"operation", "Operation", UNIT_NONE, true},
+        {"p95_ms", "P95", UNIT_MS, false},
+        {"min_ms", "Fastest", UNIT_MS, false},
+    };
+    struct document *document CLEANUP(document_freep) = document_new("x", 1 << 20);
+
+    document_number(document, "count", "Operations", 2, UNIT_COUNT);
+    document_detail(document, "successes", 7777);
+    struct table *table = document_table(document, "operations", "", columns, 3);
+    table_set_details(table, 2);
+    table_add_row(table, STATUS_NONE);
+    table_text(table, "retrieval");
+    table_number(table, 3);
+    table_number(table, 66);
+    for (int form = 0; form < FORM_COUNT; form++) {
+        struct buf out CLEANUP(buf_done) = {0};
+        EXPECT(document_write(document, (enum document_form)form, NULL, &out, NULL) == ERR_NONE);
+        const char *text = buf_cstr(&out);
+        EXPECT(strstr(text, "retrieval") != NULL);
+        bool is_for_programs = form == FORM_JSON || form == FORM_CSV;
+        EXPECT((strstr(text, "66") != NULL) == is_for_programs);
+        EXPECT((strstr(text, "min_ms") != NULL) == is_for_programs);
+        EXPECT(strstr(text, "Fastest") == NULL);
+        EXPECT((strstr(text, "\"successes\":7777") != NULL) == (form == FORM_JSON));
+        EXPECT(form == FORM_JSON || strstr(text, "7777") == NULL);
+    }
+}
+
+static size_t widest_line(const char *text)
+{
+    size_t widest = 0;
+
+    while (*text != '\0') {
+        size_t width = 0;
+        for (; *text != '\n' && *text != '\0'; text++)
+            width += ((unsigned char)*text & 0xC0) != 0x80;
+        widest = width > widest ? width : widest;
+        text += *text == '\n';
+    }
+    return widest;
+}
+
+TEST(a_table_is_as_wide_as_the_page_at_most_and_its_lines_end_in_no_space)
+{
+    static const struct column columns[] = {
+        {"service", "Service", UNIT_NONE, true},
+        {"operation", "Operation", UNIT_NONE, true},
+        {"p95_ms", "P95", UNIT_MS, false},
+        {"note", "Note", UNIT_NONE, true},
+    };
+    const struct document_look look = {.width = 60};
+    struct document *document CLEANUP(document_freep) = document_new("x", 1 << 20);
+    struct buf out CLEANUP(buf_done) = {0};
+
+    struct table *table = document_table(document, "operations", "", columns, 4);
+    for (int i = 0; i < 2; i++) {
+        table_add_row(table, STATUS_BAD);
+        table_text(table, "shop");
+        table_text(table, i == 0 ? "GET /items/{id}" : "GET /a/template/that/is/wider/than/a/page");
+        table_number(table, 3);
+        table_text(table, "ä note");
+    }
+    EXPECT(document_write(document, FORM_CONSOLE, &look, &out, NULL) == ERR_NONE);
+    EXPECT(widest_line(buf_cstr(&out)) == 60);
+    EXPECT(strstr(out.data, "GET /a/template/that/is/") != NULL);
+    EXPECT(strstr(out.data, "…") != NULL && strstr(out.data, " \n") == NULL);
+}
+
 TEST(a_spent_budget_is_an_error_at_writing)
 {
     struct document *document CLEANUP(document_freep) = document_new("x", 200);

@@ -225,6 +225,25 @@ TEST(a_report_is_read_back_as_it_was_measured)
     document_free(document);
 }
 
+TEST(a_report_says_how_much_of_what_was_promised_could_be_judged)
+{
+    const struct services_question question = {0, 1800000000000, STR_NONE, STR_NONE};
+    struct verdict verdict = judged("max_p95_latency_ms: 400\n"
+                                    "operations:\n"
+                                    "  retrieval: {max_p95_latency_ms: 999}\n"
+                                    "  absent: {max_p95_latency_ms: 1}\n");
+    struct document *document = performance_document(measured(), &verdict, NULL, &question);
+    struct buf json CLEANUP(buf_done) = {0};
+    struct services services;
+    struct verdict own;
+    struct why why = WHY_INIT;
+
+    ASSERT(document_write(document, FORM_JSON, NULL, &json, &why) == ERR_NONE);
+    ASSERT(performance_read(buf_view(&json), "report", arena, &services, &own, &why) == ERR_NONE);
+    EXPECT(own.broken_count == 0 && own.judged_count == 2 && own.unmeasured_count == 1);
+    document_free(document);
+}
+
 TEST(what_is_no_report_is_refused)
 {
     static const char *const wrong[] = {
