@@ -351,6 +351,7 @@ static enum err open_server(struct daemon *daemon, struct why *why)
     server.auth.loopback_needs_token = options_bool(options, SETTING_LOOPBACK_NEEDS_TOKEN);
     server.auth.open = options_bool(options, SETTING_OPEN_TO_ALL);
     server.auth.hosts_count = options_list(options, SETTING_HOSTS, &server.auth.hosts);
+    server.origins_count = options_list(options, SETTING_OTLP_ORIGINS, &server.origins);
     TRY(read_tokens(daemon, &server.auth, why));
     TRY(check_strategies(daemon, why));
     TRY(server_open(&server, &daemon->server, why));

@@ -14,6 +14,7 @@
 #include "serve/live.h"
 #include "serve/load_runs.h"
 #include "serve/openapi.h"
+#include "serve/origins.h"
 #include "serve/otlp.h"
 #include "serve/push_pool.h"
 #include "serve/server_priv.h"
@@ -98,10 +99,32 @@ static void answer_method(struct call *call, enum http_method method, const char
     call_fail(call, ERR_METHOD, &why);
 }
 
+/* What takes spans, metrics and logs in, which pages of other sites may be allowed to call. */
+static bool is_open_to_pages(const struct route *route)
+{
+    return route != NULL && (route->form == FORM_OTLP || route->handler == route_zipkin_spans);
+}
+
+/* The question that a browser asks before it lets a page post. Answers, and is true, when it is. */
+static bool answer_preflight(struct call *call, enum http_method method)
+{
+    struct route_match match;
+
+    if (method != HTTP_OPTIONS ||
+        exchange_header(call->exchange, STR("access-control-request-method")).size == 0)
+        return false;
+    router_find(&call->server->router, HTTP_POST, exchange_path(call->exchange), &match);
+    if (!is_open_to_pages(match.route))
+        return false;
+    origins_answer_preflight(call->server->origins, call);
+    return true;
+}
+
 /* May this caller have this route? Answers when not. */
 static bool admit(struct call *call)
 {
     struct why why = WHY_INIT;
+    bool is_page = is_open_to_pages(call->route) && origins_admit(call->server->origins, call);
     enum err err =
         auth_identify(call->server->auth, call->exchange, call->route->role, &call->identity, &why);
 
@@ -110,7 +133,7 @@ static bool admit(struct call *call)
                    role_name(call->route->role), role_name(call->identity.role));
         hint(&why, "ask the operator for a token with that role");
     }
-    if (err == ERR_NONE && call->route->role >= ROLE_WRITER)
+    if (err == ERR_NONE && call->route->role >= ROLE_WRITER && !is_page)
         err = auth_check_origin(call->exchange, &why);
     if (err == ERR_NONE)
         return true;
@@ -146,7 +169,8 @@ static void on_head(void *self, struct exchange *exchange, struct http_intake *i
     if (!match.path_exists) {
         answer_elsewhere(call, method);
     } else if (match.route == NULL) {
-        answer_method(call, method, match.allow);
+        if (!answer_preflight(call, method))
+            answer_method(call, method, match.allow);
     } else {
         call->route = match.route;
         call->form = match.route->form;
@@ -253,6 +277,7 @@ static enum err open_parts(struct server *server, const struct server_options *o
     };
 
     TRY(auth_new(&options->auth, &server->auth, why));
+    TRY(origins_new(options->origins, options->origins_count, &server->origins, why));
     router_init(&server->router);
     openapi_write(&server->openapi);
     server->live = live_new(server);
@@ -320,6 +345,7 @@ struct server *server_close(struct server *server)
     router_done(&server->router);
     buf_done(&server->openapi);
     server->auth = auth_free(server->auth);
+    server->origins = origins_free(server->origins);
     pthread_mutex_destroy(&server->stats_lock);
     server->magic = 0;
     free(server);

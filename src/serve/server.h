@@ -32,6 +32,8 @@ struct server_options {
     struct exporter *exporter;        /* Shown; NULL: nothing is exported. */
     const struct http_limits *limits; /* NULL: the defaults. */
     struct auth_options auth;
+    const struct str *origins; /* Pages that may send from a browser (serve/origins.h); copied. */
+    size_t origins_count;
     struct str profile;   /* "development"; shown. */
     struct str data_path; /* Shown. */
     struct str

@@ -39,6 +39,7 @@ struct server {
     struct http_limits limits; /* What options.limits points to. */
     struct http_server *http;
     struct auth *auth;
+    struct origins *origins;
     struct router router;
     struct live *live;
     struct push_pool *pushes;
