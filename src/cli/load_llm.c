@@ -2,6 +2,7 @@
 /* The plan of `sonde load llm URL`: one step, whose body a prompt makes and whose answer is a token
  * stream. Recorded conversations make a loop of it, a turn each. */
 #include "cli/load.h"
+#include "load/parcel.h"
 #include "load/prompt.h"
 #include "load/script.h"
 
@@ -57,7 +58,8 @@ static enum err read_headers(struct load_run *run, const struct prompt *prompt, 
     if (prompt->api == PROMPT_ANTHROPIC)
         headers[count++] = (struct http_header){STR("anthropic-version"), STR("2023-06-01")};
     if (variable != NULL) {
-        const char *key = getenv(variable);
+        const char *key;
+        TRY(parcel_variable(run->plan->parcel, variable, &key, why));
         bool plain = prompt->api == PROMPT_ANTHROPIC;
         if (key == NULL || key[0] == '\0')
             return fail(why, ERR_INVALID, "--key-from: the variable %s is not set", variable);

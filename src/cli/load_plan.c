@@ -3,9 +3,9 @@
  * the file says, and that before the defaults: settings are taken twice, once all of them, and
  * after the file those that were told. */
 #include "base/base64.h"
-#include "base/file.h"
 #include "base/nearest.h"
 #include "cli/load.h"
+#include "load/parcel.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -91,7 +91,7 @@ static enum err read_body(struct load_run *run, struct step *step, struct why *w
 
     step->body = options_text(options, LOAD_BODY);
     if (path != NULL) {
-        TRY(file_read(path, LOAD_BODY_BYTES_MAX, &body, why));
+        TRY(parcel_file(run->plan->parcel, path, LOAD_BODY_BYTES_MAX, &body, why));
         step->body = arena_str(run->plan->arena, buf_view(&body));
         if (step->body.data == NULL)
             return arena_spent(run->plan->arena, "the body", why);
@@ -286,9 +286,9 @@ static unsigned threads_of(const struct load_run *run, int64_t told)
     if (told > 0)
         return (unsigned)told;
     if (plan->model == MODEL_OPEN)
-        wanted = 1 + pattern_peak(&plan->pattern) / RATE_PER_THREAD;
+        wanted = 1 + pattern_peak(&plan->pattern) / plan->parts / RATE_PER_THREAD;
     if (run->load->target == LOAD_TARGET_LLM)
-        wanted = 1 + (double)plan->connections / STREAMS_PER_THREAD;
+        wanted = 1 + (double)plan->connections / plan->parts / STREAMS_PER_THREAD;
     if (processors >= 1 && wanted > (double)processors)
         wanted = (double)processors;
     return wanted > PLAN_THREADS_MAX ? PLAN_THREADS_MAX : (unsigned)wanted;
@@ -330,7 +330,6 @@ static enum err plan_settings(struct load_run *run, bool only_told, struct why *
         plan->gamma_shape = options_double(options, LOAD_BURSTINESS);
     if (takes(load, LOAD_THINK, only_told))
         TRY(think_parse(options_text(options, LOAD_THINK), &plan->think, why));
-    plan->ca_file = options_cstr(options, LOAD_CA);
     plan->seed = (uint64_t)options_i64(options, LOAD_SEED);
     plan->resolves_each = options_bool(options, LOAD_RESOLVE_EACH);
     return ERR_NONE;
@@ -339,7 +338,7 @@ static enum err plan_settings(struct load_run *run, bool only_told, struct why *
 static enum err plan_proxy(struct load_run *run, struct why *why)
 {
     struct str text = options_text(run->load->invocation->options, LOAD_PROXY);
-    const char *user = getenv("SONDE_PROXY_USER");
+    const char *user;
     struct plan *plan = run->plan;
     struct url url;
 
@@ -352,6 +351,7 @@ static enum err plan_proxy(struct load_run *run, struct why *why)
         return fail(why, ERR_INVALID,
                     "--proxy: a password on the command line is seen by every "
                     "user; put NAME:PASSWORD in SONDE_PROXY_USER");
+    TRY(parcel_variable(plan->parcel, "SONDE_PROXY_USER", &user, why));
     plan->proxy = (struct proxy){.host = url.host, .port = url.port};
     if (user != NULL) {
         struct buf word CLEANUP(buf_done) = {0};
@@ -387,11 +387,31 @@ static enum err read_criteria(struct load_run *run, struct why *why)
     return ERR_NONE;
 }
 
+/* Authorities are opened by their path. */
+static enum err plan_authorities(struct load_run *run, struct why *why)
+{
+    enum { AUTHORITIES_BYTES_MAX = 16 << 20, PATH_SIZE = 64 };
+    const char *path = options_cstr(run->load->invocation->options, LOAD_CA);
+    struct plan *plan = run->plan;
+    struct buf bytes CLEANUP(buf_done) = {0};
+    char in_memory[PATH_SIZE];
+
+    plan->ca_file = path;
+    if (path == NULL || plan->parcel == NULL)
+        return ERR_NONE;
+    if (!plan->parcel->arrived)
+        return parcel_file(plan->parcel, path, AUTHORITIES_BYTES_MAX, &bytes, why);
+    TRY(parcel_path(plan->parcel, path, AUTHORITIES_BYTES_MAX, in_memory, why));
+    plan->ca_file = arena_printf(plan->arena, "%s", in_memory);
+    return plan->ca_file == NULL ? arena_spent(plan->arena, "the plan", why) : ERR_NONE;
+}
+
 enum err load_plan_make(struct load_run *run, struct why *why)
 {
     struct scenario_load said = {0};
 
     TRY(plan_settings(run, false, why));
+    TRY(plan_authorities(run, why));
     TRY(plan_proxy(run, why));
     switch (run->load->target) {
     case LOAD_TARGET_URL:

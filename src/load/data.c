@@ -4,8 +4,8 @@
  * the first, and what a later line lacks is empty. */
 #include "load/data.h"
 
-#include "base/file.h"
 #include "codec/json_walk.h"
+#include "load/parcel.h"
 #include "load/session.h"
 #include "stats/random.h"
 
@@ -227,8 +227,9 @@ static enum err read_json_lines(struct reader *reader, struct why *why)
 
 /* ---- The whole. ---- */
 
-enum err data_read(struct arena *arena, const char *path, struct data **ret_data, struct why *why)
+enum err data_read(struct plan *plan, const char *path, struct data **ret_data, struct why *why)
 {
+    struct arena *arena = plan->arena;
     struct buf text CLEANUP(buf_done) = {0};
     struct reader reader = {.arena = arena, .path = path, .line = 1};
     struct str name = str_of(path);
@@ -236,7 +237,7 @@ enum err data_read(struct arena *arena, const char *path, struct data **ret_data
 
     if (!is_json && !str_ends(name, STR(".csv")))
         return fail(why, ERR_INVALID, "%s ends in none of .csv, .jsonl, .ndjson", path);
-    TRY(file_read(path, DATA_BYTES_MAX, &text, why));
+    TRY(parcel_file(plan->parcel, path, DATA_BYTES_MAX, &text, why));
     reader.rest = buf_view(&text);
     if (str_starts(reader.rest, STR("\xef\xbb\xbf")))
         reader.rest = (struct str){reader.rest.data + 3, reader.rest.size - 3};
@@ -249,6 +250,8 @@ enum err data_read(struct arena *arena, const char *path, struct data **ret_data
     TRY(err);
     if (reader.data->rows_count == 0)
         return fail(why, ERR_INVALID, "%s has no rows", path);
+    reader.data->part = plan->part;
+    reader.data->parts = plan->parts;
     reader.data->path = arena_printf(arena, "%s", path);
     reader.data->columns = reader.columns;
     reader.data->cells = reader.cells;
@@ -290,7 +293,7 @@ size_t data_next(struct data *data, struct random *random)
 {
     if (data->order == DATA_AT_RANDOM)
         return random_below(random, data->rows_count);
-    return atomic_fetch_add(&data->next, 1) % data->rows_count;
+    return (atomic_fetch_add(&data->next, 1) * data->parts + data->part) % data->rows_count;
 }
 
 void data_take(struct data *data, struct session *session, struct random *random)

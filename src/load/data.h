@@ -27,12 +27,14 @@ struct data {
     const size_t *variables; /* Of the plan, one a column: set by data_bind. */
     const struct str *cells; /* rows_count × columns_count. */
     size_t rows_count;
+    size_t part, parts; /* Rows in turn are dealt out to the parts of the plan, in turn. */
     atomic_size_t next;
     struct data *also; /* The next of the plan's list. */
 };
 
-/* By the ending of the path: .csv, or .jsonl / .ndjson. ERR_INVALID tells the line. */
-CHECKED enum err data_read(struct arena *arena, const char *path, struct data **ret_data,
+/* Into the plan's arena; by the ending of the path: .csv, or .jsonl / .ndjson. ERR_INVALID tells
+ * the line. */
+CHECKED enum err data_read(struct plan *plan, const char *path, struct data **ret_data,
                            struct why *why);
 /* The column's index, or -1. */
 ptrdiff_t data_find(const struct data *data, struct str column);

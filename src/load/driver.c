@@ -35,6 +35,7 @@ enum {
 #define TICK_NS    (10 * CLOCK_NS_PER_MS)
 #define OPENING_NS (5 * CLOCK_NS_PER_S)
 #define GATHER_NS  CLOCK_NS_PER_MS
+#define PART_SEED  UINT64_C(0x9e3779b97f4a7c15) /* Keeps the seeds of machines apart. */
 
 static void begin_grace(struct driver *driver, bool at_once);
 
@@ -134,17 +135,29 @@ static int64_t backlog_take(struct driver *driver)
 
 /* ---- Arrivals. ---- */
 
-/* How much of the pattern's area lies between two arrivals of this driver. */
-static double draw_gap(struct driver *driver)
+/* As if every machine had as many drivers as this one: arrivals are dealt out to the machines in
+ * turn, and there to the drivers. */
+static unsigned drivers_everywhere(const struct driver *driver)
+{
+    return driver->drivers * driver->plan->parts;
+}
+
+/* How much of the pattern's area lies between an arrival and the one that is `further` behind it in
+ * the whole schedule. Poisson arrivals that are drawn by each driver for its share add up to
+ * Poisson arrivals; those of other shapes do not, so that every driver draws the same whole
+ * schedule and takes its own out of it. */
+static double draw_gap(struct driver *driver, unsigned further)
 {
     const struct plan *plan = driver->plan;
-    double gap = 1;
+    double gap = 0;
 
+    if (plan->arrivals == ARRIVALS_CONSTANT)
+        return further;
     if (plan->arrivals == ARRIVALS_POISSON)
-        gap = draw_exponential(&driver->random);
-    else if (plan->arrivals == ARRIVALS_GAMMA)
-        gap = draw_gamma(&driver->random, plan->gamma_shape);
-    return gap * driver->drivers;
+        return draw_exponential(&driver->random) * drivers_everywhere(driver);
+    for (unsigned i = 0; i < further; i++)
+        gap += draw_gamma(&driver->schedule, plan->gamma_shape);
+    return gap;
 }
 
 static void next_arrival(struct driver *driver)
@@ -153,7 +166,7 @@ static void next_arrival(struct driver *driver)
         pattern_time_of(&driver->plan->pattern, driver->arrival_area, &driver->pattern_hint);
 
     driver->arrival_ns = at_ns == INT64_MAX ? INT64_MAX : driver->start_ns + at_ns;
-    driver->arrival_area += draw_gap(driver);
+    driver->arrival_area += draw_gap(driver, drivers_everywhere(driver));
 }
 
 static bool take_request(struct driver *driver)
@@ -280,10 +293,13 @@ void driver_user_free(struct driver *driver, struct user *user, int64_t now_ns)
         check_finished(driver);
 }
 
-/* How many of `total` things are this driver's when they are dealt out in turn. */
+/* How many of `total` things are this driver's when they are dealt out in turn, to the machines
+ * first and there to the drivers. */
 static uint64_t share_of(const struct driver *driver, uint64_t total)
 {
-    return total / driver->drivers + (driver->index < total % driver->drivers ? 1 : 0);
+    uint64_t here = plan_share(driver->plan, total);
+
+    return here / driver->drivers + (driver->index < here % driver->drivers ? 1 : 0);
 }
 
 /* Wakes users up to the number that the pattern wants now; too many retire by themselves. */
@@ -352,8 +368,9 @@ static void start_open(struct driver *driver)
 
     /* Constant arrivals stand in the middle of their intervals, dealt out to the drivers in turn;
      * so a whole number of them falls into any whole number of intervals. */
-    driver->arrival_area =
-        plan->arrivals == ARRIVALS_CONSTANT ? driver->index + 0.5 : draw_gap(driver);
+    driver->arrival_area = plan->arrivals == ARRIVALS_CONSTANT
+                               ? driver_number(driver, 0) + 0.5
+                               : draw_gap(driver, driver_number(driver, 0) + 1);
     next_arrival(driver);
     for (uint32_t i = 0; i < driver->users_count; i++) {
         if (driver->users[i].state == USER_ASLEEP)
@@ -599,6 +616,13 @@ static bool gathers(const struct plan *plan)
     return plain;
 }
 
+unsigned driver_count(const struct plan *plan)
+{
+    uint64_t connections = plan_share(plan, plan->connections);
+
+    return plan->threads < connections ? plan->threads : (unsigned)connections;
+}
+
 enum err driver_open(struct driver *driver, const struct plan *plan, unsigned index,
                      struct why *why)
 {
@@ -608,10 +632,11 @@ enum err driver_open(struct driver *driver, const struct plan *plan, unsigned in
     driver->stamps = gathers(plan);
     options.gather_ns = driver->stamps ? GATHER_NS : 0;
     driver->index = index;
-    driver->drivers = plan->threads < plan->connections ? plan->threads : plan->connections;
+    driver->drivers = driver_count(plan);
     driver->measured_from_ns = INT64_MAX;
     TRY(loop_open(&options, &driver->loop, why));
-    driver->random = random_begin(plan->seed * PLAN_THREADS_MAX + index);
+    driver->random = random_begin(plan->seed * PLAN_THREADS_MAX + index + PART_SEED * plan->part);
+    driver->schedule = random_begin(plan->seed * PLAN_THREADS_MAX);
     driver->users_count = (uint32_t)share_of(driver, plan->connections);
     driver->counts_requests = plan->requests_max > 0;
     driver->requests_left = share_of(driver, plan->requests_max);

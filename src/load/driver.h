@@ -42,6 +42,7 @@ struct driver {
     struct head_memo heads[HEAD_MEMOS];
     struct buf scratch; /* Where changing requests are put together. */
     struct random random;
+    struct random schedule;      /* The same for all drivers, everywhere: see draw_gap. */
     struct workers *resolvers;   /* NULL where names are resolved before the run. */
     bool closing;                /* The thread ends: what comes back is dropped. */
     struct tls_client *tls;      /* NULL where no origin wants TLS. */
@@ -101,6 +102,8 @@ struct driver {
     struct why why;
 };
 
+/* How many drivers carry out this machine's part of the plan. */
+unsigned driver_count(const struct plan *plan);
 /* Makes everything the driver needs; the thread is not started. */
 CHECKED enum err driver_open(struct driver *driver, const struct plan *plan, unsigned index,
                              struct why *why);
@@ -116,6 +119,14 @@ void driver_stop(struct driver *driver, bool at_once);
 void driver_join(struct driver *driver);
 
 /* ---- For users and links. ---- */
+
+/* The number, over all threads of all machines, of this driver's thing number `index`. */
+static inline uint32_t driver_number(const struct driver *driver, uint32_t index)
+{
+    const struct plan *plan = driver->plan;
+
+    return (index * driver->drivers + driver->index) * plan->parts + plan->part;
+}
 
 /* The user's iteration is over. */
 void driver_user_free(struct driver *driver, struct user *user, int64_t now_ns);

@@ -7,6 +7,13 @@
 #include "load/outcome.h"
 
 struct engine_watch {
+    /* When everything is ready: says when the clock starts (monotonic), or why it does not. May
+     * take its time. Optional: at once. */
+    enum err (*start)(void *self, int64_t *start_ns, struct why *why);
+    /* What came to a step in the interval that is about to end; streams: NULL where the step has
+     * none. Optional. */
+    void (*brought)(void *self, size_t step, const struct tally *tally,
+                    const struct stream_tally *streams);
     /* After each interval; true ends the run early as aborted. Optional. */
     bool (*look)(void *self, const struct outcome *outcome);
     /* Every few milliseconds. Optional. */

@@ -33,6 +33,7 @@ struct plan *plan_new(size_t arena_budget_bytes)
     plan->answer_bytes_max = UINT64_C(1) << 30;
     plan->backlog_max = 1 << 20;
     plan->seed = 1;
+    plan->parts = 1;
     return plan;
 }
 
@@ -51,6 +52,11 @@ struct plan *plan_free(struct plan *plan)
 void plan_freep(struct plan **plan)
 {
     *plan = plan_free(*plan);
+}
+
+uint64_t plan_share(const struct plan *plan, uint64_t total)
+{
+    return total / plan->parts + (plan->part < total % plan->parts ? 1 : 0);
 }
 
 /* ---- Building. ---- */
@@ -215,6 +221,15 @@ static enum err check(const struct plan *plan, struct why *why)
         return fail(why, ERR_INVALID, "threads must be 1 to %d", PLAN_THREADS_MAX);
     if (plan->lanes == 0 || plan->lanes > PLAN_LANES_MAX)
         return fail(why, ERR_INVALID, "streams must be 1 to %d", PLAN_LANES_MAX);
+    if (plan->parts == 0 || plan->parts > PLAN_PARTS_MAX || plan->part >= plan->parts)
+        return fail(why, ERR_INVALID, "a load is shared by 1 to %d agents", PLAN_PARTS_MAX);
+    if (plan->connections < plan->parts) {
+        enum err err =
+            fail(why, ERR_INVALID, "%u users or connections cannot be shared by %u agents",
+                 plan->connections, plan->parts);
+        hint(why, "ask for at least one an agent with --connections, or name fewer agents");
+        return err;
+    }
     return ERR_NONE;
 }
 
@@ -256,7 +271,7 @@ enum err plan_finish(struct plan *plan, struct why *why)
         TRY(prepare_origin(plan, plan->origins[i], why));
     for (size_t i = 0; i < plan->steps_count; i++)
         TRY(prepare_step(plan, plan->steps[i], why));
-    for (size_t i = 0; i < plan->origins_count && !plan->resolves_each; i++)
+    for (size_t i = 0; i < plan->origins_count && !plan->resolves_each && !plan->is_elsewhere; i++)
         TRY(resolve(plan->origins[i], plan, why));
     return ERR_NONE;
 }

@@ -24,6 +24,7 @@ enum {
     PLAN_HEADERS_MAX = 100,
     PLAN_CRITERIA_MAX = 100,
     PLAN_LANES_MAX = 1000,
+    PLAN_PARTS_MAX = 64,
     PLAN_VARIABLES_MAX = 1000,
     PLAN_OPS_MAX = 2000, /* Of a scenario. */
     PLAN_LOOPS_MAX = 4,  /* Within each other. */
@@ -104,6 +105,7 @@ enum op_kind {
 };
 
 struct condition;
+struct parcel;
 struct prompt;
 
 struct op {
@@ -190,6 +192,12 @@ struct plan {
     uint64_t answer_bytes_max;
     uint32_t backlog_max; /* Arrivals that may wait, a thread. */
     uint64_t seed;
+
+    /* Where several machines share the load: this one's part, 0 … parts - 1. Everything is dealt
+     * out in turn, as it is among threads, so that all parts together are exactly the plan. */
+    unsigned part, parts;
+    bool is_elsewhere;     /* Others carry it out: no name is resolved here. */
+    struct parcel *parcel; /* What it is made of, or NULL; outlives the plan. */
 };
 
 /* What a plan starts from; arena_budget bounds all that is built in it. */
@@ -213,6 +221,8 @@ CHECKED enum err plan_variable(struct plan *plan, struct str name, size_t *ret_v
 /* The step's script, made if it has none. */
 CHECKED enum err plan_script(struct plan *plan, struct step *step, struct script **ret_script,
                              struct why *why);
+/* How many of `total` things are this part's when they are dealt out in turn. */
+uint64_t plan_share(const struct plan *plan, uint64_t total);
 /* Its index, or -1. */
 ptrdiff_t plan_find_variable(const struct plan *plan, struct str name);
 

@@ -4,11 +4,11 @@
  * and runs; the rest differs each time, so that nobody's cache finds it. */
 #include "load/prompt.h"
 
-#include "base/file.h"
 #include "base/json.h"
 #include "codec/json_tree.h"
 #include "codec/json_walk.h"
 #include "load/data.h"
+#include "load/parcel.h"
 #include "load/session.h"
 #include "stats/random.h"
 
@@ -203,7 +203,7 @@ enum err prompt_read_talks(struct plan *plan, const char *path, struct prompt *p
     size_t lines = 1;
     uint32_t number = 0;
 
-    TRY(file_read(path, DATA_BYTES_MAX, &text, why));
+    TRY(parcel_file(plan->parcel, path, DATA_BYTES_MAX, &text, why));
     for (size_t i = 0; i < text.size; i++)
         lines += text.data[i] == '\n';
     if (lines > PROMPT_TALKS_MAX)
@@ -238,7 +238,7 @@ enum err prompt_read_rows(struct plan *plan, const char *path, struct prompt *pr
 {
     struct data *rows;
 
-    TRY(data_read(plan->arena, path, &rows, why));
+    TRY(data_read(plan, path, &rows, why));
     prompt->row_prompt = data_find(rows, STR("prompt"));
     prompt->row_input = data_find(rows, STR("input_tokens"));
     prompt->row_output = data_find(rows, STR("output_tokens"));

@@ -6,9 +6,9 @@
 #include "load/scenario.h"
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "codec/yaml.h"
 #include "load/data.h"
+#include "load/parcel.h"
 #include "load/prompt.h"
 #include "load/scenario_priv.h"
 #include "load/script.h"
@@ -276,7 +276,7 @@ static enum err read_data(const struct scenario_scope *scope, const struct node 
     TRY(node_only(node, keys, ARRAY_COUNT(keys), why));
     TRY(node_need(node, "file", &file, why));
     TRY(scenario_path(scope, file, &path, why));
-    TRY_AT(file, data_read(scope->plan->arena, path, &data, why));
+    TRY_AT(file, data_read(scope->plan, path, &data, why));
     if (order != NULL) {
         TRY(node_text(order, &text, why));
         if (str_eq(text, STR("random")))
@@ -478,7 +478,7 @@ enum err scenario_read(struct plan *plan, const char *path, struct scenario_load
     const struct node *root;
     struct str title = str_of(path);
 
-    TRY(file_read(path, SCENARIO_BYTES_MAX, &text, why));
+    TRY(parcel_file(plan->parcel, path, SCENARIO_BYTES_MAX, &text, why));
     TRY(yaml_read(buf_view(&text), path, plan->arena, &root, why));
     TRY(node_map(root, why));
     TRY(node_only(root, keys, ARRAY_COUNT(keys), why));

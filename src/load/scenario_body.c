@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bodies of requests, each with the content type it is known by. Text parts may have holes;
  * files are sent as they are. */
-#include "base/file.h"
 #include "base/json.h"
+#include "load/parcel.h"
 #include "load/scenario_priv.h"
 #include "load/template.h"
 
@@ -138,7 +138,7 @@ static enum err read_file(const struct scenario_scope *scope, const struct node 
     const char *path;
 
     TRY(scenario_path(scope, node, &path, why));
-    TRY_AT(node, file_read(path, PLAN_BODY_BYTES_MAX, &bytes, why));
+    TRY_AT(node, parcel_file(scope->plan->parcel, path, PLAN_BODY_BYTES_MAX, &bytes, why));
     template_quote(buf_view(&bytes), out);
     return ERR_NONE;
 }

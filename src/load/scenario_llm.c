@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A step that asks a model: the keys are the flags of `sonde load llm`. */
+#include "load/parcel.h"
 #include "load/prompt.h"
 #include "load/scenario_priv.h"
 #include "load/script.h"
@@ -82,7 +83,9 @@ static enum err add_headers(const struct scenario_scope *scope, const struct nod
         return ERR_NONE;
     TRY(node_text(variable, &name, why));
     const char *word = arena_printf(scope->plan->arena, "%.*s", STR_ARG(name));
-    const char *key = word == NULL ? NULL : getenv(word);
+    const char *key = NULL;
+    if (word != NULL)
+        TRY(parcel_variable(scope->plan->parcel, word, &key, why));
     if (key == NULL)
         return node_fail(variable, why, "the variable %.*s is not set", STR_ARG(name));
     const char *value = arena_printf(scope->plan->arena, "%s%s", plain ? "" : "Bearer ", key);

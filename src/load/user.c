@@ -69,7 +69,7 @@ void user_begin(struct user *user, int64_t intended_ns)
     user->iteration_failed = false;
     user->has_sent = false;
     if (driver->plan->has_scripts && user->session == NULL)
-        user->session = session_new(driver->plan, user->index * driver->drivers + driver->index);
+        user->session = session_new(driver->plan, driver_number(driver, user->index));
     if (user->session != NULL)
         session_begin(user->session, &driver->random);
     go_on(user, intended_ns);

@@ -141,4 +141,84 @@ TEST(a_number_of_iterations_is_kept)
     (void)close(fd);
 }
 
+/* Runs every part of a load, one after the other, and adds up what came. */
+static struct outcome *run_parts(uint16_t port, unsigned parts, void (*change)(struct plan *plan),
+                                 uint64_t *ret_arrivals)
+{
+    struct outcome *sum = calloc(1, sizeof(*sum));
+
+    *ret_arrivals = 0;
+    for (unsigned part = 0; part < parts; part++) {
+        struct plan *plan = make_plan(port, MODEL_OPEN, 1000, 300 * CLOCK_NS_PER_MS);
+        struct outcome *outcome = calloc(1, sizeof(*outcome));
+        plan->part = part;
+        plan->parts = parts;
+        plan->threads = part + 1; /* Machines may be different. */
+        change(plan);
+        if (engine_run(plan, NULL, outcome, NULL) != ERR_NONE)
+            printf("# a part did not run\n");
+        tally_merge(&sum->total, &outcome->total);
+        *ret_arrivals += outcome->links.arrivals;
+        sum->links.iterations += outcome->links.iterations;
+        outcome_done(outcome);
+        free(outcome);
+        (void)plan_free(plan);
+    }
+    return sum;
+}
+
+static void is_constant(struct plan *plan)
+{
+    plan->arrivals = ARRIVALS_CONSTANT;
+}
+
+static void comes_in_bursts(struct plan *plan)
+{
+    plan->arrivals = ARRIVALS_GAMMA;
+    plan->gamma_shape = 0.5;
+}
+
+static void is_closed(struct plan *plan)
+{
+    plan->model = MODEL_CLOSED;
+    plan->requests_max = 11;
+}
+
+TEST(the_parts_of_a_load_are_together_the_whole)
+{
+    uint16_t port;
+    int fd = closed_port(&port);
+    uint64_t arrivals, alone;
+
+    free(run_parts(port, 3, is_constant, &arrivals));
+    EXPECT(arrivals == 300);
+    /* The schedule of bursts is the same, whoever carries out which part of it. */
+    free(run_parts(port, 1, comes_in_bursts, &alone));
+    free(run_parts(port, 4, comes_in_bursts, &arrivals));
+    EXPECT(arrivals == alone && alone > 150 && alone < 450);
+    struct outcome *sum = run_parts(port, 3, is_closed, &arrivals);
+    EXPECT(sum->total.requests == 11 && sum->links.iterations == 11);
+    free(sum);
+    (void)close(fd);
+}
+
+TEST(things_are_dealt_out_to_parts_without_a_rest)
+{
+    struct plan *plan = plan_new(1 << 16);
+
+    for (plan->parts = 1; plan->parts <= PLAN_PARTS_MAX; plan->parts++) {
+        for (uint64_t total = 0; total < 200; total += 7) {
+            uint64_t sum = 0, least = UINT64_MAX, most = 0;
+            for (plan->part = 0; plan->part < plan->parts; plan->part++) {
+                uint64_t share = plan_share(plan, total);
+                sum += share;
+                least = share < least ? share : least;
+                most = share > most ? share : most;
+            }
+            EXPECT(sum == total && most - least <= 1);
+        }
+    }
+    (void)plan_free(plan);
+}
+
 TEST_MAIN
