@@ -175,6 +175,11 @@ static int worst_first(const void *a, const void *b)
 
     if (left->finding.severity != right->finding.severity)
         return left->finding.severity > right->finding.severity ? -1 : 1;
+    /* What failed comes before what took long. */
+    bool left_failed = left->kind == TRACE_ERROR_ORIGIN;
+    bool right_failed = right->kind == TRACE_ERROR_ORIGIN;
+    if (left_failed != right_failed)
+        return left_failed ? -1 : 1;
     if (left->time_ns != right->time_ns)
         return left->time_ns > right->time_ns ? -1 : 1;
     return str_compare(left->finding.id, right->finding.id);

@@ -115,9 +115,32 @@ static void note_chain(struct explainer *explainer, const struct chain *chain,
     }
 }
 
+enum reach {
+    REACH_CALLER,  /* It was got over. */
+    REACH_SERVICE, /* A service answered with it, and its caller does not say that it failed. */
+    REACH_REQUEST, /* What is explained failed. */
+};
+
+static enum reach reach_of(const struct explainer *explainer, const struct chain *chain)
+{
+    const struct span *span = explainer->tree->nodes[chain->last].span;
+
+    if (chain->last == explainer->tree->root || chain->last == explainer->top)
+        return REACH_REQUEST;
+    return span != NULL && (span->kind == SPAN_KIND_SERVER || span->kind == SPAN_KIND_CONSUMER)
+               ? REACH_SERVICE
+               : REACH_CALLER;
+}
+
 static struct str error_claim(struct explainer *explainer, const struct chain *chain,
                               struct str message)
 {
+    static const char *const ends[] = {
+        [REACH_CALLER] = ", and whoever called it got over it.",
+        [REACH_SERVICE] = ", and whoever called it does not say what became of it.",
+        [REACH_REQUEST] = ", and nothing that it called did.",
+    };
+
     struct str service = explain_service(explainer, chain->origin);
     struct str name = explain_name(explainer, chain->origin);
     struct str last_service = explain_service(explainer, chain->last);
@@ -125,10 +148,7 @@ static struct str error_claim(struct explainer *explainer, const struct chain *c
 
     if (chain->length == 1)
         return explain_text(explainer, "%.*s of %.*s failed (%.*s)%s", STR_ARG(name),
-                            STR_ARG(service), STR_ARG(message),
-                            chain->last == explainer->tree->root || chain->last == explainer->top
-                                ? ", and nothing that it called did."
-                                : ", and whoever called it got over it.");
+                            STR_ARG(service), STR_ARG(message), ends[reach_of(explainer, chain)]);
     return explain_text(explainer, "%.*s of %.*s failed because %.*s of %.*s did: %.*s",
                         STR_ARG(last_name), STR_ARG(last_service), STR_ARG(name), STR_ARG(service),
                         STR_ARG(message));
@@ -147,7 +167,11 @@ void explain_errors(struct explainer *explainer)
     struct str name = explain_name(explainer, chain.origin);
     struct str message = error_message(explainer, origin->span);
     struct str when = explain_ns(explainer, origin->end_ns - nodes[explainer->top].start_ns);
-    bool is_request = chain.last == explainer->tree->root || chain.last == explainer->top;
+    static const enum severity severities[] = {
+        [REACH_CALLER] = SEVERITY_INFO,
+        [REACH_SERVICE] = SEVERITY_WARNING,
+        [REACH_REQUEST] = SEVERITY_CRITICAL,
+    };
     struct trace_finding finding = {
         .kind = TRACE_ERROR_ORIGIN,
         .service = service,
@@ -160,7 +184,7 @@ void explain_errors(struct explainer *explainer)
     finding.nodes = list.items;
     finding.nodes_count = list.count;
     finding.finding = (struct finding){
-        .severity = is_request ? SEVERITY_CRITICAL : SEVERITY_INFO,
+        .severity = severities[reach_of(explainer, &chain)],
         .claim = error_claim(explainer, &chain, message),
         .evidence = explain_text(
             explainer,
@@ -228,10 +252,10 @@ static void tell_skew(struct explainer *explainer)
     explain_add(explainer, &finding, STR("clocks"));
 }
 
-static void write_count(struct buf *text, uint32_t count, const char *what)
+static void write_count(struct buf *text, uint32_t count, const char *one, const char *more)
 {
     if (count > 0)
-        buf_printf(text, "%s%u %s", text->size == 0 ? "" : ", ", count, what);
+        buf_printf(text, "%s%u %s", text->size == 0 ? "" : ", ", count, count == 1 ? one : more);
 }
 
 void explain_soundness(struct explainer *explainer)
@@ -242,12 +266,15 @@ void explain_soundness(struct explainer *explainer)
 
     if (tree->skewed > 0)
         tell_skew(explainer);
-    if (tree->roots == 0)
+    if (tree->roots == 0 && tree->cycles == 0)
         buf_text(&text, "its root has not arrived");
-    write_count(&text, tree->orphans, "whose parent has not arrived");
-    write_count(&text, tree->cycles, "that began a circle of parents");
-    write_count(&text, tree->duplicates, "that share an id");
-    write_count(&text, tree->negatives, "that ended before they began");
+    write_count(&text, tree->orphans, "span whose parent has not arrived",
+                "spans whose parent has not arrived");
+    write_count(&text, tree->cycles, "circle of parents", "circles of parents");
+    write_count(&text, tree->duplicates, "span with the id of another",
+                "spans with the id of another");
+    write_count(&text, tree->negatives, "span that ended before it began",
+                "spans that ended before they began");
     if (text.size == 0 || tree->count == 1)
         return;
     note_flagged(explainer, TRACE_ORPHAN | TRACE_CYCLE | TRACE_DUPLICATE | TRACE_NEGATIVE, &list);
@@ -261,9 +288,9 @@ void explain_soundness(struct explainer *explainer)
     };
     finding.finding = (struct finding){
         .severity = SEVERITY_INFO,
-        .claim = STR("The trace is not whole, so what is said of it may be off."),
-        .evidence = explain_text(explainer, "Of %u spans: %.*s.", tree->count - 1,
-                                 STR_ARG(buf_view(&text))),
+        .claim = explain_text(explainer, "The trace has flaws: %.*s.", STR_ARG(buf_view(&text))),
+        .evidence =
+            explain_text(explainer, "Of %u spans; what is said of it may be off.", tree->count - 1),
         .next_step =
             STR("A trace still under way completes itself; else look whether every service "
                 "exports and flushes its spans, and whether all sample alike."),

@@ -256,6 +256,40 @@ TEST(an_error_is_followed_down_to_where_it_began)
     EXPECT(finding->nodes_count == 3);
 }
 
+TEST(an_error_that_a_service_answered_with_is_told_first)
+{
+    struct arena *arena CLEANUP(arena_freep) = arena_new(4 << 20);
+
+    maker_clear();
+    maker_add(1, 0, "page", "click", 0, 100); /* Knows nothing of errors. */
+    struct span *answered = maker_add(2, 1, "shop", "POST /pay", 1, 99);
+    answered->kind = SPAN_KIND_SERVER;
+    answered->status = SPAN_STATUS_ERROR;
+    answered->status_message = STR("declined");
+    add_queries(10, 2, 30, 2);
+    struct trace_explained explained = explain(arena);
+    ASSERT(explained.findings_count > 1);
+    EXPECT(find(&explained, TRACE_N_PLUS_ONE) != NULL);
+    const struct trace_finding *finding = &explained.findings[0];
+    EXPECT(finding->kind == TRACE_ERROR_ORIGIN);
+    EXPECT(finding->finding.severity == SEVERITY_WARNING);
+    EXPECT(says(finding->finding.claim, "does not say what became of it"));
+}
+
+TEST(an_error_that_was_got_over_needs_no_attention)
+{
+    struct arena *arena CLEANUP(arena_freep) = arena_new(4 << 20);
+
+    maker_clear();
+    maker_add(1, 0, "shop", "GET /", 0, 100);
+    maker_get(2, 1, "shop", "http://cache/x", 1, 2)->status = SPAN_STATUS_ERROR;
+    struct trace_explained explained = explain(arena);
+    const struct trace_finding *finding = find(&explained, TRACE_ERROR_ORIGIN);
+    ASSERT(finding != NULL);
+    EXPECT(finding->finding.severity == SEVERITY_INFO);
+    EXPECT(says(finding->finding.claim, "got over it"));
+}
+
 TEST(a_quiet_trace_is_told_nothing_bad)
 {
     struct arena *arena CLEANUP(arena_freep) = arena_new(4 << 20);
@@ -278,7 +312,7 @@ TEST(flaws_of_the_trace_are_said)
     const struct trace_finding *skew = find(&explained, TRACE_CLOCK_SKEW);
     const struct trace_finding *whole = find(&explained, TRACE_INCOMPLETE);
     ASSERT(skew != NULL && whole != NULL);
-    EXPECT(says(whole->finding.evidence, "its root has not arrived"));
+    EXPECT(says(whole->finding.claim, "its root has not arrived, 1 span whose parent has not"));
     EXPECT(says(skew->finding.claim, "1 of 2 spans"));
 }
 
