@@ -79,7 +79,19 @@ class Workers:
         self.loop.close()
 
 
+SEARCHES_MAX = 5
+
+
 def search(server, *arguments, code=0):
+    """What a search says. Where it says that this machine was too busy to tell, it is asked again."""
+    for _ in range(SEARCHES_MAX):
+        said = search_once(server, *arguments, code=code)
+        if said["capacity"]["limit"] != "generator":
+            return said
+    raise unittest.SkipTest("this machine is too busy: the generator was the limit each time")
+
+
+def search_once(server, *arguments, code=0):
     done = subprocess.run([BINARY, "load", "--capacity", "--json", "--quiet", *arguments,
                            server.url], capture_output=True, text=True, timeout=PATIENCE * 6)
     if done.returncode != code:
