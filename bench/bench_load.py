@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What traffic costs to make, and how true its figures are, beside wrk, h2load and hey."""
+"""What traffic costs to make, and how true its figures are, beside wrk, h2load, hey and k6."""
 import contextlib
 import json
 import os
@@ -9,14 +9,19 @@ import resource
 import shutil
 import statistics
 import subprocess
+import sys
 import time
 
 import peers
+
+sys.path.insert(0, str(peers.ROOT / "tools"))
+import peer_load  # noqa: E402
 
 TITLE = "Load: cost of a request, truth of latency, evenness of arrivals"
 ROUNDS = 5
 SECONDS = 3
 CONNECTIONS = 64
+LONG_SECONDS = 60
 
 NGINX = """
 {user}worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log /dev/null;
@@ -72,9 +77,26 @@ def wrk_cost(url):
     return cost(int(re.search(r"(\d+) requests in", out).group(1)), cpu)
 
 
-def hey_cost(url):
-    out, cpu = run(["hey", "-z", f"{SECONDS}s", "-c", CONNECTIONS, url])
+def hey_cost(program, url):
+    out, cpu = run([program, "-z", f"{SECONDS}s", "-c", CONNECTIONS, url])
     return cost(sum(int(count) for count in re.findall(r"\[200\]\s+(\d+) responses", out)), cpu)
+
+
+K6 = """
+import http from 'k6/http';
+export const options = {{ vus: {users}, duration: '{seconds}s' }};
+export default function () {{ http.get('{url}'); }}
+export function handleSummary(data) {{
+  return {{ stdout: '' + data.metrics.http_reqs.values.count }};
+}}
+"""
+
+
+def k6_cost(program, folder, url):
+    script = folder / "k6.js"
+    script.write_text(K6.format(users=CONNECTIONS, seconds=SECONDS, url=url))
+    out, cpu = run([program, "run", "--quiet", "--no-usage-report", script])
+    return cost(int(out.split()[-1]), cpu)
 
 
 def h2load_cost(url, connections, streams):
@@ -98,6 +120,18 @@ def against(row, what, peer, ours, theirs, most):
                {peer: text(theirs)}, ratio <= most)
 
 
+def measure_others(row, folder, url):
+    try:
+        hey, k6 = peer_load.binary("hey"), peer_load.binary("k6")
+    except peer_load.Absent as absent:
+        print(f"   left out: {absent}", flush=True)
+        return []
+    ours, hey, k6 = interleaved(lambda: sonde_cost(url), lambda: hey_cost(hey, url),
+                                lambda: k6_cost(k6, folder, url))
+    return [against(row, "the same, beside hey", "hey", ours, hey, 0.25),
+            against(row, "the same, beside k6", "k6", ours, k6, 0.1)]
+
+
 def measure_cost(row):
     rows = []
     with peers.scratch() as folder:
@@ -107,8 +141,7 @@ def measure_cost(row):
             ours, wrk = interleaved(lambda: sonde_cost(plain), lambda: wrk_cost(plain))
             rows.append(against(row, "HTTP/1.1 keep-alive, 64 connections, nginx", "wrk", ours, wrk,
                                 0.88))
-            if shutil.which("hey"):
-                rows.append(against(row, "the same", "hey", ours, hey_cost(plain), 0.25))
+            rows += measure_others(row, folder, plain)
             ours, wrk = interleaved(lambda: sonde_cost(secure), lambda: wrk_cost(secure))
             rows.append(against(row, "HTTPS keep-alive, 64 connections", "wrk", ours, wrk, 0.9))
             for connections, streams in ((4, 16), (64, 1)):
@@ -125,27 +158,44 @@ def measure_cost(row):
     return rows
 
 
-def peak_bytes(command):
-    """The most that was resident, as the kernel counts from exec on."""
+def watch(command, field):
+    """A figure of /proc/PID/status in bytes, over and over, from exec on."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak = 0
+    figures = []
     while process.poll() is None:
         with contextlib.suppress(OSError, AttributeError):
             status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
             if "\tsonde\n" in status:
-                peak = int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) * 1024
+                figures.append(int(re.search(rf"{field}:\s+(\d+)", status).group(1)) * 1024)
         time.sleep(0.02)
-    return peak
+    return figures
 
 
 def measure_memory(row, url):
     rows = []
     for connections, most in ((64, 8), (10000, 100)):
-        rss = peak_bytes([peers.SONDE, "load", "--quiet", "--connections", str(connections),
-                          "--duration", "2s", url])
+        rss = max(watch([peers.SONDE, "load", "--quiet", "--connections", str(connections),
+                         "--duration", "2s", url], "VmHWM"))
         rows.append(row(f"resident memory at {connections:,} connections", f"{rss / 1e6:.1f} MB",
                         f"≤ {most} MB", met=rss <= most * 1e6))
-    return rows
+    return rows + [measure_growth(row, url)]
+
+
+def measure_growth(row, url):
+    """As many requests as hours of a usual load bring; what grew with them would show."""
+    with peers.scratch() as folder:
+        report = folder / "report.json"
+        figures = watch([peers.SONDE, "load", "--quiet", "--connections", str(CONNECTIONS),
+                         "--duration", f"{LONG_SECONDS}s", "--report", report, url], "VmRSS")
+        requests = json.loads(report.read_text())["requests"]
+    quarter = len(figures) // 4
+    grown = max(figures[quarter:]) - max(figures[:quarter])
+    return row(f"resident memory over {requests / 1e6:.1f} M requests: growth after the first "
+               "quarter", f"{grown / 1e3:.0f} kB of {figures[-1] / 1e6:.1f} MB", "flat",
+               met=grown <= 0.01 * figures[-1],
+               note=f"{LONG_SECONDS} s at full speed, as many requests as {requests / 3.6e6:.1f} h "
+                    "of 1,000/s; what is kept for each interval is bounded by their number, "
+                    "whatever the duration.")
 
 
 class TestServer:

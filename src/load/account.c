@@ -7,7 +7,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { POINTS_WANTED = 20, INTERVALS_PER_STAGE = 10 };
 #define INTERVAL_MIN_NS (100 * CLOCK_NS_PER_MS)
@@ -74,7 +73,6 @@ static void make_stages(struct outcome *outcome)
 
 void account_open(struct account *account, const struct plan *plan, struct outcome *ret_outcome)
 {
-    memset(ret_outcome, 0, sizeof(*ret_outcome));
     ret_outcome->plan = plan;
     ret_outcome->steps = zeroed(plan->steps_count, sizeof(struct tally));
     ret_outcome->points = zeroed(OUTCOME_POINTS_MAX, sizeof(struct outcome_point));
@@ -186,7 +184,7 @@ void account_end_interval(struct account *account, int64_t until_ns)
     add_to_stage(account, until_ns);
     add_point(account, until_ns);
     account->point_ns = until_ns;
-    memset(account->interval, 0, sizeof(*account->interval));
+    tally_clear(account->interval);
     if (account->streams_interval != NULL)
         memset(account->streams_interval, 0, sizeof(*account->streams_interval));
 }

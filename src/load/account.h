@@ -16,7 +16,7 @@ struct account {
     int64_t point_ns;                      /* End of the last one, since the start of the clock. */
 };
 
-/* Makes an empty outcome of the plan; both outlive the account. */
+/* Begins the outcome, all zero before, of the plan; both outlive the account. */
 void account_open(struct account *account, const struct plan *plan, struct outcome *ret_outcome);
 void account_close(struct account *account); /* The outcome stays. */
 

@@ -143,7 +143,7 @@ static void sum_links(struct engine *engine)
 {
     struct tally_links *sum = &engine->outcome->links;
 
-    memset(sum, 0, sizeof(*sum));
+    tally_links_clear(sum);
     for (unsigned i = 0; i < engine->drivers_count; i++)
         tally_links_merge(sum, engine->drivers[i].counts);
 }
@@ -167,7 +167,7 @@ static bool drain_step(struct engine *engine, size_t step)
         if (COUNTER_GET(driver->steps[step].requests) == seen->requests && !engine->over)
             continue;
         if (!found)
-            memset(engine->fresh, 0, sizeof(*engine->fresh));
+            tally_clear(engine->fresh);
         found = true;
         tally_drain(&driver->steps[step], seen, engine->fresh);
     }
@@ -176,7 +176,7 @@ static bool drain_step(struct engine *engine, size_t step)
     /* Gaps between tokens count also while no request is finished. */
     memset(engine->streams_fresh, 0, sizeof(*engine->streams_fresh));
     if (!found)
-        memset(engine->fresh, 0, sizeof(*engine->fresh));
+        tally_clear(engine->fresh);
     for (unsigned i = 0; i < engine->drivers_count; i++)
         stream_tally_drain(&engine->drivers[i].streams[step],
                            &engine->streams_seen[i * steps + step], engine->streams_fresh);

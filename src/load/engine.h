@@ -22,8 +22,9 @@ struct engine_watch {
     const atomic_int *interrupts; /* 1: end now and wait for answers; 2: end at once. Optional. */
 };
 
-/* Blocks until the run is over. The plan is finished (plan_finish) and outlives the outcome, which
- * is the caller's to outcome_done also after an error. Raises the limit of open files if it can.
- * ERR_LIMIT: fewer open files are allowed than connections are asked for. */
+/* Blocks until the run is over. *ret_outcome is all zero before (what stays so takes no memory).
+ * The plan is finished (plan_finish) and outlives the outcome, which is the caller's to
+ * outcome_done also after an error. Raises the limit of open files if it can. ERR_LIMIT: fewer open
+ * files are allowed than connections are asked for. */
 CHECKED enum err engine_run(const struct plan *plan, const struct engine_watch *watch,
                             struct outcome *ret_outcome, struct why *why);

@@ -7,7 +7,6 @@
 #include "load/histogram.h"
 
 #include <math.h>
-#include <string.h>
 
 int64_t histogram_lower_ns(size_t index)
 {
@@ -28,8 +27,10 @@ void histogram_merge(struct histogram *into, const struct histogram *from)
     into->sum_ns += from->sum_ns;
     if (from->max_ns > into->max_ns)
         into->max_ns = from->max_ns;
-    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-        into->counts[i] += from->counts[i];
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        if (from->counts[i] > 0) /* Pages of zeros stay untouched, and so cost nothing. */
+            into->counts[i] += from->counts[i];
+    }
 }
 
 uint64_t histogram_drain(const struct histogram *live, struct histogram *seen,
@@ -67,7 +68,12 @@ uint64_t histogram_drain(const struct histogram *live, struct histogram *seen,
 
 void histogram_clear(struct histogram *histogram)
 {
-    memset(histogram, 0, sizeof(*histogram));
+    histogram->count = histogram->sum_ns = 0;
+    histogram->max_ns = 0;
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        if (histogram->counts[i] > 0)
+            histogram->counts[i] = 0;
+    }
 }
 
 static double middle_of(const struct histogram *histogram, size_t index)

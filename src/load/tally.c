@@ -4,6 +4,7 @@
 #include "load/tally.h"
 
 #include <stddef.h>
+#include <string.h>
 
 enum {
     TALLY_COUNTERS = offsetof(struct tally, latency) / sizeof(uint64_t),
@@ -12,6 +13,24 @@ enum {
 
 _Static_assert(TALLY_COUNTERS == 5 + FAULT_COUNT + TALLY_STATUS_MAX, "counters stand in a row");
 _Static_assert(LINKS_COUNTERS == 8, "counters stand in a row");
+
+void tally_clear(struct tally *tally)
+{
+    memset(tally, 0, offsetof(struct tally, latency));
+    histogram_clear(&tally->latency);
+    histogram_clear(&tally->service);
+    histogram_clear(&tally->first_byte);
+}
+
+void tally_links_clear(struct tally_links *links)
+{
+    memset(links, 0, offsetof(struct tally_links, dns));
+    histogram_clear(&links->dns);
+    histogram_clear(&links->connect);
+    histogram_clear(&links->tls);
+    histogram_clear(&links->lateness);
+    histogram_clear(&links->queued);
+}
 
 void tally_merge(struct tally *into, const struct tally *from)
 {

@@ -48,6 +48,10 @@ struct tally_links {
     struct histogram queued;   /* How long arrivals waited for a free connection. */
 };
 
+/* Empty again. Writes only what is not zero: a page that never held anything is never touched. */
+void tally_clear(struct tally *tally);
+void tally_links_clear(struct tally_links *links);
+
 void tally_merge(struct tally *into, const struct tally *from);
 void tally_links_merge(struct tally_links *into, const struct tally_links *from);
 
