@@ -3,6 +3,7 @@
  * says (run FILE); import writes such files. A sweep is one run after the other, each with a plan
  * of its own. */
 #include "cli/load.h"
+#include "load/parcel.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -77,6 +78,7 @@ void load_run_done(struct load_run *run)
 {
     outcome_done(&run->outcome);
     run->plan = plan_free(run->plan);
+    run->parcel = parcel_free(run->parcel);
 }
 
 static enum err run_once(struct load_run *run, struct why *why)
@@ -86,9 +88,10 @@ static enum err run_once(struct load_run *run, struct why *why)
 
     judgement_init(&run->judgement, run->load->arena);
     run->plan = plan_new(LOAD_PLAN_BYTES_MAX);
+    TRY(load_pack(run, why));
     TRY(load_plan_make(run, why));
     load_open_view(run);
-    enum err err = engine_run(run->plan, &watch, &run->outcome, why);
+    enum err err = load_engine_run(run, &watch, why);
     load_clear_line(run);
     TRY(err);
     if (run->kind != NULL)
@@ -137,6 +140,8 @@ static enum err run_all(struct load_run *runs, size_t count, size_t *ret_finishe
     for (size_t i = 0; i < count && atomic_load(&interrupts) == 0; i++) {
         TRY(run_once(&runs[i], why));
         *ret_finished = i + 1;
+        if (outcome_agents_lost(&runs[i].outcome) > 0)
+            break; /* The next level would be another load than was asked for. */
     }
     return ERR_NONE;
 }
@@ -171,6 +176,10 @@ static enum exit_code run_load(struct load *load)
     enum exit_code code;
 
     load->arena = arena_new(JUDGEMENT_BYTES_MAX);
+    if (load_agents_check(load, &why) != ERR_NONE) {
+        load->arena = arena_free(load->arena);
+        return command_fail(load->invocation, &why);
+    }
     if (options_bool(load->invocation->options, LOAD_CAPACITY)) {
         code = load_capacity(load, &interrupts);
         load->arena = arena_free(load->arena);
@@ -206,20 +215,27 @@ static enum exit_code run(struct invocation *invocation)
                         .tells = options_bool(invocation->options, LOAD_PROGRESS),
                         .aborts = options_bool(invocation->options, LOAD_ABORT)};
 
-    if (invocation->arguments_count > 0 && strcmp(invocation->arguments[0], "import") == 0)
+    const char *first = invocation->arguments_count > 0 ? invocation->arguments[0] : "";
+    if (strcmp(first, "import") == 0)
         return load_import(invocation);
+    (void)signal(SIGINT, on_interrupt);
+    (void)signal(SIGTERM, on_interrupt);
+    if (strcmp(first, "agent") == 0 && invocation->arguments_count > 1)
+        return command_usage(invocation, "sonde load agent takes flags only");
+    if (strcmp(first, "agent") == 0)
+        return load_agent(&load, &interrupts);
     const char *complaint = read_target(&load);
     if (complaint != NULL)
         return command_usage(invocation, "%s", complaint);
-    (void)signal(SIGINT, on_interrupt);
-    (void)signal(SIGTERM, on_interrupt);
-    return run_load(&load);
+    enum exit_code code = run_load(&load);
+    buf_done(&load.secret);
+    return code;
 }
 
 const struct command command_load = {
     .name = "load",
     .summary = "Make traffic and measure what it meets with",
-    .usage = "URL | llm URL | run FILE | import har|openapi|curl SOURCE",
+    .usage = "URL | llm URL | run FILE | agent | import har|openapi|curl SOURCE",
     .description =
         "Without --rate, so many users send one request after the other (the closed model). With "
         "--rate, requests arrive on schedule whatever the answers do (the open model), and latency "
@@ -227,7 +243,12 @@ const struct command command_load = {
         "service time, from the first byte sent, stands beside it.\n\nA URL begins with http, "
         "https, ws, wss or tcp. `llm` asks a language model and measures its token streams; `run` "
         "does what a scenario file says; `import` writes such a file from a browser's recording "
-        "(HAR), an OpenAPI description or a curl command.\n\nInterrupted once, a run ends "
+        "(HAR), an OpenAPI description or a curl command.\n\nOne machine is not enough? `agent` "
+        "waits "
+        "on another one, and --agents shares the load among such machines: users, rate and "
+        "requests "
+        "are divided, all start together, and their measurements become one report.\n\nInterrupted "
+        "once, a run ends "
         "and waits for the answers under way; twice, it ends at once. Either way the whole report "
         "is written.",
     .examples =
@@ -240,7 +261,11 @@ const struct command command_load = {
         "sonde load run shop.yaml --connections 50 --duration 1m\tWhat a file says.\n"
         "sonde load llm http://127.0.0.1:8000/v1/chat/completions --model m --sweep-rate 1,2,4 "
         "--slo 'ttft<500ms'\tA model at several rates.\n"
-        "sonde load import har recording.har > shop.yaml\tFrom a browser's recording.\n",
+        "sonde load import har recording.har > shop.yaml\tFrom a browser's recording.\n"
+        "sonde load agent --listen 10.0.0.2:7079 --token-from ./secret\tMakes a part of others' "
+        "loads.\n"
+        "sonde load --agents 10.0.0.2,10.0.0.3 --token-from ./secret --rate 50000 "
+        "http://10.0.0.9/\tTwo machines, one load.\n",
     .options = load_options,
     .options_count = LOAD_OPTIONS_COUNT,
     .arguments_max = LOAD_ARGUMENTS_MAX,

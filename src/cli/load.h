@@ -20,6 +20,7 @@ enum {
 enum load_target { LOAD_TARGET_URL, LOAD_TARGET_LLM, LOAD_TARGET_FILE };
 
 struct load_view;
+struct parcel;
 
 struct load {
     const struct invocation *invocation;
@@ -30,6 +31,7 @@ struct load {
     bool tells;    /* Some program does. */
     bool aborts;
     struct load_view *view; /* NULL: a line is enough. */
+    struct buf secret;      /* That agents share; empty: none. */
 };
 
 /* One run: the only one, or one level of a sweep. */
@@ -41,6 +43,7 @@ struct load_run {
     int64_t probe_ns; /* Of a probe of a search: how long, whatever was told; 0: as told. */
     unsigned probe_connections; /* … and how many; 0: as told. */
     struct plan *plan;
+    struct parcel *parcel;   /* What it is made of, for agents; or NULL. */
     const struct kind *kind; /* Of the test; NULL: a plain run. */
     struct criterion criteria[JUDGEMENT_CRITERIA_MAX];
     size_t criteria_count;
@@ -62,6 +65,21 @@ CHECKED enum err load_read_headers(const struct load *load, struct plan *plan, s
 /* Where the URL's host is reached, when --connect-to says so. */
 CHECKED enum err load_read_connect_to(const struct load *load, struct plan *plan,
                                       struct origin *origin, struct why *why);
+
+/* load_agents: other machines, where --agents names them. */
+CHECKED enum err load_agents_check(struct load *load, struct why *why);
+CHECKED enum err load_read_secret(const struct load *load, struct buf *out, struct why *why);
+/* Before load_plan_make: a parcel that takes up what the plan is made of. */
+CHECKED enum err load_pack(struct load_run *run, struct why *why);
+/* On the other side: the flags, and the URL or file, which lives as long as the parcel. */
+CHECKED enum err load_unpack(const struct parcel *parcel, struct options *options,
+                             const char **ret_where, struct why *why);
+/* Here, or by the agents. */
+CHECKED enum err load_engine_run(struct load_run *run, const struct engine_watch *watch,
+                                 struct why *why);
+
+/* load_agent: `sonde load agent`. */
+enum exit_code load_agent(struct load *load, const atomic_int *interrupts);
 
 /* load_llm: the plan of `sonde load llm URL`. */
 CHECKED enum err load_llm_plan(struct load_run *run, struct why *why);

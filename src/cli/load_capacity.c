@@ -89,6 +89,18 @@ static enum err check_criteria(const struct load_run *run, struct why *why)
     return ERR_NONE;
 }
 
+/* A rate that an agent could not make says nothing of the target. */
+static enum err check_agents(const struct outcome *outcome, struct why *why)
+{
+    for (size_t i = 0; i < outcome->agents_count; i++) {
+        const struct outcome_agent *agent = &outcome->agents[i];
+        if (agent->state != OUTCOME_AGENT_RAN)
+            return fail(why, ERR_CLOSED, "agent %s was lost during a probe: %s", agent->name,
+                        agent->reason);
+    }
+    return ERR_NONE;
+}
+
 static enum err probe_once(struct hunt *hunt, const struct capacity_probe *probe,
                            struct capacity_step *ret_step, struct why *why)
 {
@@ -105,14 +117,16 @@ static enum err probe_once(struct hunt *hunt, const struct capacity_probe *probe
     judgement_init(&run->judgement, hunt->load->arena);
     hunt->course.count = 0;
     run->plan = plan_new(LOAD_PLAN_BYTES_MAX);
+    TRY(load_pack(run, why));
     TRY(load_plan_make(run, why));
     TRY(check_criteria(run, why));
     /* Equal probes draw arrivals of their own, else they would confirm each other for nothing. */
     run->plan->seed += hunt->steps_count;
     load_open_view(run);
-    enum err err = engine_run(run->plan, &watch, &run->outcome, why);
+    enum err err = load_engine_run(run, &watch, why);
     load_clear_line(run);
     TRY(err);
+    TRY(check_agents(&run->outcome, why));
     if (hunt->title == NULL)
         hunt->title = arena_printf(hunt->load->arena, "%s", run->plan->title);
     if (hunt->started_ms == 0)

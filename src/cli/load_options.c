@@ -282,6 +282,27 @@ const struct option_row load_options[LOAD_OPTIONS_COUNT] = {
                     .help =
                         "With llm: US dollars for a million tokens in, out, and in from a cache; "
                         "the run's cost is told."},
+    [LOAD_AGENTS] = {.name = "agents",
+                     .type = OPTION_LIST,
+                     .value_name = "HOST[:PORT]",
+                     .flags = OPTION_FLAG_ONLY,
+                     .help =
+                         "These machines make the load, each its part, and one report comes of "
+                         "it; on each runs `sonde load agent`. Separated by commas; the port is "
+                         "7079 unless told."},
+    [LOAD_LISTEN] = {.name = "listen",
+                     .type = OPTION_ADDRESS,
+                     .preset = "127.0.0.1:7079",
+                     .flags = OPTION_FLAG_ONLY,
+                     .help = "With agent: where it waits. Beyond loopback only with --token-from."},
+    [LOAD_TOKEN] = {.name = "token_from",
+                    .type = OPTION_TEXT,
+                    .value_name = "VARIABLE|FILE",
+                    .flags = OPTION_FLAG_ONLY,
+                    .help =
+                        "With agent and --agents: where the secret is that both sides share, at "
+                        "least 16 characters; a name with a slash in it is a file's. It is "
+                        "proved, never sent, and what is said is encrypted with it."},
     [LOAD_REPORT] = {.name = "report",
                      .type = OPTION_LIST,
                      .value_name = "FILE",

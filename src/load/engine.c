@@ -51,7 +51,17 @@ void outcome_done(struct outcome *outcome)
     free(outcome->streams);
     free(outcome->step_streams);
     free(outcome->stages);
+    free(outcome->agents);
     *outcome = (struct outcome){0};
+}
+
+size_t outcome_agents_lost(const struct outcome *outcome)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < outcome->agents_count; i++)
+        count += outcome->agents[i].state != OUTCOME_AGENT_RAN;
+    return count;
 }
 
 double outcome_rate(const struct outcome *outcome)

@@ -8,7 +8,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { NOTE_SIZE_MAX = 500 };
+enum { NOTE_SIZE_MAX = 1000 };
+#define BUSY_SHARE 0.9 /* As in engine.c. */
 
 static const char *const kind_names[] = {"good", "info", "warning", "bad"};
 
@@ -57,13 +58,15 @@ static void note_generator(struct judgement *judgement, const struct outcome *ou
 {
     const struct tally_links *links = &outcome->links;
 
-    if (outcome->saturated && outcome->busiest > 0.9)
+    bool saturated = outcome->saturated && outcome->agents_count == 0; /* Else each has its note. */
+
+    if (saturated && outcome->busiest > BUSY_SHARE)
         judgement_note(
             judgement, NOTE_WARNING,
             "The generator was the limit: a thread was busy %.0f %% of the time. Use more "
             "threads, or another machine, before you believe these figures.",
             outcome->busiest * 100);
-    else if (outcome->saturated)
+    else if (saturated)
         judgement_note(
             judgement, NOTE_WARNING,
             "The generator was late: one arrival in a hundred was looked at %.1f ms after "
@@ -79,6 +82,36 @@ static void note_generator(struct judgement *judgement, const struct outcome *ou
         judgement_note(judgement, NOTE_WARNING,
                        "%" PRIu64 " requests were still under way when the run was over.",
                        links->unfinished);
+}
+
+static void note_agents(struct judgement *judgement, const struct outcome *outcome)
+{
+    for (size_t i = 0; i < outcome->agents_count; i++) {
+        const struct outcome_agent *agent = &outcome->agents[i];
+        if (agent->state == OUTCOME_AGENT_LOST)
+            judgement_note(
+                judgement, NOTE_BAD,
+                "The agent %s was lost after %.1f s: %s. Its part of the load is missing "
+                "from then on, in the traffic and in these figures.",
+                agent->name, agent->left_s, agent->reason);
+        else if (agent->state == OUTCOME_AGENT_ENDED)
+            judgement_note(judgement, NOTE_BAD,
+                           "The agent %s ended after %.1f s: %s. Its part of the load is missing "
+                           "from then on.",
+                           agent->name, agent->left_s, agent->reason);
+        else if (agent->saturated && agent->busiest <= BUSY_SHARE)
+            judgement_note(
+                judgement, NOTE_WARNING,
+                "The agent %s was late: it looked at one arrival in a hundred %.1f ms after "
+                "its time. That machine is too busy for its part of the rate.",
+                agent->name, agent->late_p99_ms);
+        else if (agent->saturated)
+            judgement_note(
+                judgement, NOTE_WARNING,
+                "The agent %s was itself the limit: its busiest thread worked %.0f %% of "
+                "the time. Give it less, or the load more agents.",
+                agent->name, agent->busiest * 100);
+    }
 }
 
 static void note_target(struct judgement *judgement, const struct outcome *outcome)
@@ -112,6 +145,7 @@ void judgement_note_run(struct judgement *judgement, const struct outcome *outco
         judgement_note(judgement, NOTE_BAD,
                        "Ended early after %.1f s: a criterion was beyond hope.",
                        outcome->duration_s);
+    note_agents(judgement, outcome);
     note_generator(judgement, outcome);
     note_target(judgement, outcome);
     for (unsigned i = 0; i < FAULT_COUNT; i++) {

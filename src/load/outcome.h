@@ -10,7 +10,7 @@
 
 #include <stdatomic.h>
 
-enum { OUTCOME_POINTS_MAX = 4096, OUTCOME_STAGES_MAX = 64 };
+enum { OUTCOME_POINTS_MAX = 4096, OUTCOME_STAGES_MAX = 64, OUTCOME_AGENT_NAME_SIZE = 128 };
 
 /* One interval of the run. Durations are NAN where nothing was answered. */
 struct outcome_point {
@@ -41,6 +41,27 @@ struct outcome_stage {
     struct histogram latency;
 };
 
+enum outcome_agent_state {
+    OUTCOME_AGENT_RAN,
+    OUTCOME_AGENT_ENDED, /* Somebody ended it there. */
+    OUTCOME_AGENT_LOST,  /* What it did since is not known. */
+};
+
+/* A machine that carried out a part of the load. */
+struct outcome_agent {
+    char name[OUTCOME_AGENT_NAME_SIZE];
+    enum outcome_agent_state state;
+    char reason[WHY_TEXT_SIZE]; /* Why it did not run to the end, or "". */
+    double left_s;              /* … and when, since the start of the clock. */
+    uint64_t threads;
+    uint64_t requests, failures, dropped;
+    double p50_ms, p99_ms; /* Latency; NAN where nothing was answered. */
+    double late_p99_ms;    /* How late it looked at its arrivals. */
+    double busiest, cpu_s;
+    bool saturated;
+    double round_ms; /* A word there and its answer: starts differ by half of it at most. */
+};
+
 struct outcome {
     const struct plan *plan;
     struct tally total;  /* Of all steps; without the warm-up. */
@@ -54,6 +75,9 @@ struct outcome {
 
     struct outcome_stage *stages; /* Where the pattern has at most OUTCOME_STAGES_MAX pieces. */
     size_t stages_count;
+
+    struct outcome_agent *agents; /* Where other machines made the load. */
+    size_t agents_count;
 
     int64_t started_ns; /* The same by the monotonic clock, for those who compare logs. */
     int64_t started_ms; /* Since 1970: when the clock of the run started. */
@@ -70,5 +94,7 @@ struct outcome {
 
 void outcome_done(struct outcome *outcome);
 
+/* Of its agents, how many did not run to the end. */
+size_t outcome_agents_lost(const struct outcome *outcome);
 double outcome_rate(const struct outcome *outcome);       /* Requests a second. */
 double outcome_error_rate(const struct outcome *outcome); /* 0 … 1; 0 without requests. */

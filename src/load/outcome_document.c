@@ -314,6 +314,7 @@ struct document *outcome_document(const struct outcome *outcome, const struct ju
     add_steps(document, outcome);
     add_course(document, outcome);
     outcome_document_streams_course(document, outcome);
+    outcome_document_agents(document, outcome);
     add_generator(document, outcome);
     return document;
 }

@@ -192,6 +192,7 @@ void outcome_write_json(const struct outcome *outcome, const struct judgement *j
     add_double(&json, "rate", outcome_rate(outcome));
     add_double(&json, "error_rate", outcome_error_rate(outcome));
     add_generator(&json, outcome);
+    outcome_add_agents(&json, outcome);
     outcome_add_streams(&json, outcome);
     if (judgement != NULL)
         judgement_add_json(judgement, &json);

@@ -34,6 +34,9 @@ struct json;
 void outcome_add_histogram(struct json *json, const char *key, const struct histogram *histogram);
 void outcome_add_phase(struct table *table, const char *name, const struct histogram *histogram);
 struct table *outcome_phase_table(struct document *document, const char *key, const char *title);
+/* Of the machines that made the load; nothing where it was this one. */
+void outcome_add_agents(struct json *json, const struct outcome *outcome);
+void outcome_document_agents(struct document *document, const struct outcome *outcome);
 /* Of token streams; nothing where there were none. */
 void outcome_add_streams(struct json *json, const struct outcome *outcome);
 void outcome_document_streams(struct document *document, const struct outcome *outcome);

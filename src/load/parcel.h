@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { PARCEL_ITEMS_MAX = 4096 };
+enum { PARCEL_ITEMS_MAX = 4096, PARCEL_LIST_MAX = 1000 /* Values of one flag. */ };
 #define PARCEL_BYTES_MAX ((size_t)192 << 20) /* Of the whole, as it is written. */
 
 enum parcel_kind {

@@ -209,6 +209,23 @@ static enum err resolve(struct origin *origin, struct plan *plan, struct why *wh
     return ERR_NONE;
 }
 
+/* Each part must have somebody to do it. */
+static enum err check_parts(const struct plan *plan, struct why *why)
+{
+    double users = plan->connections;
+
+    if (plan->parts == 0 || plan->parts > PLAN_PARTS_MAX || plan->part >= plan->parts)
+        return fail(why, ERR_INVALID, "a load is shared by 1 to %d agents", PLAN_PARTS_MAX);
+    if (plan->model == MODEL_CLOSED && pattern_peak(&plan->pattern) < users)
+        users = pattern_peak(&plan->pattern);
+    if (plan->parts == 1 || users >= plan->parts)
+        return ERR_NONE;
+    enum err err = fail(why, ERR_INVALID, "%.6g users or connections cannot be shared by %u agents",
+                        users, plan->parts);
+    hint(why, "ask for at least one an agent, or name fewer agents");
+    return err;
+}
+
 static enum err check(const struct plan *plan, struct why *why)
 {
     if (plan->scenarios_count == 0)
@@ -221,16 +238,7 @@ static enum err check(const struct plan *plan, struct why *why)
         return fail(why, ERR_INVALID, "threads must be 1 to %d", PLAN_THREADS_MAX);
     if (plan->lanes == 0 || plan->lanes > PLAN_LANES_MAX)
         return fail(why, ERR_INVALID, "streams must be 1 to %d", PLAN_LANES_MAX);
-    if (plan->parts == 0 || plan->parts > PLAN_PARTS_MAX || plan->part >= plan->parts)
-        return fail(why, ERR_INVALID, "a load is shared by 1 to %d agents", PLAN_PARTS_MAX);
-    if (plan->connections < plan->parts) {
-        enum err err =
-            fail(why, ERR_INVALID, "%u users or connections cannot be shared by %u agents",
-                 plan->connections, plan->parts);
-        hint(why, "ask for at least one an agent with --connections, or name fewer agents");
-        return err;
-    }
-    return ERR_NONE;
+    return check_parts(plan, why);
 }
 
 /* Which protocol is spoken to an origin, and by which way it is reached. */
