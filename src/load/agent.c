@@ -217,7 +217,7 @@ static enum err run(struct session *session, const struct plan *plan, struct age
                                        .attend = attend,
                                        .self = session,
                                        .interrupts = &session->ends};
-    struct outcome outcome;
+    struct outcome outcome = {0};
     enum err err = engine_run(plan, &watch, &outcome, why);
 
     session->host->leave(session->host->self); /* Before the other side may come again. */

@@ -431,7 +431,7 @@ static void merge_one(struct agents *agents)
             lose(agents, agent, &why);
         latest_ns = until_ns > latest_ns ? until_ns : latest_ns;
     }
-    memset(&outcome->links, 0, sizeof(outcome->links));
+    tally_links_clear(&outcome->links);
     for (size_t i = 0; i < agents->count; i++)
         tally_links_merge(&outcome->links, &agents->items[i].links);
     account_end_interval(&agents->account, latest_ns);
@@ -555,7 +555,6 @@ enum err agents_run(const struct agents_options *options, struct plan *plan, str
                             .count = options->count,
                             .outcome = ret_outcome};
 
-    memset(ret_outcome, 0, sizeof(*ret_outcome));
     TRY(agents_check(options, why));
     open_all(&agents);
     enum err err = begin(&agents, why);
