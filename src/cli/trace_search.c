@@ -36,7 +36,10 @@ static const struct grid_column columns[] = {
     {.title = "ERRORS", .right = true},
     {.title = "SERVICE", .shrink = true},
     {.title = "OPERATION", .shrink = true},
+    {.title = "FOUND", .shrink = true},
 };
+
+enum { COLUMNS_PLAIN = ARRAY_COUNT(columns) - 1 }; /* Without what a TraceQL query made. */
 
 static void write_started(struct buf *out, const struct node *trace)
 {
@@ -49,8 +52,61 @@ static void write_started(struct buf *out, const struct node *trace)
         buf_text(out, text);
 }
 
-static void add_row(struct grid *grid, const struct node *trace)
+/* duration and traceDuration, or max(duration) and so on: nanoseconds. */
+static bool is_duration(struct str key)
 {
+    const char *open = memchr(key.data, '(', key.size);
+
+    if (open != NULL && key.data[key.size - 1] == ')')
+        key = (struct str){open + 1, (size_t)(key.data + key.size - 1 - (open + 1))};
+    return str_eq(key, STR("duration")) || str_eq(key, STR("traceDuration"));
+}
+
+static void write_set_value(struct buf *out, const struct node *value)
+{
+    struct str key = trace_text(value, "key");
+
+    buf_str(out, key);
+    buf_text(out, " = ");
+    if (key.size > 0 && is_duration(key))
+        trace_write_duration(out, trace_number(value, "value"));
+    else
+        buf_str(out, trace_text(value, "value"));
+}
+
+/* "region = eu, count = 3; region = us, count = 1": a set each. */
+static void write_sets(struct buf *out, const struct node *sets)
+{
+    NODE_EACH(sets, set)
+    {
+        const struct node *values = node_get(set, "values");
+        bool is_first = true;
+        if (out->size > 0)
+            buf_text(out, "; ");
+        if (values == NULL)
+            continue;
+        NODE_EACH(values, value)
+        {
+            buf_text(out, is_first ? "" : ", ");
+            write_set_value(out, value);
+            is_first = false;
+        }
+    }
+}
+
+static bool has_sets(const struct node *list)
+{
+    NODE_EACH(list, trace)
+    {
+        if (node_get(trace, "sets") != NULL)
+            return true;
+    }
+    return false;
+}
+
+static void add_row(struct grid *grid, const struct node *trace, bool with_sets)
+{
+    const struct node *sets = node_get(trace, "sets");
     struct buf cell CLEANUP(buf_done) = {0};
     int64_t errors = trace_integer(trace, "errors");
 
@@ -66,9 +122,33 @@ static void add_row(struct grid *grid, const struct node *trace)
         grid_style(grid, STYLE_BAD);
     grid_cell(grid, trace_text(trace, "service"));
     grid_cell(grid, trace_text(trace, "name"));
+    if (!with_sets)
+        return;
+    buf_clear(&cell);
+    if (sets != NULL)
+        write_sets(&cell, sets);
+    grid_cell(grid, buf_view(&cell));
 }
 
 /* ---- Searching. ---- */
+
+/* A query stands alone: of two questions one would silently go unasked. */
+static enum err check_question(const struct invocation *invocation, struct why *why)
+{
+    static const int flags[] = {TRACE_OPTION_SERVICE, TRACE_OPTION_OPERATION,
+                                TRACE_OPTION_MIN_DURATION, TRACE_OPTION_MAX_DURATION,
+                                TRACE_OPTION_ATTRIBUTE};
+    bool is_mixed = options_bool(invocation->options, TRACE_OPTION_ERRORS);
+
+    for (size_t i = 0; i < ARRAY_COUNT(flags); i++)
+        is_mixed |= options_is_set(invocation->options, (size_t)flags[i]);
+    if (!is_mixed || trace_argument(invocation, 0).size == 0)
+        return ERR_NONE;
+    (void)fail(why, ERR_INVALID, "a TraceQL query and flags such as --service do not mix");
+    hint(why, "say it in the query: { resource.service.name = \"shop\" && name = \"GET /\" && "
+              "duration > 20ms && status = error && .key = \"value\" }");
+    return ERR_INVALID;
+}
 
 static enum err ask_summary(const struct invocation *invocation, int64_t from_ms, int64_t to_ms,
                             int64_t limit, struct buf *body, struct why *why)
@@ -88,13 +168,14 @@ static void tell_summary(const struct invocation *invocation, const struct node 
                          struct buf *out)
 {
     const struct node *list = node_get(root, "list");
-    struct grid *grid = grid_new(columns, ARRAY_COUNT(columns));
+    bool with_sets = list != NULL && has_sets(list);
+    struct grid *grid = grid_new(columns, with_sets ? ARRAY_COUNT(columns) : COLUMNS_PLAIN);
     size_t shown = 0;
 
     if (list != NULL) {
         NODE_EACH(list, trace)
         {
-            add_row(grid, trace);
+            add_row(grid, trace, with_sets);
             shown++;
         }
     }
@@ -121,7 +202,9 @@ enum exit_code trace_search_run(struct invocation *invocation)
                         ? options_i64(options, TRACE_OPTION_LIMIT)
                         : SEARCH_LIMIT;
 
-    enum err err = trace_range(invocation, &from_ms, &to_ms, &why);
+    enum err err = check_question(invocation, &why);
+    if (err == ERR_NONE)
+        err = trace_range(invocation, &from_ms, &to_ms, &why);
     if (err == ERR_NONE)
         err = ask_summary(invocation, from_ms, to_ms, limit, &body, &why);
     if (err == ERR_NONE)
@@ -295,7 +378,7 @@ enum exit_code trace_tail_run(struct invocation *invocation)
                                         ? (size_t)options_i64(options, TRACE_OPTION_LIMIT)
                                         : 0};
     struct why why = WHY_INIT;
-    enum err err = ERR_NONE;
+    enum err err = check_question(invocation, &why);
     int64_t begun_ms = clock_now_ms() - TAIL_PERIOD_MS;
 
     is_ended = 0;

@@ -17,6 +17,7 @@ enum {
     FOLDED_PART = 20,     /* A span longer than this part of the trace is not folded. */
     DEPTH_SHOWN_MAX = 24, /* Branches drawn; deeper ones stand under one another. */
     DURATION_CELLS = 9,
+    SCALE_CELLS = 9, /* Least between two marks: "╷500 ms" and a gap. */
     NAME_CELLS_MIN = 18,
     NAME_CELLS_MAX = 60,
     BAR_CELLS_MIN = 10,
@@ -242,28 +243,61 @@ static void write_row(const struct drawing *drawing, const struct fold *fold)
 
 /* ---- All of it. ---- */
 
+/* "50 ms" and "1.5 s", where trace_write_ns says "50.0 ms" and "1.50 s". */
+static void write_round(struct buf *out, int64_t ns)
+{
+    static const struct {
+        int64_t ns;
+        const char *unit;
+    } units[] = {{1000000000, "s"}, {1000000, "ms"}, {1000, "µs"}, {1, "ns"}};
+    size_t i = 0;
+
+    while (i + 1 < ARRAY_COUNT(units) && ns < units[i].ns)
+        i++;
+    buf_printf(out, "%.6g %s", (double)ns / (double)units[i].ns, units[i].unit);
+}
+
+/* The round step (1, 2 or 5 and noughts) that leaves a label of each the room it needs. */
+static int64_t scale_step(const struct drawing *drawing)
+{
+    static const int64_t factors[] = {1, 2, 5};
+    size_t labels = drawing->bar_cells / SCALE_CELLS;
+    int64_t least_ns = labels > 0 ? drawing->whole_ns / (int64_t)labels : drawing->whole_ns;
+
+    for (int64_t power = 1; power <= INT64_MAX / 100; power *= 10) {
+        for (size_t i = 0; i < ARRAY_COUNT(factors); i++) {
+            if (factors[i] * power >= least_ns)
+                return factors[i] * power;
+        }
+    }
+    return INT64_MAX;
+}
+
 static void write_scale(const struct drawing *drawing)
 {
-    static const int quarters[] = {0, 1, 2, 3};
+    int64_t step_ns = scale_step(drawing);
     size_t written = 0;
 
     for (size_t i = 0; i <= drawing->name_cells; i++)
         buf_byte(drawing->out, ' ');
     terminal_style(drawing->terminal, drawing->out, STYLE_DIM);
-    for (size_t i = 0; i < ARRAY_COUNT(quarters); i++) {
+    for (int64_t at_ns = 0; written < drawing->bar_cells; at_ns += step_ns) {
         struct buf label CLEANUP(buf_done) = {0};
-        size_t room = drawing->bar_cells * (i + 1) / 4 - drawing->bar_cells * i / 4;
+        bool is_last = step_ns >= drawing->whole_ns - at_ns;
+        size_t next = is_last ? drawing->bar_cells
+                              : (size_t)((double)(at_ns + step_ns) / (double)drawing->whole_ns *
+                                         (double)drawing->bar_cells);
+        size_t room = next - written;
         buf_text(&label, drawing->terminal->utf8 ? "╷" : "|");
-        if (i == 0)
+        if (at_ns == 0)
             buf_byte(&label, '0');
         else
-            trace_write_ns(&label, drawing->whole_ns / 4 * quarters[i]);
-        if (terminal_width(buf_view(&label)) >= room)
+            write_round(&label, at_ns);
+        if (terminal_width(buf_view(&label)) > room)
             buf_clear(&label);
         terminal_fit(drawing->terminal, drawing->out, buf_view(&label), room, false);
-        written += room;
+        written = next;
     }
-    MUST(written == drawing->bar_cells);
     terminal_style(drawing->terminal, drawing->out, STYLE_PLAIN);
     buf_byte(drawing->out, '\n');
 }

@@ -34,8 +34,9 @@ struct traceql;
  * position, "line:column", and a hint; ERR_LIMIT names the bound. */
 CHECKED enum err traceql_parse(struct str text, struct arena *arena, struct traceql **ret_query,
                                struct why *why);
-struct traceql *traceql_free(struct traceql *query); /* Always returns NULL; NULL is fine. */
-void traceql_freep(struct traceql **query);          /* For CLEANUP. */
+struct traceql *traceql_free(struct traceql *query);  /* Always returns NULL; NULL is fine. */
+void traceql_freep(struct traceql **query);           /* For CLEANUP. */
+bool traceql_has_stages(const struct traceql *query); /* Anything behind a |. */
 
 struct traceql_request {
     int64_t from_ms; /* Of a span's start; inclusive. */

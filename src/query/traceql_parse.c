@@ -674,6 +674,11 @@ struct traceql *traceql_free(struct traceql *query)
     return NULL;
 }
 
+bool traceql_has_stages(const struct traceql *query)
+{
+    return query->stages != NULL;
+}
+
 void traceql_freep(struct traceql **query)
 {
     *query = traceql_free(*query);

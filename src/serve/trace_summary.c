@@ -3,6 +3,8 @@
  * trace: what is left for a span is to add to counters. */
 #include "serve/trace_summary.h"
 
+#include "serve/trace_sets.h"
+
 #include "base/map.h"
 
 #include <stdio.h>
@@ -39,6 +41,7 @@ struct entry {
     uint32_t name;
     uint32_t spans;
     uint32_t errors;
+    const struct traceql_trace *found; /* Whose sets are told, or NULL. */
 };
 
 struct trace_summary {
@@ -407,6 +410,31 @@ enum err trace_summary_sample(struct trace_summary *summary, const struct span *
 
 /* ---- The answer. ---- */
 
+enum err trace_summary_found(struct trace_summary *summary, const struct traceql_trace *trace,
+                             bool with_sets, struct why *why)
+{
+    struct entry *entry;
+    uint64_t beside = 0;
+
+    for (size_t set = 0; set < trace->set_count; set++) {
+        const struct traceql_set *of = &trace->sets[set];
+        for (size_t i = 0; i < of->span_count; i++) {
+            TRY(trace_summary_add(summary, of->spans[i].span, why));
+            TRY(trace_summary_sample(summary, of->spans[i].span, why));
+        }
+        beside += of->matched_count - of->span_count;
+    }
+    if (trace->set_count == 0)
+        return ERR_NONE;
+    TRY(entry_of(summary, trace->trace_id, &entry, why));
+    summary->spans += beside;
+    if (entry != NULL) {
+        entry->spans += (uint32_t)beside;
+        entry->found = with_sets ? trace : NULL;
+    }
+    return ERR_NONE;
+}
+
 static int by_count(const void *a, const void *b)
 {
     const struct facet *left = *(const struct facet *const *)a;
@@ -480,6 +508,8 @@ static void write_list(const struct trace_summary *summary, size_t count, struct
         json_put_str(json, "name", operation_name(summary->operations.items[entry->name]));
         json_put_u64(json, "spans", entry->spans);
         json_put_u64(json, "errors", entry->errors);
+        if (entry->found != NULL)
+            trace_sets_write(entry->found, json);
         json_close(json, '}');
     }
     json_close(json, ']');

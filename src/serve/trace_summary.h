@@ -7,6 +7,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/json.h"
+#include "query/traceql.h"
 #include "store/trace_read.h"
 
 enum {
@@ -35,6 +36,12 @@ CHECKED enum err trace_summary_show(void *self, const struct span_run *run, bool
 /* The same of one span. */
 CHECKED enum err trace_summary_add(struct trace_summary *summary, const struct span *span,
                                    struct why *why);
+/* A trace that TraceQL found: the spans that are shown of it are added, their attributes counted,
+ * and those that matched beside them are part of its number. It is borrowed until the summary is
+ * written; with_sets: its sets are told, too. */
+CHECKED enum err trace_summary_found(struct trace_summary *summary,
+                                     const struct traceql_trace *trace, bool with_sets,
+                                     struct why *why);
 /* Attributes of the span are counted; the span itself is not. */
 CHECKED enum err trace_summary_sample(struct trace_summary *summary, const struct span *span,
                                       struct why *why);

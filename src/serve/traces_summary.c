@@ -57,19 +57,6 @@ static enum err summarise_fields(struct call *call, struct trace_summary *summar
     return ERR_NONE;
 }
 
-static enum err add_trace(struct trace_summary *summary, const struct traceql_trace *trace,
-                          struct why *why)
-{
-    for (size_t set = 0; set < trace->set_count; set++) {
-        for (size_t i = 0; i < trace->sets[set].span_count; i++) {
-            const struct span *span = trace->sets[set].spans[i].span;
-            TRY(trace_summary_add(summary, span, why));
-            TRY(trace_summary_sample(summary, span, why));
-        }
-    }
-    return ERR_NONE;
-}
-
 static enum err summarise_traceql(struct call *call, struct trace_summary *summary, size_t limit,
                                   struct why *why)
 {
@@ -87,7 +74,7 @@ static enum err summarise_traceql(struct call *call, struct trace_summary *summa
     TRY(traceql_parse(call_parameter(call, "q"), call->arena, &query, why));
     TRY(traceql_search(query, call->view, &request, call->arena, &answer, why));
     for (size_t i = 0; i < answer.count; i++)
-        TRY(add_trace(summary, &answer.traces[i], why));
+        TRY(trace_summary_found(summary, &answer.traces[i], traceql_has_stages(query), why));
     if (answer.is_cut)
         trace_summary_cut(summary);
     return ERR_NONE;

@@ -8,6 +8,7 @@ import json
 import os
 import struct
 import unittest
+import urllib.parse
 
 import trace_feed
 from chromium import Browser, find_chromium
@@ -90,6 +91,14 @@ class DashboardTracesTest(Scenario):
         self.assertIn("(.region = \"us-east\")", page.evaluate(said(".traceql code")))
         page.evaluate("location.hash = '#/traces?q=' + encodeURIComponent('{ nonsense')")
         page.wait_for(f"{said('.error-note')}?.length > 10", 5, "a sentence about the mistake")
+
+    def test_what_a_query_grouped_stands_with_its_trace(self):
+        page = self.open("#/traces?range=15m&q=" + urllib.parse.quote(
+            "{ .db.system.name != nil } | by(resource.service.name) | max(duration) > 100ms"),
+            f"{ITEMS} > 5")
+        first = page.evaluate("document.querySelector('.trace-item-sets').textContent")
+        self.assertRegex(first, r"resource\.service\.name = stock, max\(duration\) = [\d.]+ m?s")
+        self.assertEqual(page.complaints(), [])
 
     def test_a_drag_on_the_dots_asks_for_what_lies_in_it(self):
         page = self.open("#/traces?range=15m", f"{ITEMS} > 20")

@@ -125,10 +125,26 @@ class OneTrace(Explained):
         self.assertEqual(nothing.returncode, FINDING)
         self.assertIn("No trace fits", nothing.stdout)
 
+    def test_a_shell_shows_what_a_query_grouped_and_selected(self):
+        answer = self.run_cli("search", "{ .db.system != nil } | by(resource.service.name) "
+                              "| count() > 2", columns=200)
+        self.assertEqual(answer.returncode, GOOD, answer.stderr)
+        self.assertIn("FOUND", answer.stdout)
+        self.assertRegex(answer.stdout, r"resource\.service\.name = shop, count\(\) = \d+")
+        found = json.loads(self.run_cli("search", "{ name = \"GET /cart\" } | select(kind)",
+                                        "--json").stdout)["list"][0]
+        self.assertEqual(found["sets"], [{"matched": 1, "values": [
+            {"key": "name", "value": "GET /cart"}, {"key": "kind", "value": "server"}]}])
+        longest = self.run_cli("search", "{ } | max(duration) > 900ms", columns=200)
+        self.assertIn("max(duration) = 1.00 s", longest.stdout)
+        self.assertNotIn("FOUND", self.run_cli("search", "{ .db.system != nil }").stdout)
+
     def test_mistakes_at_the_shell_tell_the_next_step(self):
         for arguments, code, part in (
                 (("show",), USAGE, "needs a trace id"), (("show", "xyz"), USAGE, "sonde trace search"),
                 (("show", "ab" * 16), REFUSED, "there is no trace"), (("explain",), USAGE, "--service"),
+                (("search", "{ }", "--service", "shop"), USAGE, "resource.service.name"),
+                (("tail", "{ }", "--errors"), USAGE, "do not mix"),
                 (("compare", "{}"), USAGE, "--at TIME"), (("search", "{ x"), USAGE, "attribute is .x"),
                 (("find",), USAGE, "search")):
             answer = self.run_cli(*arguments)

@@ -18,6 +18,9 @@ import { fitCanvas, FONT_SMALL } from './span_colours.js';
 import { colours } from './theme.js';
 
 const HEIGHT_PX = 240;
+/* "100 s" where formatSeconds says "1 min 40 s", which is too long for an axis. */
+const tickText = (s) => (s >= 60 && s < 1e5 && s % 60 !== 0 ? `${s} s` : formatSeconds(s));
+
 const EDGES = { left: 58, right: 14, top: 12, bottom: 26 };
 const REACH_PX = 14;
 const DRAG_PX = 5;
@@ -114,7 +117,7 @@ export class ScatterChart {
             const y = Math.round(this.#scale.y(ns)) + 0.5;
             lines.moveTo(box.left, y);
             lines.lineTo(box.left + box.width, y);
-            context.fillText(formatSeconds(ns / 1e9), box.left - 8, y);
+            context.fillText(tickText(ns / 1e9), box.left - 8, y);
         }
         context.textAlign = 'center';
         const ticks = timeTicks(this.#view.from, this.#view.to, box.width / 80);

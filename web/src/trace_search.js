@@ -78,14 +78,28 @@ function conditions(params) {
     if (service) list.push(`resource.service.name = ${literal(service)}`);
     if (operation) list.push(`name = ${literal(operation)}`);
     const [min, max] = [parseDurationNs(minDuration), parseDurationNs(maxDuration)];
-    if (min !== null) list.push(`duration >= ${spellExact(min)}`);
-    if (max !== null) list.push(`duration <= ${spellExact(max)}`);
+    if (min !== null) list.push(`duration >= ${spellReadable(min)}`);
+    if (max !== null) list.push(`duration <= ${spellReadable(max)}`);
     if (status === 'error') list.push('status = error');
     for (const tag of parseTags(tags).tags) list.push(attributeCondition(tag));
     return list.join(' && ');
 }
 
 const spellExact = (ns) => `${Math.round(ns)}ns`;
+
+/* The same to be read: "132ms", "1.25s"; in ns where that would be long. */
+function spellReadable(ns) {
+    const whole = Math.round(ns);
+    for (const [unit, size] of [
+        ['s', 1e9],
+        ['ms', 1e6],
+        ['us', 1e3],
+    ]) {
+        const text = String(whole / size);
+        if (whole >= size && /^\d+(\.\d{1,3})?$/.test(text)) return text + unit;
+    }
+    return spellExact(ns);
+}
 
 /* The end of the first selector of a query, or -1: "{ a } | count() > 2" -> 4. */
 function selectorEnd(query) {

@@ -39,7 +39,7 @@ test('fields become the conditions of one selector', () => {
     assert.equal(toTraceql({}), '{ }');
     assert.equal(
         toTraceql({ service: 'a"b', operation: 'GET /', minDuration: '1ms', status: 'error' }),
-        '{ resource.service.name = "a\\"b" && name = "GET /" && duration >= 1000000ns && status = error }',
+        '{ resource.service.name = "a\\"b" && name = "GET /" && duration >= 1ms && status = error }',
     );
     assert.equal(toTraceql({ tags: 'code=500' }), '{ (.code = "500" || .code = 500) }');
     assert.equal(toTraceql({ tags: 'ä$=x' }), '{ ."ä$" = "x" }');
@@ -56,6 +56,15 @@ test('fields are said of the same span as a selector, and of the trace otherwise
     assert.equal(toTraceql({ service, q: '{} | count() > 2' }), `{ ${own} } | count() > 2`);
     assert.equal(toTraceql({ service, q: '{ .a } >> { .b }' }), `{ ${own} } && { .a } >> { .b }`);
     assert.equal(toTraceql({ service, q: '{.a} || {.b}' }), `{ ${own} } && ({.a} || {.b})`);
+});
+
+test('durations in a query can be read and stay exact', () => {
+    const asked = (minDuration) => toTraceql({ minDuration });
+    assert.equal(asked('132ms'), '{ duration >= 132ms }');
+    assert.equal(asked('1250ms'), '{ duration >= 1.25s }');
+    assert.equal(asked('1.2345s'), '{ duration >= 1234.5ms }');
+    assert.equal(asked('80us'), '{ duration >= 80us }');
+    assert.equal(asked('7ns'), '{ duration >= 7ns }');
 });
 
 test('without TraceQL the daemon gets its quick conditions', () => {

@@ -21,6 +21,18 @@ const FIELDS = ['service', 'operation', 'minDuration', 'maxDuration', 'status', 
 /* Of the metrics that the daemon makes of spans. */
 const SPANS_METRIC = 'traces_span_metrics_calls_total';
 
+/* What by, select and aggregates of a query made: "region = eu, count = 3". */
+function foundText({ matched, values }) {
+    const words = values
+        .map(({ key, value }) =>
+            /^(\w+\()?(duration|traceDuration)\)?$/.test(key)
+                ? `${key} = ${formatSeconds(Number(value) / 1e9)}`
+                : `${key} = ${value}`,
+        )
+        .join(', ');
+    return h('span', { title: `${formatCount(matched)} spans` }, words);
+}
+
 export class TracesPage {
     #context;
     #scatter;
@@ -410,7 +422,7 @@ export class TracesPage {
         );
     }
 
-    #item({ trace_id, start_ms, duration_ns, service, name, spans, errors }, most, span_ms) {
+    #item({ trace_id, start_ms, duration_ns, service, name, spans, errors, sets }, most, span_ms) {
         const { store } = this.#context;
         const bar = h('span', { class: 'duration-bar' });
         bar.style.width = `${Math.max(0.5, (Math.max(0, duration_ns) / most) * 100)}%`;
@@ -444,6 +456,9 @@ export class TracesPage {
                     `${formatCount(spans)} ${spans === 1 ? 'span' : 'spans'}`,
                 ),
                 h('time', { title: formatDateTime(start_ms) }, formatMoment(start_ms, span_ms)),
+                sets?.some(({ values }) => values.length > 0)
+                    ? h('span', { class: 'trace-item-sets' }, ...sets.map(foundText))
+                    : null,
             ),
         );
     }
