@@ -89,6 +89,7 @@ static enum err run_once(struct load_run *run, struct why *why)
     judgement_init(&run->judgement, run->load->arena);
     run->plan = plan_new(LOAD_PLAN_BYTES_MAX);
     TRY(load_pack(run, why));
+    load_witness_trace(run->load, run->plan);
     TRY(load_plan_make(run, why));
     load_open_view(run);
     enum err err = load_engine_run(run, &watch, why);
@@ -188,9 +189,13 @@ static enum exit_code run_load(struct load *load)
     enum err err = load_report_check(load, &why);
     if (err == ERR_NONE)
         err = read_levels(load, &runs, &count, &why);
+    if (err == ERR_NONE && !runs[0].has_level) /* A sweep has a report of its own. */
+        err = load_witness_find(load, &why);
     if (err == ERR_NONE)
         err = run_all(runs, count, &finished, &why);
     load->view = load_view_close(load->view);
+    for (size_t i = 0; i < finished && err == ERR_NONE; i++)
+        load_witness_ask(&runs[i], &interrupts);
     if (err == ERR_NONE && finished == 0)
         err = fail(&why, ERR_CANCELLED, "interrupted before the first run");
     code = err == ERR_NONE ? load_report_tell(load, runs, finished)

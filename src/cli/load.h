@@ -32,6 +32,8 @@ struct load {
     bool aborts;
     struct load_view *view; /* NULL: a line is enough. */
     struct buf secret;      /* That agents share; empty: none. */
+    struct str daemon;      /* Who watches the target; STR_NONE: nobody. */
+    bool daemon_is_named;   /* By whoever started this; else it was found. */
 };
 
 /* One run: the only one, or one level of a sweep. */
@@ -87,6 +89,16 @@ CHECKED enum err load_llm_plan(struct load_run *run, struct why *why);
 /* load_report: what was asked for in files, and on standard output. */
 CHECKED enum err load_report_check(const struct load *load, struct why *why);
 enum exit_code load_report_tell(struct load *load, struct load_run *runs, size_t count);
+
+/* load_witness: the daemon that watches the target. */
+struct str load_daemon_url(const struct load *load); /* Named, or where one may be. */
+/* Is there one? Before the first run. ERR_UPSTREAM: the one that was named does not answer. */
+CHECKED enum err load_witness_find(struct load *load, struct why *why);
+/* The plan's requests carry trace ids, where somebody looks for them. Before load_plan_make. */
+void load_witness_trace(const struct load *load, struct plan *plan);
+/* What it saw, into the judgement; a note where it does not say. Waits a few seconds for spans that
+ * are sent in batches, or until *interrupts grows. */
+void load_witness_ask(struct load_run *run, const atomic_int *interrupts);
 
 /* load_keep: to a daemon. ERR_UPSTREAM: there is none. */
 CHECKED enum err load_keep(const struct load_run *runs, size_t count, struct why *why);

@@ -14,12 +14,11 @@ static enum err keep(const struct load_run *run, struct why *why)
 {
     struct buf report CLEANUP(buf_done) = {0};
     struct buf answer CLEANUP(buf_done) = {0};
-    const char *variable = getenv("SONDE_URL");
     int status;
 
     outcome_write_json(&run->outcome, &run->judgement, &report);
     const struct remote_request request = {
-        .url = variable != NULL ? str_of(variable) : STR(REMOTE_URL_DEFAULT),
+        .url = load_daemon_url(run->load),
         .path = "/api/v1/load/reports",
         .json = buf_view(&report),
         .token = getenv("SONDE_TOKEN"),

@@ -309,12 +309,28 @@ const struct option_row load_options[LOAD_OPTIONS_COUNT] = {
                      .flags = OPTION_FLAG_ONLY,
                      .help = "Also writes the report to files, by their endings: .html, .md, "
                              ".json, .csv, .xml (JUnit)."},
+    [LOAD_DAEMON] = {.name = "daemon",
+                     .type = OPTION_TEXT,
+                     .value_name = "URL",
+                     .flags = OPTION_FLAG_ONLY,
+                     .help =
+                         "The daemon that watches the target: the report tells what it saw "
+                         "meanwhile, and why a test failed. Default: that of SONDE_URL; "
+                         "else " REMOTE_URL_DEFAULT ", where one answers and the target is on this "
+                         "machine. none: nobody is asked."},
+    [LOAD_TRACE] = {.name = "trace",
+                    .type = OPTION_BOOL,
+                    .preset = "false",
+                    .flags = OPTION_FLAG_ONLY,
+                    .help = "HTTP requests carry a W3C traceparent, sampled, each with a trace id "
+                            "of its own; the slowest are told by it. Always where a daemon "
+                            "watches."},
     [LOAD_KEEP] = {.name = "keep",
                    .type = OPTION_BOOL,
                    .preset = "false",
                    .flags = OPTION_FLAG_ONLY,
-                   .help = "Sends the report to a daemon, which keeps it: that of SONDE_URL, "
-                           "or " REMOTE_URL_DEFAULT "."},
+                   .help = "Sends the report to a daemon, which keeps it: that of --daemon or "
+                           "SONDE_URL, or " REMOTE_URL_DEFAULT "."},
     [LOAD_PROGRESS] = {.name = "progress",
                        .type = OPTION_BOOL,
                        .preset = "false",

@@ -55,6 +55,8 @@ enum load_option {
     LOAD_LISTEN,
     LOAD_TOKEN,
     LOAD_REPORT,
+    LOAD_DAEMON,
+    LOAD_TRACE,
     LOAD_KEEP,
     LOAD_PROGRESS,
     LOAD_QUIET,

@@ -225,6 +225,19 @@ void table_text(struct table *table, const char *text)
         cell->text = keep(table->document, str_of(text));
 }
 
+void table_link(struct table *table, const char *text, const char *url)
+{
+    struct cell *cell = add_cell(table);
+    bool is_web =
+        str_starts(str_of(url), STR("http://")) || str_starts(str_of(url), STR("https://"));
+
+    if (cell == NULL)
+        return;
+    cell->text = keep(table->document, str_of(text));
+    if (is_web)
+        cell->link = keep(table->document, str_of(url));
+}
+
 void table_number(struct table *table, double value)
 {
     struct cell *cell = add_cell(table);

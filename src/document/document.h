@@ -73,6 +73,8 @@ struct table *document_table(struct document *document, const char *key, const c
 void table_set_details(struct table *table, size_t first);
 void table_add_row(struct table *table, enum status status);
 void table_text(struct table *table, const char *text);
+/* A text that leads to url (http or https) in HTML and Markdown; the others have the text. */
+void table_link(struct table *table, const char *text, const char *url);
 void table_number(struct table *table, double value);
 
 enum chart_kind {

@@ -14,6 +14,7 @@ enum block_kind {
 
 struct cell {
     struct str text; /* data is NULL for a number. */
+    struct str link; /* Where it leads; data is NULL where it does not. */
     double number;
     struct cell *next;
 };

@@ -12,7 +12,8 @@ static const char style_sheet[] =
     "*{box-sizing:border-box}body{margin:0 auto;max-width:72rem;padding:2rem 1.25rem;"
     "background:var(--page);color:var(--ink);font:16px/1.5 system-ui,-apple-system,'Segoe UI',"
     "Roboto,'Helvetica Neue',Arial,sans-serif;font-variant-numeric:tabular-nums}"
-    "h1{font-size:1.6rem;margin:0 0 .25rem}h2{font-size:1.15rem;margin:2rem 0 .75rem;"
+    "a{color:var(--info)}h1{font-size:1.6rem;margin:0 0 .25rem}h2{font-size:1.15rem;margin:2rem 0 "
+    ".75rem;"
     "padding-bottom:.35rem;border-bottom:1px solid var(--line)}h3{font-size:1rem;margin:1.25rem 0 "
     ".5rem}p{margin:.5rem 0}.time{color:var(--soft)}"
     ".values{display:grid;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr));gap:.75rem;"
@@ -121,8 +122,13 @@ static void write_table(struct buf *out, const struct table *table, struct str t
             buf_text(out, table->columns[i].is_text ? "<td class=\"t\">" : "<td>");
             if (i == 0)
                 write_row_mark(out, row->status);
+            if (cell->link.data != NULL) {
+                buf_text(out, "<a href=\"");
+                document_escape(out, cell->link);
+                buf_text(out, "\">");
+            }
             document_escape(out, buf_view(&text));
-            buf_text(out, "</td>");
+            buf_text(out, cell->link.data != NULL ? "</a></td>" : "</td>");
         }
         buf_text(out, "</tr>");
     }

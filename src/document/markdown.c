@@ -24,6 +24,20 @@ static void escape(struct buf *out, struct str text)
     }
 }
 
+/* What would end the address early is written in hexadecimal. */
+static void write_address(struct buf *out, struct str url)
+{
+    buf_text(out, "](");
+    for (size_t i = 0; i < url.size; i++) {
+        uint8_t c = (uint8_t)url.data[i];
+        if (c <= ' ' || c >= 0x7f || strchr("()<>|\\", c) != NULL)
+            buf_printf(out, "%%%02X", c);
+        else
+            buf_byte(out, c);
+    }
+    buf_byte(out, ')');
+}
+
 static void write_table(struct buf *out, const struct table *table)
 {
     for (size_t i = 0; i < table->shown_count; i++) {
@@ -44,7 +58,11 @@ static void write_table(struct buf *out, const struct table *table)
             buf_text(out, "| ");
             if (i == 0 && row->status != STATUS_NONE)
                 buf_printf(out, "%s ", marks[row->status] + LIST_MARK_SIZE);
+            if (cell->link.data != NULL)
+                buf_byte(out, '[');
             escape(out, buf_view(&text));
+            if (cell->link.data != NULL)
+                write_address(out, cell->link);
             buf_byte(out, ' ');
         }
         buf_text(out, "|\n");

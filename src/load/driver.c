@@ -637,6 +637,7 @@ enum err driver_open(struct driver *driver, const struct plan *plan, unsigned in
     TRY(loop_open(&options, &driver->loop, why));
     driver->random = random_begin(plan->seed * PLAN_THREADS_MAX + index + PART_SEED * plan->part);
     driver->schedule = random_begin(plan->seed * PLAN_THREADS_MAX);
+    trail_init(&driver->trail, plan->trace_run, plan->part * PLAN_THREADS_MAX + index);
     driver->users_count = (uint32_t)share_of(driver, plan->connections);
     driver->counts_requests = plan->requests_max > 0;
     driver->requests_left = share_of(driver, plan->requests_max);

@@ -12,6 +12,7 @@
 #include "load/plan.h"
 #include "load/stream_tally.h"
 #include "load/tally.h"
+#include "load/trail.h"
 #include "load/user.h"
 #include "stats/random.h"
 
@@ -89,6 +90,7 @@ struct driver {
     struct stream_tally *streams; /* The same; NULL where the plan has no streams. */
     struct tally *discarded;      /* What the warm-up and its answers count in. */
     struct tally_links *counts;
+    struct trail trail; /* Ids of the steps that are traced, and the slowest by them. */
 
     pthread_t thread;
     bool thread_started;

@@ -78,6 +78,12 @@ double outcome_error_rate(const struct outcome *outcome)
                : (double)outcome->total.failures / (double)outcome->total.requests;
 }
 
+int64_t outcome_ended_ms(const struct outcome *outcome)
+{
+    return outcome->started_ms + outcome->plan->warmup_ns / CLOCK_NS_PER_MS +
+           (int64_t)(outcome->duration_s * (double)CLOCK_MS_PER_S);
+}
+
 static void *zeroed(size_t count, size_t size)
 {
     void *memory = calloc(count, size);
@@ -259,6 +265,7 @@ static void sum_up(struct engine *engine)
     look(engine, now_ns);
     for (unsigned i = 0; i < engine->drivers_count; i++) {
         struct driver *driver = &engine->drivers[i];
+        trail_merge(&outcome->trail, &driver->trail);
         if (driver->end_ns > end_ns)
             end_ns = driver->end_ns;
         double cpu_s = (double)driver->cpu_ns / (double)CLOCK_NS_PER_S;

@@ -28,8 +28,19 @@ static void send_request(struct link *link, struct user *user)
     if (user_changes(user)) {
         struct http_header fields[PLAN_HEADERS_MAX + 1];
         struct request_pieces pieces = user_request(user, fields);
+        char parent[TRAIL_PARENT_SIZE];
+        if (user->step->is_traced) {
+            trail_write_parent(driver->trail.run, user->trace_low, parent);
+            pieces.traceparent = (struct str){parent, sizeof(parent)};
+        }
         buf_clear(&driver->scratch);
         request_write(&pieces, &driver->scratch);
+        wire = buf_view(&driver->scratch);
+    } else if (user->step->is_traced) {
+        buf_clear(&driver->scratch);
+        buf_str(&driver->scratch, wire);
+        trail_write_parent(driver->trail.run, user->trace_low,
+                           driver->scratch.data + user->step->trace_at);
         wire = buf_view(&driver->scratch);
     }
     user_list_append(&link->underway, user);

@@ -16,7 +16,7 @@
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 
-enum { FIELDS_FIXED = 6, WINDOW_BITS = 30 };
+enum { FIELDS_FIXED = 7, WINDOW_BITS = 30 };
 
 struct http2 {
     nghttp2_session *session;
@@ -138,6 +138,7 @@ static void send_request(struct link *link, struct user *user)
     struct driver *driver = link->driver;
     const struct step *step = user->step;
     nghttp2_data_provider provider = {.source.ptr = user, .read_callback = read_body};
+    char parent[TRAIL_PARENT_SIZE];
 
     if (http2->draining) {
         user_list_append(&link->waiting, user);
@@ -145,6 +146,11 @@ static void send_request(struct link *link, struct user *user)
     }
     size_t count = user_changes(user) ? put_changing_fields(link, user, fields)
                                       : put_fields(link, step, fields);
+    if (step->is_traced) {
+        trail_write_parent(driver->trail.run, user->trace_low, parent);
+        fields[count] = field(STR("traceparent"), (struct str){parent, sizeof(parent)});
+        fields[count++].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
+    }
     user->body_sent = 0;
     user->body_received = 0;
     user->status = 0;

@@ -6,6 +6,8 @@
 #include "load/criterion.h"
 #include "load/outcome.h"
 
+struct witness;
+
 enum { JUDGEMENT_CRITERIA_MAX = 100, JUDGEMENT_NOTES_MAX = 50 };
 
 enum note_kind { NOTE_GOOD, NOTE_INFO, NOTE_WARNING, NOTE_BAD };
@@ -36,6 +38,7 @@ struct judgement {
     size_t notes_count;
     struct judgement_figure figures[JUDGEMENT_NOTES_MAX];
     size_t figures_count;
+    const struct witness *witness; /* NULL: nobody watched the target. */
 };
 
 void judgement_init(struct judgement *judgement, struct arena *arena);

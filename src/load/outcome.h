@@ -7,6 +7,7 @@
 #include "load/plan.h"
 #include "load/stream_tally.h"
 #include "load/tally.h"
+#include "load/trail.h"
 
 #include <stdatomic.h>
 
@@ -78,6 +79,7 @@ struct outcome {
 
     struct outcome_agent *agents; /* Where other machines made the load. */
     size_t agents_count;
+    struct trail trail; /* The slowest requests by trace id, where the plan has requests traced. */
 
     int64_t started_ns; /* The same by the monotonic clock, for those who compare logs. */
     int64_t started_ms; /* Since 1970: when the clock of the run started. */
@@ -98,3 +100,5 @@ void outcome_done(struct outcome *outcome);
 size_t outcome_agents_lost(const struct outcome *outcome);
 double outcome_rate(const struct outcome *outcome);       /* Requests a second. */
 double outcome_error_rate(const struct outcome *outcome); /* 0 … 1; 0 without requests. */
+/* Since 1970: when the last request was begun. */
+int64_t outcome_ended_ms(const struct outcome *outcome);

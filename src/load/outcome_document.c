@@ -5,6 +5,7 @@
 #include "document/document.h"
 #include "load/judgement.h"
 #include "load/outcome_write.h"
+#include "load/witness.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -310,11 +311,14 @@ struct document *outcome_document(const struct outcome *outcome, const struct ju
     outcome_document_streams(document, outcome);
     add_latency(document, outcome);
     add_spectrum(document, &outcome->total.latency);
+    witness_document_slowest(judgement == NULL ? NULL : judgement->witness, outcome, document);
     add_errors(document, &outcome->total);
     add_steps(document, outcome);
     add_course(document, outcome);
     outcome_document_streams_course(document, outcome);
     outcome_document_agents(document, outcome);
+    if (judgement != NULL && judgement->witness != NULL)
+        witness_document(judgement->witness, document);
     add_generator(document, outcome);
     return document;
 }

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "load/judgement.h"
 #include "load/outcome_write.h"
+#include "load/witness.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -171,6 +172,33 @@ static void add_steps(struct json *json, const struct outcome *outcome)
     json_close(json, ']');
 }
 
+/* By trace id, where requests carried one. */
+static void add_slowest(struct json *json, const struct outcome *outcome)
+{
+    const struct trail *trail = &outcome->trail;
+    char text[2 * TRAIL_ID_SIZE];
+
+    if (trail->run == 0)
+        return;
+    trail_write_id(trail->run, 0, text);
+    json_put_str(json, "trace_run", (struct str){text, TRAIL_ID_SIZE / 2});
+    json_key(json, "slowest");
+    json_open(json, '[');
+    for (size_t i = 0; i < trail->count; i++) {
+        const struct trail_request *request = &trail->slowest[i];
+        trail_write_id(trail->run, request->low, text);
+        json_open(json, '{');
+        add_double(json, "latency_ms", milliseconds((double)request->latency_ns));
+        add_double(json, "time_s",
+                   (double)(request->intended_ns - outcome->started_ns) / CLOCK_NS_PER_S);
+        json_put_text(json, "step", outcome->plan->steps[request->step]->name);
+        json_put_bool(json, "failed", request->failed);
+        json_put_str(json, "trace_id", (struct str){text, TRAIL_ID_SIZE});
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
 void outcome_write_json(const struct outcome *outcome, const struct judgement *judgement,
                         struct buf *out)
 {
@@ -181,6 +209,9 @@ void outcome_write_json(const struct outcome *outcome, const struct judgement *j
     add_plan(&json, outcome->plan);
     json_key(&json, "started");
     json_add_str(&json, (struct str){text, clock_text(text, outcome->started_ms)});
+    json_put_i64(&json, "started_ms", outcome->started_ms);
+    json_put_i64(&json, "ended_ms", outcome_ended_ms(outcome));
+    json_put_bool(&json, "target_is_local", plan_is_local(outcome->plan));
     json_key(&json, "start_monotonic_ns");
     json_add_i64(&json, outcome->started_ns);
     add_double(&json, "duration_s", outcome->duration_s);
@@ -196,6 +227,11 @@ void outcome_write_json(const struct outcome *outcome, const struct judgement *j
     outcome_add_streams(&json, outcome);
     if (judgement != NULL)
         judgement_add_json(judgement, &json);
+    add_slowest(&json, outcome);
+    if (judgement != NULL && judgement->witness != NULL) {
+        json_key(&json, "target");
+        json_add_raw(&json, witness_json(judgement->witness));
+    }
     if (outcome->plan->steps_count > 1)
         add_steps(&json, outcome);
     add_timeline(&json, outcome);

@@ -7,6 +7,7 @@
 #include "load/request.h"
 #include "load/script.h"
 
+#include <ifaddrs.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -270,6 +271,13 @@ static enum err prepare_step(struct plan *plan, struct step *step, struct why *w
     return request_prepare(plan, step, why);
 }
 
+static enum err prepare_steps(struct plan *plan, struct why *why)
+{
+    for (size_t i = 0; i < plan->steps_count; i++)
+        TRY(prepare_step(plan, plan->steps[i], why));
+    return ERR_NONE;
+}
+
 enum err plan_finish(struct plan *plan, struct why *why)
 {
     if (plan->grace_ns < 0)
@@ -277,11 +285,62 @@ enum err plan_finish(struct plan *plan, struct why *why)
     TRY(check(plan, why));
     for (size_t i = 0; i < plan->origins_count; i++)
         TRY(prepare_origin(plan, plan->origins[i], why));
-    for (size_t i = 0; i < plan->steps_count; i++)
-        TRY(prepare_step(plan, plan->steps[i], why));
+    TRY(prepare_steps(plan, why));
     for (size_t i = 0; i < plan->origins_count && !plan->resolves_each && !plan->is_elsewhere; i++)
         TRY(resolve(plan->origins[i], plan, why));
-    return ERR_NONE;
+    if (plan->trace_run == 0 || !plan->trace_only_here || plan_is_local(plan))
+        return ERR_NONE;
+    plan->trace_run = 0;
+    return prepare_steps(plan, why);
+}
+
+/* ---- Where the targets are. ---- */
+
+static bool is_same_host(const struct sockaddr *a, const struct sockaddr_storage *b)
+{
+    if (a->sa_family != b->ss_family)
+        return false;
+    if (a->sa_family == AF_INET)
+        return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
+               ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+    return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
+                  &((const struct sockaddr_in6 *)b)->sin6_addr, sizeof(struct in6_addr)) == 0;
+}
+
+static bool is_loopback(const struct sockaddr_storage *address)
+{
+    if (address->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
+    return address->ss_family == AF_INET6 &&
+           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
+}
+
+static bool is_local(const struct ifaddrs *interfaces, const struct sockaddr_storage *address)
+{
+    for (const struct ifaddrs *one = interfaces; one != NULL; one = one->ifa_next) {
+        if (one->ifa_addr != NULL &&
+            (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6) &&
+            is_same_host(one->ifa_addr, address))
+            return true;
+    }
+    return is_loopback(address);
+}
+
+bool plan_is_local(const struct plan *plan)
+{
+    struct ifaddrs *interfaces = NULL;
+    bool all = plan->origins_count > 0;
+
+    if (getifaddrs(&interfaces) != 0)
+        interfaces = NULL;
+    for (size_t i = 0; i < plan->origins_count && all; i++) {
+        const struct origin *origin = plan->origins[i];
+        all = origin->addresses_count > 0 && !origin->by_proxy &&
+              is_local(interfaces, &origin->addresses[0]);
+    }
+    if (interfaces != NULL)
+        freeifaddrs(interfaces);
+    return all;
 }
 
 /* ---- Think times. ---- */

@@ -79,6 +79,8 @@ struct step {
     size_t fields_count;
     struct str body;
     struct str wire; /* The request as HTTP/1 wants it, when nothing in it changes; else NONE. */
+    size_t trace_at; /* Where in wire the value of traceparent stands. */
+    bool is_traced;  /* Each request carries a trace id of its own; see plan->trace_run. */
     bool head_asked; /* HEAD: the answer has no body. */
     bool is_grpc;    /* A unary call: its status comes behind the body. */
     bool is_binary;  /* A WebSocket message that is no text. */
@@ -191,6 +193,9 @@ struct plan {
     uint64_t requests_max; /* 0: as the pattern lasts. */
     uint64_t answer_bytes_max;
     uint32_t backlog_max; /* Arrivals that may wait, a thread. */
+    bool trace_only_here; /* … and none do where the targets are not on this machine. */
+    uint64_t trace_run;   /* HTTP requests carry a traceparent, and this begins their trace ids
+                             (trail.h); 0: none do. */
     uint64_t seed;
 
     /* Where several machines share the load: this one's part, 0 … parts - 1. Everything is dealt
@@ -229,6 +234,9 @@ ptrdiff_t plan_find_variable(const struct plan *plan, struct str name);
 /* Writes each unchanging request once, checks that everything fits together, resolves the names of
  * all origins. To be called last. ERR_INVALID, ERR_UPSTREAM: a name could not be resolved. */
 CHECKED enum err plan_finish(struct plan *plan, struct why *why);
+
+/* Are all its origins on this machine? Names that were not resolved yet are not. */
+bool plan_is_local(const struct plan *plan);
 
 /* "1s", "uniform(1s, 3s)", "exponential(1s)", "lognormal(1s, 0.5)". */
 CHECKED enum err think_parse(struct str text, struct think_time *ret_think, struct why *why);

@@ -3,6 +3,7 @@
 #include "load/request.h"
 
 #include "load/script.h"
+#include "load/trail.h"
 
 #include <inttypes.h>
 
@@ -40,6 +41,8 @@ void request_write(const struct request_pieces *pieces, struct buf *out)
     for (size_t i = 0; i < pieces->headers_count; i++)
         buf_printf(out, "%.*s: %.*s\r\n", STR_ARG(pieces->headers[i].name),
                    STR_ARG(pieces->headers[i].value));
+    if (pieces->traceparent.data != NULL)
+        buf_printf(out, "traceparent: %.*s\r\n", STR_ARG(pieces->traceparent));
     if (has_body(pieces->method, pieces->body) && !names(pieces, STR("content-length")))
         buf_printf(out, "Content-Length: %zu\r\n", pieces->body.size);
     buf_text(out, "\r\n");
@@ -95,6 +98,7 @@ static enum err prepare_fields(struct plan *plan, struct step *step, struct why 
 
     if (fields == NULL)
         return arena_spent(plan->arena, "the headers", why);
+    step->fields_count = 0;
     for (size_t i = 0; i < step->headers_count; i++) {
         struct str name = arena_str(plan->arena, step->headers[i].name);
         if (name.data == NULL)
@@ -110,10 +114,45 @@ static enum err prepare_fields(struct plan *plan, struct step *step, struct why 
     return ERR_NONE;
 }
 
+/* Unless somebody gave it a traceparent already. */
+static bool is_traced(const struct plan *plan, const struct step *step)
+{
+    const struct request_pieces pieces = {.headers = step->headers,
+                                          .headers_count = step->headers_count};
+
+    return plan->trace_run != 0 && !names(&pieces, STR("traceparent"));
+}
+
+static enum err write_wire(struct plan *plan, struct step *step, struct why *why)
+{
+    static const char mark[] = "\r\ntraceparent: ";
+    struct buf wire CLEANUP(buf_done) = {0};
+    char parent[TRAIL_PARENT_SIZE];
+
+    trail_write_parent(plan->trace_run, 0, parent);
+    request_write(&(struct request_pieces){.method = step->method,
+                                           .target = step->target,
+                                           .authority = plan->origins[step->origin]->authority,
+                                           .origin = plan->origins[step->origin],
+                                           .headers = step->headers,
+                                           .headers_count = step->headers_count,
+                                           .body = step->body,
+                                           .traceparent = step->is_traced
+                                                              ? (struct str){parent, sizeof(parent)}
+                                                              : STR_NONE,
+                                           .keep_alive = plan->keep_alive},
+                  &wire);
+    step->wire = arena_str(plan->arena, buf_view(&wire));
+    if (step->wire.data == NULL)
+        return arena_spent(plan->arena, "the requests", why);
+    /* No value of a field holds a line's end, so the first is the field itself. */
+    if (step->is_traced)
+        step->trace_at = (size_t)str_find_str(step->wire, str_of(mark)) + sizeof(mark) - 1;
+    return ERR_NONE;
+}
+
 enum err request_prepare(struct plan *plan, struct step *step, struct why *why)
 {
-    struct buf wire CLEANUP(buf_done) = {0};
-
     enum wire spoken = plan->origins[step->origin]->wire;
 
     if (spoken == WIRE_TCP || spoken == WIRE_WEBSOCKET) {
@@ -124,17 +163,8 @@ enum err request_prepare(struct plan *plan, struct step *step, struct why *why)
     TRY(check_step(step, why));
     TRY(prepare_fields(plan, step, why));
     step->head_asked = str_eq(step->method, STR("HEAD"));
+    step->is_traced = is_traced(plan, step);
     if (step->script != NULL && step->script->changes)
         return ERR_NONE;
-    request_write(&(struct request_pieces){.method = step->method,
-                                           .target = step->target,
-                                           .authority = plan->origins[step->origin]->authority,
-                                           .origin = plan->origins[step->origin],
-                                           .headers = step->headers,
-                                           .headers_count = step->headers_count,
-                                           .body = step->body,
-                                           .keep_alive = plan->keep_alive},
-                  &wire);
-    step->wire = arena_str(plan->arena, buf_view(&wire));
-    return step->wire.data == NULL ? arena_spent(plan->arena, "the requests", why) : ERR_NONE;
+    return write_wire(plan, step, why);
 }

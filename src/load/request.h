@@ -16,6 +16,7 @@ struct request_pieces {
     const struct http_header *headers;
     size_t headers_count;
     struct str body;
+    struct str traceparent; /* STR_NONE: none. */
     bool keep_alive;
 };
 void request_write(const struct request_pieces *pieces, struct buf *out);

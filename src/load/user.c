@@ -88,6 +88,8 @@ static void issue(struct user *user, const struct step *step, int64_t intended_n
     user->state = USER_WAITING;
     user->link = &user->links[step->origin];
     user->deadline_ns = intended_ns + step->timeout_ns;
+    if (step->is_traced)
+        user->trace_low = trail_next(&driver->trail);
     driver->waiting++;
     if (step->script != NULL)
         session_answer(user->session);
@@ -264,6 +266,22 @@ struct request_pieces user_request(struct user *user, struct http_header *fields
     return pieces;
 }
 
+/* Was it one of the slowest? */
+static void remember(struct user *user, int64_t now_ns, bool failed)
+{
+    struct driver *driver = user->driver;
+    int64_t latency_ns = now_ns - user->intended_ns;
+
+    if (!user->step->is_traced || user->intended_ns < driver->measured_from_ns ||
+        !trail_wants(&driver->trail, latency_ns))
+        return;
+    trail_keep(&driver->trail, &(struct trail_request){.latency_ns = latency_ns,
+                                                       .intended_ns = user->intended_ns,
+                                                       .low = user->trace_low,
+                                                       .step = user->step->index,
+                                                       .failed = failed});
+}
+
 static enum fault judge_stream(struct user *user, int64_t now_ns)
 {
     struct stream *stream = &user->session->stream;
@@ -317,6 +335,7 @@ void user_answered(struct user *user, unsigned status, int64_t now_ns)
     driver->waiting--;
     tally_answer(tally, now_ns - user->intended_ns, now_ns - user->sent_ns,
                  first_ns - user->sent_ns, status);
+    remember(user, now_ns, fault != FAULT_COUNT);
     user->failures_in_row = 0;
     if (fault != FAULT_COUNT) {
         COUNTER_ADD(tally->failures, 1);
@@ -343,6 +362,7 @@ void user_failed(struct user *user, enum fault fault, int64_t now_ns)
         histogram_add(&tally->latency, now_ns - user->intended_ns);
         if (user->sent_ns > 0)
             histogram_add(&tally->service, now_ns - user->sent_ns);
+        remember(user, now_ns, true);
     }
     user->failures_in_row++;
     user->iteration_failed = true;

@@ -43,8 +43,9 @@ struct user {
     int64_t sent_ns;       /* When its first byte was sent; 0 before. */
     int64_t first_byte_ns; /* When the first byte came; 0 before. */
     int64_t deadline_ns;
-    uint32_t index;    /* Among the driver's users. */
-    uint32_t op_index; /* Within the scenario: what comes next. */
+    uint64_t trace_low; /* Of a step that is traced: the end of this request's trace id. */
+    uint32_t index;     /* Among the driver's users. */
+    uint32_t op_index;  /* Within the scenario: what comes next. */
     uint32_t failures_in_row;
     enum user_state state;
     bool iteration_failed;

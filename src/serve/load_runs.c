@@ -2,11 +2,13 @@
 /* A run begins as a child and ends as a record:
  *
  *     POST ─► running (process) ─► exited ─► keeping (a job on a worker) ─► record, place free
+ *                                               └─► spans are still to come: once more, later
  *
  * While it is in its place, questions about it are answered from there. */
 #include "serve/load_runs.h"
 #include "serve/benchmarks.h"
 #include "serve/figures.h"
+#include "serve/load_explain.h"
 #include "serve/params.h"
 #include "serve/server_priv.h"
 #include "serve/tenant_view.h"
@@ -38,6 +40,9 @@ enum {
     OUTPUT_BYTES_MAX = RECORD_BODY_BYTES_MAX,
 };
 
+/* How long spans of a run that has ended are waited for: SDKs send every five seconds. */
+#define SPANS_WAIT_NS (7 * CLOCK_NS_PER_S)
+
 enum state { STATE_FREE, STATE_RUNNING, STATE_KEEPING };
 
 struct running {
@@ -51,6 +56,9 @@ struct running {
     struct process *process;
     struct buf report; /* Or what it complained when it failed. */
     bool failed;
+    bool waits;      /* For spans of the run: it is looked at once more. */
+    bool has_waited; /* … and that was this time. */
+    struct loop_timer timer;
     struct job job;
 };
 
@@ -93,6 +101,32 @@ static void write_record(const struct running *running, struct buf *out)
     json_close(&json, '}');
 }
 
+/* Puts what this daemon saw of the target into the report, as its "target". */
+static enum err explain(struct running *running, struct why *why)
+{
+    struct server *server = running->desk->server;
+    struct arena *arena CLEANUP(arena_freep) = arena_new(KEEP_BYTES);
+    CLEANUP(store_view_releasep) struct store_view *view = NULL;
+    struct buf told CLEANUP(buf_done) = {0};
+    struct str report = str_trim(buf_view(&running->report));
+    const struct node *root;
+
+    TRY(json_read(report, "report", report.size, arena, &root, why));
+    if (!load_explain_can(root) || !str_ends(report, STR("}")))
+        return ERR_NONE; /* A sweep, or nothing was measured. */
+    TRY(tenant_view_open(server->options.store, running->tenant, NULL, &view, why));
+    if (!running->has_waited) {
+        TRY(load_explain_waits(server, view, root, arena, &running->waits, why));
+        if (running->waits)
+            return ERR_NONE;
+    }
+    const struct load_explain_question question = load_explain_question_of(root);
+    TRY(load_explain_write(server, view, &question, arena, &told, why));
+    running->report.size = (size_t)(report.data + report.size - 1 - running->report.data);
+    buf_printf(&running->report, ",\"target\":%.*s}", STR_ARG(buf_view(&told)));
+    return ERR_NONE;
+}
+
 static void keep_run(struct job *job)
 {
     struct running *running = CONTAINER_OF(job, struct running, job);
@@ -100,6 +134,12 @@ static void keep_run(struct job *job)
     struct buf body CLEANUP(buf_done) = {0};
     struct why why = WHY_INIT;
 
+    running->waits = false;
+    if (!running->failed && explain(running, &why) != ERR_NONE)
+        fprintf(stderr, "sonde: the load %s is kept without its target: %s\n", running->id,
+                why.text);
+    if (running->waits)
+        return;
     write_record(running, &body);
     const struct record record = {LOAD_RUN_KIND, str_of(running->id), running->started_ms,
                                   buf_view(&body)};
@@ -117,9 +157,43 @@ static void free_place(struct running *running)
     *running = (struct running){.desk = running->desk};
 }
 
+static void begin_keeping(struct running *running);
+
+static void waited(struct loop_timer *timer)
+{
+    struct running *running = CONTAINER_OF(timer, struct running, timer);
+
+    running->has_waited = true;
+    begin_keeping(running);
+}
+
 static void kept(struct job *job)
 {
-    free_place(CONTAINER_OF(job, struct running, job));
+    struct running *running = CONTAINER_OF(job, struct running, job);
+    struct server *server = running->desk->server;
+
+    if (!running->waits) {
+        free_place(running);
+    } else if (server->is_stopping) { /* Now or never. */
+        running->has_waited = true;
+        keep_run(job);
+        free_place(running);
+    } else {
+        loop_timer_start(server->options.loop, &running->timer,
+                         clock_monotonic_ns() + SPANS_WAIT_NS, waited);
+    }
+}
+
+static void begin_keeping(struct running *running)
+{
+    struct server *server = running->desk->server;
+
+    running->job = (struct job){.run = keep_run, .done = kept};
+    if (workers_submit(server->options.workers, &running->job) == ERR_NONE)
+        return;
+    running->has_waited = true; /* Too much work waits: this one is not lost. */
+    keep_run(&running->job);
+    kept(&running->job);
 }
 
 /* What it said that is no progress. */
@@ -141,7 +215,6 @@ static void take_complaint(struct running *running, const struct process_result 
 static void finished(void *self, const struct process_result *result)
 {
     struct running *running = self;
-    struct server *server = running->desk->server;
 
     running->process = NULL;
     running->failed = result->output.size == 0 || result->output_cut ||
@@ -151,11 +224,7 @@ static void finished(void *self, const struct process_result *result)
     else
         buf_str(&running->report, result->output);
     running->state = STATE_KEEPING;
-    running->job = (struct job){.run = keep_run, .done = kept};
-    if (workers_submit(server->options.workers, &running->job) != ERR_NONE) {
-        keep_run(&running->job); /* Too much work waits: this one is not lost. */
-        kept(&running->job);
-    }
+    begin_keeping(running);
 }
 
 /* ---- Starting. ---- */
@@ -258,7 +327,9 @@ static enum err read_request(const struct node *root, struct words *words, struc
         TRY(node_duration_ms(duration, &running->length_ms, why));
     if (running->length_ms > DURATION_MS_MAX)
         return node_fail(duration, why, "a load lasts a day at most");
-    static const char *const first[] = {PROGRAM, "load", "--json", "--progress"};
+    /* What this daemon saw it tells itself, when the report is there. */
+    static const char *const first[] = {PROGRAM,      "load",    "--json",
+                                        "--progress", "--trace", "--daemon=none"};
     for (size_t i = 0; i < ARRAY_COUNT(first); i++)
         TRY(add_word(words, str_of(first[i]), why));
     for (size_t i = 0; i < ARRAY_COUNT(options); i++) {
@@ -582,7 +653,8 @@ static enum err work_keep(struct call *call, struct why *why)
     int64_t now_ms = clock_now_ms();
 
     TRY(json_read(text, "body", text.size, call->arena, &root, why));
-    if (!bench_load_is(root)) {
+    /* One in which nothing was answered has no latencies, and is a report all the same. */
+    if (!bench_load_is(root) && !load_explain_can(root)) {
         (void)fail(why, ERR_INVALID, "body: this is no report of a load");
         hint(why, "send what `sonde load --json` prints");
         return ERR_INVALID;
@@ -684,8 +756,14 @@ struct load_desk *load_desk_free(struct load_desk *desk)
 {
     if (desk == NULL)
         return NULL;
+    struct server *server = desk->server;
     for (size_t i = 0; i < RUNNING_MAX; i++) {
         desk->places[i].process = process_kill(desk->places[i].process);
+        loop_timer_stop(server->options.loop, &desk->places[i].timer);
+        if (desk->places[i].waits) { /* Its report is here: it is kept without what is missing. */
+            desk->places[i].has_waited = true;
+            keep_run(&desk->places[i].job);
+        }
         free_place(&desk->places[i]);
     }
     free(desk);

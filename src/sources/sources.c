@@ -563,6 +563,11 @@ bool sources_paused(const struct sources *sources)
     return paused;
 }
 
+const char *sources_instance(const struct sources *sources)
+{
+    return sources->instance;
+}
+
 size_t sources_count(const struct sources *sources)
 {
     return sources->count;

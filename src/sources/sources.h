@@ -76,6 +76,7 @@ void sources_pause(struct sources *sources, bool paused); /* From the next tick 
 bool sources_paused(const struct sources *sources);
 
 size_t sources_count(const struct sources *sources);
+const char *sources_instance(const struct sources *sources); /* Label of all that is collected. */
 void sources_status(struct sources *sources, size_t index, struct source_status *ret_status);
 const char *source_state_name(enum source_state state); /* "running", "unsupported", … */
 void sources_read_stats(struct sources *sources, struct sources_stats *ret_stats);

@@ -76,6 +76,45 @@ export function requestOf({ url, connections, rate, duration, test, criteria }) 
     return fields;
 }
 
+const UNIT_OF = { bytes_per_second: 'bytes_per_s', per_second: 'per_s' };
+
+function figureText(value, unit) {
+    if (unit !== 'ratio') return formatValue(value, UNIT_OF[unit] ?? 'count');
+    return formatValue(value === null || value === undefined ? null : value * 100, 'percent');
+}
+
+/* Of what the daemon saw: a row for each figure of the machine that was measured. */
+export function figureRows({ figures = [] }) {
+    return figures.map(({ title, subject, unit, before, during, peak }) => [
+        subject ? `${title} (${subject})` : title,
+        ...[before, during, peak].map((value) => figureText(value, unit)),
+    ]);
+}
+
+export function processRows({ processes = [] }) {
+    return processes.map(({ name, cores_before, cores, memory_bytes }) => [
+        name,
+        formatValue(cores_before),
+        formatValue(cores),
+        formatValue(memory_bytes, 'bytes'),
+    ]);
+}
+
+/* [{ cells, id: of its slowest trace }] */
+export function serviceRows({ services = [] }) {
+    return services.map(({ service, name, spans, errors, p50_ms, p95_ms, slowest = [] }) => ({
+        cells: [
+            service,
+            name,
+            formatCount(spans),
+            formatCount(errors),
+            formatValue(seconds(p50_ms), 'seconds'),
+            formatValue(seconds(p95_ms), 'seconds'),
+        ],
+        id: slowest[0]?.trace_id ?? '',
+    }));
+}
+
 /* Of a run in the list: [look, icon, word]. */
 export function stateOf({ state, verdict }) {
     if (state === 'running') return ['unknown', 'play', 'Running'];

@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { curvesOf, figuresOf, figuresSoFar, requestOf, stateOf } from '../src/load_runs.js';
+import {
+    curvesOf,
+    figureRows,
+    figuresOf,
+    figuresSoFar,
+    processRows,
+    requestOf,
+    serviceRows,
+    stateOf,
+} from '../src/load_runs.js';
 
 const point = (time_s, rate) => ({
     time_s,
@@ -48,4 +57,25 @@ test('a state has a word beside its colour', () => {
     assert.equal(stateOf({ state: 'failed' })[2], 'Could not run');
     assert.equal(stateOf({ state: 'done', verdict: 'failed' })[2], 'Failed');
     assert.equal(stateOf({ state: 'done', verdict: 'passed' })[2], 'Passed');
+});
+
+test('what the daemon saw of the target becomes rows, and what was not measured a dash', () => {
+    const figures = [
+        { title: 'CPU in use', unit: 'ratio', before: null, during: 0.5, peak: 0.97 },
+        { title: 'Busiest disk', subject: 'vda', unit: 'ratio', before: 0, during: 0, peak: 0 },
+    ];
+    assert.deepEqual(
+        figureRows({ figures }).map(([title, before]) => [title, before]),
+        [
+            ['CPU in use', '–'],
+            ['Busiest disk (vda)', figureRows({ figures })[1][2]],
+        ],
+    );
+    assert.equal(processRows({ processes: [{ name: 'app', cores: 1.5 }] })[0][1], '–');
+    const services = [{ service: 's', name: 'n', spans: 3, errors: 0, p50_ms: 2, p95_ms: null }];
+    assert.deepEqual(serviceRows({ services })[0], {
+        cells: ['s', 'n', '3', '0', '2 ms', '–'],
+        id: '',
+    });
+    assert.deepEqual([figureRows({}), processRows({}), serviceRows({})], [[], [], []]);
 });

@@ -9,6 +9,7 @@ import { Chart } from '../chart.js';
 import { h, icon, setText } from '../dom.js';
 import { formatCount, formatDateTime, formatValue } from '../format.js';
 import { curvesOf, figuresOf, figuresSoFar, requestOf, stateOf } from '../load_runs.js';
+import { targetElements } from '../load_target.js';
 import { Poll } from '../poll.js';
 import { Tiles } from '../tiles.js';
 
@@ -77,6 +78,7 @@ export class LoadPage {
         parts.rate = h('div', { class: 'chart' });
         parts.latency = h('div', { class: 'chart' });
         parts.compare = h('div', { class: 'load-compare' });
+        parts.target = h('div', { class: 'load-target' });
         parts.detail = h(
             'section',
             { class: 'card load-detail', 'aria-label': 'Load', hidden: true },
@@ -89,6 +91,7 @@ export class LoadPage {
             parts.rate,
             h('h3', {}, 'Latency: P50, P95, P99'),
             parts.latency,
+            parts.target,
             parts.compare,
         );
         const chart = (host, unit) =>
@@ -247,6 +250,7 @@ export class LoadPage {
         setText(about, this.#aboutText(run, host));
         this.#tiles.draw(report ? figuresOf(report) : figuresSoFar(run.progress ?? []));
         notes.replaceChildren(...this.#criteria(report), ...this.#notes(report));
+        this.#drawTarget(run);
         this.#drawActions(run);
         this.#drawCharts();
     }
@@ -285,6 +289,15 @@ export class LoadPage {
 
     #notes(report) {
         return (report?.notes ?? []).map(({ text }) => h('p', { class: 'table-note' }, text));
+    }
+
+    /* Once for each report, so that what is being read stays. */
+    #drawTarget({ id, report }) {
+        const { target } = this.#parts;
+        const said = report ? id : '';
+        if (said === target.dataset.said) return;
+        target.dataset.said = said;
+        target.replaceChildren(...targetElements(report, this.#context.store));
     }
 
     #drawActions(run) {
