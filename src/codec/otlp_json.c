@@ -335,6 +335,44 @@ static bool parse_integer(struct str text, bool is_signed, uint64_t *ret_bits)
     return true;
 }
 
+/* What follows the prefix, by number; the specification wants numbers, many senders write names. */
+static const struct {
+    struct str prefix;
+    const char *const *names;
+    size_t count;
+    unsigned each; /* Numbers a name: of severities there are four, "ERROR" to "ERROR4". */
+} enums[] = {
+    {STR("SPAN_KIND_"),
+     (const char *const[]){"UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"},
+     6, 1},
+    {STR("STATUS_CODE_"), (const char *const[]){"UNSET", "OK", "ERROR"}, 3, 1},
+    {STR("AGGREGATION_TEMPORALITY_"), (const char *const[]){"UNSPECIFIED", "DELTA", "CUMULATIVE"},
+     3, 1},
+    {STR("SEVERITY_NUMBER_"),
+     (const char *const[]){"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}, 6, 4},
+};
+
+/* "SPAN_KIND_CLIENT" as 3; anything else is left to the reader of numbers. */
+static bool parse_enum(struct str text, uint64_t *ret_bits)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(enums); i++) {
+        if (!str_starts(text, enums[i].prefix))
+            continue;
+        struct str rest = {text.data + enums[i].prefix.size, text.size - enums[i].prefix.size};
+        uint64_t more = 0;
+        if (enums[i].each > 1 && rest.size > 0 && rest.data[rest.size - 1] >= '2' &&
+            rest.data[rest.size - 1] <= '4')
+            more = (uint64_t)(rest.data[--rest.size] - '1');
+        for (size_t k = 0; k < enums[i].count; k++) {
+            if (!str_eq(rest, str_of(enums[i].names[k])))
+                continue;
+            *ret_bits = enums[i].each > 1 ? 1 + enums[i].each * k + more : k;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_signed_type(enum otlp_type type)
 {
     return type == OTLP_INT || type == OTLP_SFIXED64 || type == OTLP_ZIGZAG || type == OTLP_SMALL;
@@ -354,6 +392,8 @@ static enum err read_number(struct parser *parser, const struct otlp_field *fiel
         memcpy(ret_bits, &value, sizeof(value));
         return ERR_NONE;
     }
+    if (field->type == OTLP_SMALL && parse_enum(text, ret_bits))
+        return ERR_NONE;
     if (!parse_integer(text, is_signed_type(field->type), ret_bits))
         return misfit(parser, field, "a whole number in range");
     int64_t number = (int64_t)*ret_bits;

@@ -232,6 +232,42 @@ TEST(logs_take_the_observed_time_where_they_have_none)
     batch_free(batch);
 }
 
+static int severity_of(const char *name)
+{
+    struct why why = WHY_INIT;
+    enum err err;
+    char text[256];
+
+    (void)snprintf(text, sizeof(text),
+                   "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"timeUnixNano\":\"77\","
+                   "\"severityNumber\":\"%s\"}]}]}]}",
+                   name); /* Fits. */
+    struct batch *batch = read_json(OTLP_M_LOGS, text, &err, &why);
+    int severity = err == ERR_NONE ? batch->events.items[0].severity : -1;
+    batch_free(batch);
+    return severity;
+}
+
+TEST(enums_may_be_written_by_name)
+{
+    struct batch *batch = traces(
+        "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":"
+        "\"0123456789abcdef0123456789ABCDEF\",\"spanId\":\"0123456789abcdef\",\"kind\":"
+        "\"SPAN_KIND_CONSUMER\",\"startTimeUnixNano\":\"5\",\"endTimeUnixNano\":\"6\",\"status\":"
+        "{\"code\":\"STATUS_CODE_ERROR\"}}]}]}]}");
+
+    ASSERT(batch->spans.count == 1);
+    EXPECT(batch->spans.items[0].kind == SPAN_KIND_CONSUMER);
+    EXPECT(batch->spans.items[0].status == SPAN_STATUS_ERROR);
+    batch_free(batch);
+    EXPECT(severity_of("SEVERITY_NUMBER_TRACE") == 1);
+    EXPECT(severity_of("SEVERITY_NUMBER_INFO2") == 10);
+    EXPECT(severity_of("SEVERITY_NUMBER_FATAL4") == 24);
+    EXPECT(severity_of("SEVERITY_NUMBER_LOUD") == -1);
+    EXPECT(severity_of("SEVERITY_NUMBER_") == -1);
+    EXPECT(severity_of("SPAN_KIND_7") == -1);
+}
+
 /* ---- Names and metrics. ---- */
 
 static void expect_name(const char *name, const char *unit, enum otlp_name_kind kind,
