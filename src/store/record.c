@@ -65,7 +65,8 @@ static enum err open_to_write(struct store *store, const char *tenant, struct db
     return db_open(path, DB_WRITE, SCHEMA, VERSION, ret_db, why);
 }
 
-/* ret_db->handle is NULL when nothing was ever kept. */
+/* ret_db->handle is NULL when nothing was ever kept. The lock keeps a file that a writer is just
+ * making from being seen half made; one that a crash left so is finished here. */
 static enum err open_to_read(struct store *store, const char *tenant, struct db *ret_db,
                              struct why *why)
 {
@@ -73,7 +74,12 @@ static enum err open_to_read(struct store *store, const char *tenant, struct db 
 
     *ret_db = (struct db){0};
     TRY(path_of(store, tenant, RECORD_FILE, path, why));
-    return is_there(path) ? db_open(path, DB_READ, NULL, VERSION, ret_db, why) : ERR_NONE;
+    if (!is_there(path))
+        return ERR_NONE;
+    lock();
+    enum err err = db_open(path, DB_WRITE, SCHEMA, VERSION, ret_db, why);
+    unlock();
+    return err;
 }
 
 static enum err no_record(struct str kind, struct str name, struct why *why)

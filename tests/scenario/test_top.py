@@ -56,7 +56,8 @@ class Terminal:
     def frame(self):
         """The last frame as lines without colour; read() has waited until it was whole."""
         last = self.seen.split(b"\x1b[H")[-1]
-        return [SEQUENCE.sub("", line) for line in last.decode(errors="replace").split("\r\n")]
+        lines = last.decode(errors="replace").split("\n")  # The terminal puts a \r more before each.
+        return [SEQUENCE.sub("", line).rstrip("\r") for line in lines]
 
     def wait(self, condition, what):
         end = time.monotonic() + PATIENCE

@@ -483,7 +483,9 @@ TEST(collectors_are_called_and_seconds_are_counted)
     for (int i = 0; i < 500 && (!atomic_load(&called) || operation->peak_rps == 0); i++)
         usleep(10000);
     EXPECT(sonde_gauge_value(sonde_gauge(sonde, "queue")) == 42);
-    EXPECT(sonde_operation_stats(operation, &stats) && operation->peak_rps == 50);
+    /* A tick that comes late counts them over more than a second: see the test after the next. */
+    EXPECT(sonde_operation_stats(operation, &stats) && operation->peak_rps > 0 &&
+           operation->peak_rps <= 50);
     sonde_close(sonde);
 }
 

@@ -86,6 +86,21 @@ TEST(trimming_keeps_the_newest_of_a_prefix)
     fixture_done(&fixture);
 }
 
+TEST(a_file_that_a_crash_left_half_made_is_finished_by_who_reads_it)
+{
+    struct fixture fixture = fixture_new();
+    char path[128];
+
+    ASSERT(open_with_tenant(&fixture));
+    (void)snprintf(path, sizeof(path), "%s/default/records.db", fixture.folder);
+    FILE *file = fopen(path, "w");
+    ASSERT(file != NULL && fclose(file) == 0);
+    EXPECT(count_of(&fixture, "") == 0);
+    EXPECT(put(&fixture, "a", 1, "{}") == ERR_NONE);
+    EXPECT(count_of(&fixture, "") == 1);
+    fixture_done(&fixture);
+}
+
 TEST(what_cannot_be_kept_is_refused)
 {
     struct fixture fixture = fixture_new();
@@ -147,6 +162,11 @@ TEST(many_threads_put_at_once_and_a_backup_has_all)
     for (int i = 0; i < THREADS; i++) {
         putters[i] = (struct putter){&fixture, i, 0};
         ASSERT(pthread_create(&threads[i], NULL, put_many, &putters[i]) == 0);
+    }
+    size_t seen = 0;
+    for (int i = 0; i < PUTS || seen == 0; i++) { /* Also while the file is being made. */
+        seen = count_of(&fixture, "");
+        ASSERT(seen <= THREADS * PUTS);
     }
     for (int i = 0; i < THREADS; i++) {
         ASSERT(pthread_join(threads[i], NULL) == 0);
