@@ -10,8 +10,8 @@
 A request is named after its route ("GET /items/{id}"), never after its path, so that names stay
 few; what no route takes is "GET unmatched". An answer of 500 or more, or an exception, is a
 failure. The time ends with the last byte of the answer. WebSocket messages are timed from one that
-came in to the next that goes out. A traceparent that comes with a request is what its spans hang
-from.
+came in to the next that goes out, or, where none does, until the application asks for the next. A
+traceparent that comes with a request is what its spans hang from.
 
 The part that each request passes through is C (native/request.c); here is what happens once per
 route, per connection or per life of the application.
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from typing import (Any, Awaitable, Callable, Iterator, MutableMapping, Optional, Tuple)
 
 from . import _native
@@ -91,19 +92,27 @@ class _Other:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         application = scope.get("app", self.app)
         root = scope.get("root_path")
-        timer: Any = None
+        timer: Any = None  # Of the message that is at work,
+        came_s = 0.0  # since when.
+
+        def name() -> str:
+            return _name(scope, application, root, "WEBSOCKET")[0]
 
         def stop(failed: bool) -> None:
             nonlocal timer
             if timer is not None:
-                name, _ = _name(scope, application, root, "WEBSOCKET")
-                timer.stop(name, failed)
+                timer.stop(name(), failed)
                 timer = None
 
         async def watch_receive() -> Message:
-            nonlocal timer
+            nonlocal timer, came_s
+            asked_s = time.perf_counter()
             message = await receive()
+            if timer is not None:  # Nothing went out: it was done with when we were asked for more.
+                self.profiler.record(name(), max(0.0, asked_s - came_s) * 1e3)
+                timer = None
             if message["type"] == "websocket.receive":
+                came_s = time.perf_counter()
                 timer = self.profiler.timer("websocket.message")
                 timer.start()
             return message
@@ -121,6 +130,7 @@ class _Other:
         except BaseException:
             stop(True)
             raise
+        stop(False)
 
 
 def _name(scope: Scope, application: Any, root: Optional[str], method: str) -> Tuple[str, bool]:
@@ -173,8 +183,9 @@ def integrate_performance_profiling(app: Any, profiler: Optional[PerformanceProf
                                     path: Optional[str] = "/profiling") -> PerformanceProfiler:
     """Times every request of a FastAPI or Starlette app; returns the profiler.
 
-    Under ``path`` the app answers its own numbers: ``/stats`` (JSON), ``/report`` (HTML) and
-    ``/sla`` (the broken promises). None leaves these routes out.
+    Under ``path`` the app answers its own numbers: ``/stats`` (JSON), ``/report`` (HTML),
+    ``/reports/json`` and the other forms of it, and ``/sla`` (the broken promises). None leaves
+    these routes out.
     """
     profiler = default_profiler() if profiler is None else profiler
     app.add_middleware(_native_middleware, profiler=profiler)
@@ -184,9 +195,9 @@ def integrate_performance_profiling(app: Any, profiler: Optional[PerformanceProf
 
 
 def _add_routes(app: Any, profiler: PerformanceProfiler, path: str) -> None:
-    from starlette.responses import HTMLResponse, JSONResponse
+    from starlette.responses import HTMLResponse, JSONResponse, Response
 
-    from .reporter import PerformanceReporter
+    from .reporter import FORMS, PerformanceReporter
 
     async def stats(request: Any) -> Any:
         return JSONResponse(profiler.get_all_stats())
@@ -194,10 +205,23 @@ def _add_routes(app: Any, profiler: PerformanceProfiler, path: str) -> None:
     async def report(request: Any) -> Any:
         return HTMLResponse(PerformanceReporter(profiler).to_html())
 
+    async def reports(request: Any) -> Any:
+        return JSONResponse({"reports": [
+            {"form": form, "address": f"{path}/reports/{form}"} for form in FORMS]})
+
+    async def report_in_form(request: Any) -> Any:
+        form = request.path_params["form"]
+        if form not in FORMS:
+            return JSONResponse({"error": f"{form!r} is no form of report; there are "
+                                          + ", ".join(FORMS)}, 404)
+        return Response(PerformanceReporter(profiler).render(form), media_type=FORMS[form])
+
     async def sla(request: Any) -> Any:
         violations = profiler.check_sla()
         return JSONResponse({"kept": not violations, "violations": violations})
 
     app.add_route(f"{path}/stats", stats)
     app.add_route(f"{path}/report", report)
+    app.add_route(f"{path}/reports", reports)
+    app.add_route(f"{path}/reports/{{form}}", report_in_form)
     app.add_route(f"{path}/sla", sla)

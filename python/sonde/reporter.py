@@ -10,7 +10,9 @@ from typing import Any, Dict, Optional, TextIO, Union
 
 from .profiler import PerformanceProfiler
 
-_FORMS = {"console": 0, "json": 1, "markdown": 2, "html": 3, "csv": 4}
+# In the order of libsonde's enum sonde_form, with their media types.
+FORMS = {"console": "text/plain", "json": "application/json", "markdown": "text/markdown",
+         "html": "text/html", "csv": "text/csv"}
 _SUFFIXES = {".json": "json", ".md": "markdown", ".html": "html", ".htm": "html", ".csv": "csv",
              ".txt": "console"}
 
@@ -23,9 +25,9 @@ class PerformanceReporter:
 
     def render(self, form: str, colour: bool = False) -> str:
         """One of "console", "json", "markdown", "html", "csv"."""
-        if form not in _FORMS:
-            raise ValueError(f"no form is called {form!r}; there are " + ", ".join(_FORMS))
-        return self.profiler._report(_FORMS[form], colour)
+        if form not in FORMS:
+            raise ValueError(f"no form is called {form!r}; there are " + ", ".join(FORMS))
+        return self.profiler._report(list(FORMS).index(form), colour)
 
     def to_console(self, colour: bool = False) -> str:
         return self.render("console", colour)

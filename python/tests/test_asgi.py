@@ -122,11 +122,38 @@ class FastApi(Story):
                 self.assertEqual(socket.receive_text(), f"blue{i}")
         self.assertEqual(self.counts(), {"WEBSOCKET /chat/{room}": 5})
 
+    def test_messages_that_nobody_answers_count_too(self):
+        @self.app.websocket("/feed/{name}")
+        async def feed(name: str, socket: WebSocket):
+            await socket.accept()
+            while await socket.receive_text() != "end":
+                await asyncio.sleep(0.01)
+            await socket.close()
+
+        with self.client.websocket_connect("/feed/one") as socket:
+            for text in ("a", "b", "end"):
+                socket.send_text(text)
+            self.assertEqual(socket.receive()["type"], "websocket.close")
+        self.assertEqual(self.counts(), {"WEBSOCKET /feed/{name}": 3})
+        stats = self.profiler.get_operation_stats("WEBSOCKET /feed/{name}")
+        self.assertEqual(stats["failures"], 0)
+        self.assertGreaterEqual(stats["p50_ms"], 9.5)  # Not the wait for the next.
+
     def test_its_own_routes(self):
         self.client.get("/items/1")
         stats = self.client.get("/profiling/stats").json()
         self.assertEqual(stats["operations"]["GET /items/{item_id}"]["count"], 1)
         self.assertIn("GET /items/{item_id}", self.client.get("/profiling/report").text)
+        told = self.client.get("/profiling/reports").json()["reports"]
+        self.assertEqual([form["form"] for form in told],
+                         ["console", "json", "markdown", "html", "csv"])
+        for form in told:
+            answer = self.client.get(form["address"])
+            self.assertIn("GET /items/{item", answer.text)
+        self.assertEqual(answer.headers["content-type"], "text/csv; charset=utf-8")
+        refused = self.client.get("/profiling/reports/papyrus")
+        self.assertEqual(refused.status_code, 404)
+        self.assertIn("there are console, json", refused.json()["error"])
         self.assertEqual(self.client.get("/profiling/sla").json(),
                          {"kept": True, "violations": []})
 

@@ -2,6 +2,7 @@
 """The real clients of HTTP, databases and Redis, patched and put back."""
 import asyncio
 import contextlib
+import getpass
 import os
 import pathlib
 import shutil
@@ -305,13 +306,10 @@ def postgres_programs():
     return shutil.which("initdb", path=path), shutil.which("postgres", path=path)
 
 
-@needs("psycopg")
-@unittest.skipIf(None in postgres_programs(), "PostgreSQL is not here")
-class Postgres(Story):
-    libraries = ("psycopg",)
-
+class PostgresServer(Story):
     @classmethod
     def setUpClass(cls):
+        super().setUpClass()
         initdb, postgres = postgres_programs()
         cls.folder = tempfile.mkdtemp()
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
@@ -342,6 +340,12 @@ class Postgres(Story):
                 return False
 
         wait_for(is_ready, cls.server)
+
+
+@needs("psycopg")
+@unittest.skipIf(None in postgres_programs(), "PostgreSQL is not here")
+class Postgres(PostgresServer):
+    libraries = ("psycopg",)
 
     def test_statements(self):
         import psycopg
@@ -387,6 +391,157 @@ class Postgres(Story):
         wanted = [span for span in self.spans() if "wanted" in span.attributes["db.query.text"]]
         self.assertEqual(len(wanted), 1)
         self.assertEqual(wanted[0].attributes["db.system.name"], "postgresql")
+
+
+@needs("psycopg2")
+@unittest.skipIf(None in postgres_programs(), "PostgreSQL is not here")
+class Psycopg2(PostgresServer):
+    libraries = ("psycopg2",)
+
+    def test_statements(self):
+        import psycopg2
+        import psycopg2.sql
+        with psycopg2.connect(self.address) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute("CREATE TEMP TABLE users (id int)")
+                cursor.executemany("INSERT INTO users VALUES (%s)", [(1,), (2,)])
+                cursor.execute(psycopg2.sql.SQL("SELECT * FROM {}").format(
+                    psycopg2.sql.Identifier("users")))
+                self.assertEqual(cursor.fetchall(), [(1,), (2,)])
+                with self.assertRaises(psycopg2.errors.UndefinedTable):
+                    cursor.execute("SELECT * FROM nowhere WHERE id = 7")
+        connection.close()
+        spans = self.spans()
+        self.assertEqual([(span.name, span.failed) for span in spans],
+                         [("CREATE users", False), ("INSERT users", False),
+                          ("SELECT users", False), ("SELECT nowhere", True)])
+        self.assertLessEqual({
+            "db.system.name": "postgresql", "db.namespace": "postgres",
+            "server.address": "127.0.0.1", "server.port": self.port,
+            "db.query.text": "SELECT * FROM nowhere WHERE id = ?"}.items(),
+            spans[-1].attributes.items())
+
+    def test_factories_of_the_host_and_pools(self):
+        import psycopg2.extras
+        import psycopg2.pool
+
+        class Own(psycopg2.extensions.connection):
+            pass
+
+        connection = psycopg2.connect(self.address, connection_factory=Own,
+                                      cursor_factory=psycopg2.extras.RealDictCursor)
+        self.assertIsInstance(connection, Own)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 7 AS seven")
+            self.assertEqual(cursor.fetchone(), {"seven": 7})
+        with connection.cursor("named", psycopg2.extras.DictCursor) as cursor:
+            cursor.execute("SELECT 8 AS eight")
+            self.assertEqual(cursor.fetchone()["eight"], 8)
+        connection.close()
+        pool = psycopg2.pool.SimpleConnectionPool(1, 1, self.address)
+        kept = pool.getconn()
+        with kept.cursor() as cursor:
+            cursor.execute("SELECT 9")
+        self.assertEqual(len(self.spans()), 3)
+        sonde.uninstrument()
+        with kept.cursor() as cursor:  # Of before: it goes on without us.
+            cursor.execute("SELECT 9")
+        pool.closeall()
+        self.assertEqual(len(self.spans()), 3)
+
+    @needs("sqlalchemy")
+    def test_under_sqlalchemy_there_is_one_span(self):
+        import sqlalchemy
+        sonde.instrument("sqlalchemy", profiler=self.profiler)
+        engine = sqlalchemy.create_engine(
+            f"postgresql+psycopg2://story@127.0.0.1:{self.port}/postgres")
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text("SELECT 1 AS wanted"))
+        engine.dispose()
+        wanted = [span for span in self.spans() if "wanted" in span.attributes["db.query.text"]]
+        self.assertEqual(len(wanted), 1)
+
+
+MARIADB = shutil.which("mariadbd", path=os.pathsep.join(["/usr/sbin", os.environ["PATH"]]))
+
+
+@needs("pymysql")
+@unittest.skipIf(MARIADB is None, "MariaDB is not here")
+class PyMySql(Story):
+    libraries = ("pymysql",)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = tempfile.mkdtemp()
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.port = free_port()
+        data = os.path.join(cls.folder, "data")
+        os.mkdir(data)
+        # Without its own tables it knows no users and lets everybody in; that spares installing them.
+        cls.server = subprocess.Popen(
+            [MARIADB, "--no-defaults", f"--datadir={data}", f"--user={getpass.getuser()}",
+             f"--port={cls.port}", "--bind-address=127.0.0.1", f"--socket={cls.folder}/socket",
+             "--skip-name-resolve", "--skip-grant-tables"],
+            cwd=cls.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        cls.addClassCleanup(cls.server.wait)
+        cls.addClassCleanup(cls.server.terminate)
+        wait_for(cls.has_database, cls.server)
+
+    @classmethod
+    def has_database(cls):
+        import pymysql
+        try:
+            with cls.connect(database=None) as connection, connection.cursor() as cursor:
+                cursor.execute("CREATE DATABASE story")
+                return True
+        except pymysql.err.OperationalError:
+            return False
+
+    @classmethod
+    def connect(cls, database="story", **options):
+        import pymysql
+        return pymysql.connect(host="127.0.0.1", port=cls.port, user="root", database=database,
+                               **options)
+
+    def test_statements(self):
+        import pymysql
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE TEMPORARY TABLE users (id int)")
+            cursor.executemany("INSERT INTO users VALUES (%s)", [(1,), (2,)])
+            cursor.executemany("DELETE FROM users WHERE id = %s", [(2,), (3,)])
+            cursor.execute("SELECT * FROM users WHERE id = %s", (1,))
+            self.assertEqual(cursor.fetchall(), ((1,),))
+            with self.assertRaises(pymysql.err.ProgrammingError):
+                cursor.execute("SELECT * FROM nowhere WHERE id = 7")
+        spans = self.spans()
+        self.assertEqual([(span.name, span.failed) for span in spans],
+                         [("CREATE users", False), ("INSERT users", False),
+                          ("DELETE users", False), ("SELECT users", False),
+                          ("SELECT nowhere", True)])
+        self.assertLessEqual({
+            "db.system.name": "mysql", "db.namespace": "story", "server.address": "127.0.0.1",
+            "server.port": self.port, "db.query.text": "SELECT * FROM nowhere WHERE id = ?"}.items(),
+            spans[-1].attributes.items())
+
+    def test_cursors_of_other_kinds(self):
+        import pymysql
+        with self.connect(cursorclass=pymysql.cursors.SSDictCursor) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 7 AS seven")
+                self.assertEqual(cursor.fetchone(), {"seven": 7})
+        self.assertEqual([span.name for span in self.spans()], ["SELECT"])
+
+    @needs("sqlalchemy")
+    def test_under_sqlalchemy_there_is_one_span(self):
+        import sqlalchemy
+        sonde.instrument("sqlalchemy", profiler=self.profiler)
+        engine = sqlalchemy.create_engine(f"mysql+pymysql://root@127.0.0.1:{self.port}/story")
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text("SELECT 1 AS wanted"))
+        engine.dispose()
+        wanted = [span for span in self.spans() if "wanted" in span.attributes["db.query.text"]]
+        self.assertEqual(len(wanted), 1)
 
 
 class Patching(Story):

@@ -32,6 +32,8 @@ _LIBRARIES: Dict[str, _Apply] = {
     "httpx2": http_clients.patch_httpx2,
     "openai": models.patch_openai,
     "psycopg": database.patch_psycopg,
+    "psycopg2": database.patch_psycopg2,
+    "pymysql": database.patch_pymysql,
     "redis": redis_clients.patch,
     "requests": http_clients.patch_requests,
     "sqlalchemy": database.patch_sqlalchemy,

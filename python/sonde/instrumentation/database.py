@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sqlite3, psycopg and SQLAlchemy: a span "SELECT users" for each statement. Its text is kept with
-the values taken out; parameters are not looked at. Under SQLAlchemy the driver has no span of its
-own."""
+"""sqlite3, psycopg, psycopg2, PyMySQL and SQLAlchemy: a span "SELECT users" for each statement. Its
+text is kept with the values taken out; parameters are not looked at. Under SQLAlchemy the driver has
+no span of its own, and SQLAlchemy's are there whatever its driver."""
 from __future__ import annotations
 
 import functools
@@ -111,11 +111,11 @@ def _describe_psycopg(cursor: Any, statement: Any) -> Tuple[str, Dict[str, Any]]
     })
 
 
-def _sync(patches: Patches) -> Any:
+def _sync(patches: Patches, describe: Any = _describe_psycopg) -> Any:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def execute(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
-            with opened(patches, _describe_psycopg, self, query):
+            with opened(patches, describe, self, query):
                 return original(self, query, *args, **kwargs)
         return execute
     return make
@@ -139,6 +139,87 @@ def patch_psycopg(patches: Patches) -> None:
         for name in ("execute", "executemany"):
             if name in vars(owner):
                 patches.replace(owner, name, make(patches))
+
+
+# ---- psycopg2: types in C, as those of sqlite3. ----
+
+def _describe_psycopg2(cursor: Any, statement: Any) -> Tuple[str, Dict[str, Any]]:
+    compose = getattr(statement, "as_string", None)
+    info = cursor.connection.info
+    return _described("postgresql", statement if compose is None else compose(cursor), {
+        "db.namespace": quietly(lambda: info.dbname),
+        "server.address": quietly(lambda: info.host),
+        "server.port": quietly(lambda: info.port),
+    })
+
+
+@functools.lru_cache(maxsize=None)
+def _psycopg2_cursor_type(base: type, patches: Patches) -> type:
+    class Cursor(base):  # type: ignore[misc,valid-type]
+        def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+            with opened(patches, _describe_psycopg2, self, query):
+                return super().execute(query, *args, **kwargs)
+
+        def executemany(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+            with opened(patches, _describe_psycopg2, self, query):
+                return super().executemany(query, *args, **kwargs)
+
+    Cursor.__name__, Cursor.__qualname__ = base.__name__, base.__qualname__
+    return Cursor
+
+
+@functools.lru_cache(maxsize=None)
+def _psycopg2_connection_type(base: type, patches: Patches) -> type:
+    usual = sys.modules["psycopg2"].extensions.cursor
+
+    class Connection(base):  # type: ignore[misc,valid-type]
+        def cursor(self, name: Any = None, cursor_factory: Any = None, **kwargs: Any) -> Any:
+            wanted = cursor_factory or self.cursor_factory or usual
+            if isinstance(wanted, type):
+                wanted = _psycopg2_cursor_type(wanted, patches)
+            return super().cursor(name, cursor_factory=wanted, **kwargs)
+
+    Connection.__name__, Connection.__qualname__ = base.__name__, base.__qualname__
+    return Connection
+
+
+def patch_psycopg2(patches: Patches) -> None:
+    module = sys.modules["psycopg2"]
+
+    def connecting(original: Any) -> Any:
+        @functools.wraps(original)
+        def connect(dsn: Any = None, connection_factory: Any = None, *args: Any,
+                    **kwargs: Any) -> Any:
+            factory = connection_factory or module.extensions.connection
+            if patches.is_on and isinstance(factory, type):
+                connection_factory = _psycopg2_connection_type(factory, patches)
+            return original(dsn, connection_factory, *args, **kwargs)
+        return connect
+
+    patches.replace(module, "connect", connecting)
+
+
+# ---- PyMySQL. ----
+
+def _describe_pymysql(cursor: Any, statement: Any) -> Tuple[str, Dict[str, Any]]:
+    connection = cursor.connection
+    return _described("mysql", statement, {
+        "db.namespace": _text(connection.db),
+        "server.address": connection.host,
+        "server.port": connection.port,
+    })
+
+
+def _text(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def patch_pymysql(patches: Patches) -> None:
+    cursors = sys.modules["pymysql"].cursors
+    for owner in (cursors.Cursor, cursors.SSCursor):
+        for name in ("execute", "executemany"):
+            if name in vars(owner):
+                patches.replace(owner, name, _sync(patches, _describe_pymysql))
 
 
 # ---- SQLAlchemy: events of every engine. ----
