@@ -6,6 +6,9 @@
  * failed one had ended, and so on: retries. What is left is N+1 when there are REPEATS_MIN calls
  * that run one after the other: together they take hardly less than the sum of their times.
  *
+ * A call whose other side has several spans in a row, failed ones first, was asked again by the
+ * client itself; that is a run of attempts, too.
+ *
  * Both are gathered by call over all parents, because a list of orders with a list of items each is
  * one mistake, not one for each order. */
 #include "analysis/trace_explain_priv.h"
@@ -206,6 +209,32 @@ static void note_repeats(struct groups *groups, uint32_t parent, const struct un
     }
     for (size_t i = 0; i < count; i++)
         explain_note(explainer, &repeats->nodes, calling_node(explainer, units[i].node));
+}
+
+/* A client that asks again by itself has one span for the call, and whoever is asked one for each
+ * attempt (gRPC's retries, an HTTP client's adapter). */
+static void look_at_attempts(struct groups *groups, uint32_t parent)
+{
+    const struct explainer *explainer = groups->explainer;
+    const struct trace_node *nodes = explainer->tree->nodes;
+    uint32_t call = explainer->calls->of[parent];
+    const struct span *first = NULL;
+    size_t count = 0;
+
+    for (uint32_t at = nodes[parent].first_child; at != TRACE_NONE; at = nodes[at].next_sibling) {
+        const struct span *span = nodes[at].span;
+        if (span->kind != SPAN_KIND_SERVER)
+            continue;
+        if (first == NULL)
+            first = span;
+        if (str_eq(span->name, first->name) &&
+            str_eq(span->resource->service_name, first->resource->service_name))
+            groups->units[count++] = (struct unit){call, at, nodes[at].start_ns, nodes[at].end_ns};
+    }
+    if (count < 2)
+        return;
+    qsort(groups->units, count, sizeof(*groups->units), by_call_and_start);
+    (void)take_runs(groups, groups->units, count); /* Many without errors are no N+1. */
 }
 
 static void look_at_children(struct groups *groups, uint32_t parent)
@@ -430,8 +459,11 @@ void explain_calls(struct explainer *explainer)
         return;
     }
     for (uint32_t i = explainer->top; i < tree->nodes[explainer->top].after; i++) {
-        if (tree->nodes[i].child_count > 1)
-            look_at_children(&groups, i);
+        if (tree->nodes[i].child_count < 2)
+            continue;
+        if (explainer->calls->of[i] != TRACE_NONE)
+            look_at_attempts(&groups, i);
+        look_at_children(&groups, i);
     }
     for (uint32_t i = 0; i < calls; i++) {
         if (groups.retries[i].runs > 0)

@@ -156,6 +156,32 @@ TEST(asking_again_after_errors_is_a_retry_with_its_pauses)
     EXPECT(find(&explained, TRACE_N_PLUS_ONE) == NULL);
 }
 
+TEST(a_client_that_asks_again_by_itself_is_seen_from_the_other_side)
+{
+    struct arena *arena CLEANUP(arena_freep) = arena_new(4 << 20);
+
+    maker_clear();
+    maker_add(1, 0, "shop", "POST /checkout", 0, 200);
+    maker_get(2, 1, "shop", "http://bank/pay", 10, 190);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct span *attempt = maker_add(10 + i, 2, "bank", "POST /pay", 20 + 50 * i, 60 + 50 * i);
+        attempt->kind = SPAN_KIND_SERVER;
+        attempt->status = i < 2 ? SPAN_STATUS_ERROR : SPAN_STATUS_UNSET;
+        attempt->status_message = STR("busy");
+    }
+    struct trace_explained explained = explain(arena);
+    const struct trace_finding *finding = find(&explained, TRACE_RETRIES);
+    ASSERT(finding != NULL);
+    EXPECT(finding->calls == 3);
+    EXPECT(says(finding->finding.claim, "Retries: shop asked"));
+    EXPECT(says(finding->finding.claim, "3 times, 2 of them failed, then it went well"));
+    EXPECT(says(finding->finding.evidence, "busy"));
+    maker.spans[2].status = SPAN_STATUS_UNSET; /* Answered several times, but none asked again. */
+    maker.spans[3].status = SPAN_STATUS_UNSET;
+    explained = explain(arena);
+    EXPECT(find(&explained, TRACE_RETRIES) == NULL);
+}
+
 TEST(retries_of_retries_multiply)
 {
     struct arena *arena CLEANUP(arena_freep) = arena_new(4 << 20);
