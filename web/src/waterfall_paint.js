@@ -284,7 +284,7 @@ export class Painter {
         if (to + 6 + width <= right) context.fillText(text, to + 6, y);
         else if (from - 6 - width >= left) context.fillText(text, from - 6 - width, y);
         else {
-            const x = right - width - 6;
+            const x = Math.min(to, right) - width - 6; // In the bar, where it ends.
             context.fillStyle = this.#ink.surface;
             context.globalAlpha *= 0.86;
             context.fillRect(x - 4, top, width + 8, BAR_PX);
