@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An event is one line: "data: {…}" of server-sent events, or a JSON text by itself. What its
- * values mean follows from where they stand, so one table serves all formats: rows are paths, '#'
- * is a place in a list.
+ * values mean follows from where they stand, so one table, stream.def, serves all
+ * formats.
  *
- * The table is asked for every value of every event, thousands of times a second; the last key's
- * size and first byte rule out nearly all rows. */
+ * The table is asked for every value of every event, thousands of times a second: the size of its
+ * key alone rules out nearly all, and what is left meets few rows. */
 #include "load/stream.h"
 
 #include "codec/json_walk.h"
@@ -22,12 +22,13 @@ enum meaning {
     MEANS_ERROR, /* Anything but null. */
 };
 
-enum { PATH_DEPTH_MAX = 7 };
+enum { PATH_DEPTH_MAX = 7, KEY_BYTES_MAX = 63 };
 
 struct row {
     enum meaning meaning;
     unsigned depth;
-    struct str path[PATH_DEPTH_MAX];
+    struct str key;
+    struct str path[PATH_DEPTH_MAX]; /* Above the key. */
 };
 
 #define S(literal)                      \
@@ -36,49 +37,20 @@ struct row {
     }
 
 static const struct row rows[] = {
-    {MEANS_TOKEN, 4, {S("choices"), S("#"), S("delta"), S("content")}},
-    {MEANS_TOKEN, 4, {S("choices"), S("#"), S("delta"), S("reasoning_content")}},
-    {MEANS_TOKEN, 4, {S("choices"), S("#"), S("delta"), S("reasoning")}},
-    {MEANS_TOKEN, 4, {S("choices"), S("#"), S("delta"), S("refusal")}},
-    {MEANS_TOKEN,
-     7,
-     {S("choices"), S("#"), S("delta"), S("tool_calls"), S("#"), S("function"), S("arguments")}},
-    {MEANS_TOKEN, 3, {S("choices"), S("#"), S("text")}},
-    {MEANS_TOKEN, 4, {S("choices"), S("#"), S("message"), S("content")}},
-    {MEANS_FINISH, 3, {S("choices"), S("#"), S("finish_reason")}},
-    {MEANS_IN, 2, {S("usage"), S("prompt_tokens")}},
-    {MEANS_OUT, 2, {S("usage"), S("completion_tokens")}},
-    {MEANS_CACHED, 3, {S("usage"), S("prompt_tokens_details"), S("cached_tokens")}},
-    /* Anthropic; responses of OpenAI use the same two words. */
-    {MEANS_TOKEN, 2, {S("delta"), S("text")}},
-    {MEANS_TOKEN, 2, {S("delta"), S("thinking")}},
-    {MEANS_TOKEN, 2, {S("delta"), S("partial_json")}},
-    {MEANS_TOKEN, 3, {S("content"), S("#"), S("text")}},
-    {MEANS_IN, 2, {S("usage"), S("input_tokens")}},
-    {MEANS_OUT, 2, {S("usage"), S("output_tokens")}},
-    {MEANS_BESIDE_CACHED, 2, {S("usage"), S("cache_read_input_tokens")}},
-    {MEANS_BESIDE, 2, {S("usage"), S("cache_creation_input_tokens")}},
-    {MEANS_IN, 3, {S("message"), S("usage"), S("input_tokens")}},
-    {MEANS_OUT, 3, {S("message"), S("usage"), S("output_tokens")}},
-    {MEANS_BESIDE_CACHED, 3, {S("message"), S("usage"), S("cache_read_input_tokens")}},
-    {MEANS_BESIDE, 3, {S("message"), S("usage"), S("cache_creation_input_tokens")}},
-    {MEANS_FINISH, 1, {S("stop_reason")}},
-    {MEANS_TYPE, 1, {S("type")}},
-    /* OpenAI's responses: every "response.….delta" brings one. */
-    {MEANS_TOKEN, 1, {S("delta")}},
-    {MEANS_IN, 3, {S("response"), S("usage"), S("input_tokens")}},
-    {MEANS_OUT, 3, {S("response"), S("usage"), S("output_tokens")}},
-    {MEANS_CACHED, 4, {S("response"), S("usage"), S("input_tokens_details"), S("cached_tokens")}},
-    /* Ollama. */
-    {MEANS_TOKEN, 2, {S("message"), S("content")}},
-    {MEANS_TOKEN, 2, {S("message"), S("thinking")}},
-    {MEANS_TOKEN, 1, {S("response")}},
-    {MEANS_TOKEN, 1, {S("thinking")}},
-    {MEANS_IN, 1, {S("prompt_eval_count")}},
-    {MEANS_OUT, 1, {S("eval_count")}},
-    {MEANS_END, 1, {S("done")}},
-    {MEANS_ERROR, 1, {S("error")}},
+#define ROW(meaning, depth, key, ...) {meaning, depth, S(key), {__VA_ARGS__}},
+#include "load/stream.def"
+#undef ROW
 };
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init" /* Some keys have the same size. */
+/* Keys of which size there are at a depth: most keys of an event are of none. */
+static const bool has_size[PATH_DEPTH_MAX + 1][KEY_BYTES_MAX + 1] = {
+#define ROW(meaning, depth, key, ...) [depth][sizeof(key) - 1] = true,
+#include "load/stream.def"
+#undef ROW
+};
+#pragma GCC diagnostic pop
 
 void stream_done(struct stream *stream)
 {
@@ -94,9 +66,9 @@ void stream_begin(struct stream *stream)
     *stream = (struct stream){.line = line};
 }
 
-static bool is_at(const struct row *row, const struct json_walk *walk, unsigned depth)
+static bool is_at(const struct row *row, const struct json_walk *walk)
 {
-    for (unsigned i = depth; i-- > 0;) {
+    for (unsigned i = row->depth - 1; i-- > 0;) {
         const struct json_walk_level *level = &walk->levels[i];
         bool any = row->path[i].size == 1 && row->path[i].data[0] == '#';
         if (any ? level->is_map : !level->is_map || !str_eq(level->key, row->path[i]))
@@ -107,14 +79,14 @@ static bool is_at(const struct row *row, const struct json_walk *walk, unsigned 
 
 static const struct row *row_of(const struct json_walk *walk, unsigned depth)
 {
-    if (depth == 0 || depth > PATH_DEPTH_MAX)
+    if (depth == 0 || depth > PATH_DEPTH_MAX || !walk->levels[depth - 1].is_map)
         return NULL;
     struct str key = walk->levels[depth - 1].key;
-    for (size_t i = 0; key.size > 0 && i < ARRAY_COUNT(rows); i++) {
+    if (key.size > KEY_BYTES_MAX || !has_size[depth][key.size])
+        return NULL;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         const struct row *row = &rows[i];
-        struct str last = row->path[depth - 1];
-        if (row->depth == depth && last.size == key.size && last.data[0] == key.data[0] &&
-            is_at(row, walk, depth))
+        if (row->depth == depth && str_eq(row->key, key) && is_at(row, walk))
             return row;
     }
     return NULL;
