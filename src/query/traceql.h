@@ -8,7 +8,9 @@
  * Selectors: && || ! and parentheses; = != < <= > >= =~ !~ (anchored); + - * / % ^; text, numbers,
  * durations, true, false, nil; attributes `.x` (span, then resource), `span.x`, `resource.x`,
  * `span."odd name"`; intrinsics name, duration, status, statusMessage, kind, traceDuration,
- * rootName, rootServiceName, span:id, trace:id, parent (nil at a root), childCount. Between
+ * rootName, rootServiceName, span:id, trace:id, parent (nil at a root), childCount; of what a span
+ * has several (holds when it holds of one): `event.x`, event:name, event:timeSinceStart, `link.x`,
+ * link:traceID, link:spanID; `instrumentation.x`, instrumentation:name and :version. Between
  * selectors: && || > >> < << ~. After them, each behind a |: count avg max min sum compared with a
  * number, by(…), select(…), coalesce(), another selector.
  *

@@ -433,7 +433,10 @@ static void show_span(struct pass *pass, const struct tql_field **fields, size_t
     out->span = span->span;
     out->values = take(pass->trace, (field_count + 1) * sizeof(*out->values));
     for (size_t i = 0; out->values != NULL && i < field_count; i++) {
-        struct tql_value value = tql_field_value(pass->trace, span, fields[i]);
+        size_t several = tql_field_count(span, fields[i]);
+        struct tql_value value = tql_field_value(pass->trace, span, fields[i], 0);
+        for (size_t k = 1; value.type == TQL_NIL && k < several; k++)
+            value = tql_field_value(pass->trace, span, fields[i], k);
         if (value.type == TQL_NIL)
             continue;
         out->values[out->value_count++] =

@@ -255,6 +255,23 @@ static const struct intrinsic intrinsics[] = {
     {STR("parent"), TQL_PARENT_ID},
     {STR("span:parentID"), TQL_PARENT_ID},
     {STR("childCount"), TQL_CHILD_COUNT},
+    {STR("span:childCount"), TQL_CHILD_COUNT},
+    {STR("nestedSetParent"), TQL_NESTED_SET_PARENT},
+    {STR("instrumentation:name"), TQL_SCOPE_NAME},
+    {STR("instrumentation:version"), TQL_SCOPE_VERSION},
+    {STR("event:name"), TQL_EVENT_NAME},
+    {STR("event:timeSinceStart"), TQL_EVENT_SINCE_START},
+    {STR("link:traceID"), TQL_LINK_TRACE_ID},
+    {STR("link:spanID"), TQL_LINK_SPAN_ID},
+};
+
+static const struct {
+    struct str name;
+    enum tql_scope scope;
+} scopes[] = {
+    {STR("span"), TQL_SPAN},   {STR("resource"), TQL_RESOURCE},
+    {STR("event"), TQL_EVENT}, {STR("instrumentation"), TQL_INSTRUMENTATION},
+    {STR("link"), TQL_LINK},
 };
 
 /* The name of an attribute behind its scope: plain, or quoted. */
@@ -327,9 +344,11 @@ static enum err parse_word(struct parser *parser, struct tql_node *node)
     size_t start = parser->at;
     struct str name = word(parser, is_scoped_char);
 
-    if (peek(parser, 0) == '.' && (str_eq(name, STR("span")) || str_eq(name, STR("resource")))) {
+    for (size_t i = 0; peek(parser, 0) == '.' && i < ARRAY_COUNT(scopes); i++) {
+        if (!str_eq(name, scopes[i].name))
+            continue;
         parser->at++;
-        return parse_attribute(parser, name.data[0] == 's' ? TQL_SPAN : TQL_RESOURCE, start, node);
+        return parse_attribute(parser, scopes[i].scope, start, node);
     }
     if (find_constant(name, node) || find_intrinsic(name, node))
         return ERR_NONE;
@@ -396,7 +415,10 @@ static enum err parse_operand(struct parser *parser, struct tql_node **ret_node)
     } else if (is_word_char(c)) {
         TRY(parse_word(parser, node));
     } else {
-        return complain(parser, parser->at, "a value or an attribute is expected here");
+        enum err err = complain(parser, parser->at, "a value or an attribute is expected here");
+        if (c == '\'')
+            hint(parser->why, "text stands in \"…\" or `…`");
+        return err;
     }
     parser->depth--;
     *ret_node = node;
@@ -551,6 +573,9 @@ static enum err parse_stage_name(struct parser *parser, enum tql_stage_kind *ret
          meant.data == NULL ? "" : "did you mean ", STR_ARG(meant));
     if (meant.data != NULL)
         hint(parser->why, "did you mean %.*s?", STR_ARG(meant));
+    else if (str_starts(name, STR("rate")) || str_ends(name, STR("_over_time")))
+        hint(parser->why, "numbers over time are asked for in PromQL: "
+                          "rate(traces_span_metrics_calls_total[5m])");
     return err;
 }
 

@@ -51,6 +51,9 @@ enum tql_scope {
     TQL_ANY, /* `.x`: the span's, else the resource's. */
     TQL_SPAN,
     TQL_RESOURCE,
+    TQL_INSTRUMENTATION,
+    TQL_EVENT, /* A span has many, and many links: see tql_field_count. */
+    TQL_LINK,
     TQL_INTRINSIC,
 };
 
@@ -67,6 +70,13 @@ enum tql_intrinsic {
     TQL_TRACE_ID,
     TQL_PARENT_ID,
     TQL_CHILD_COUNT,
+    TQL_NESTED_SET_PARENT, /* Below 0: a root. */
+    TQL_SCOPE_NAME,
+    TQL_SCOPE_VERSION,
+    TQL_EVENT_NAME,
+    TQL_EVENT_SINCE_START,
+    TQL_LINK_TRACE_ID,
+    TQL_LINK_SPAN_ID,
 };
 
 struct tql_field {
@@ -149,9 +159,14 @@ struct tql_trace {
     bool is_spent; /* The arena could not give what was asked. */
 };
 
-/* traceql_value.c */
+/* traceql_field.c */
+/* How many values a span has for the field: of events and links any number, else one. */
+size_t tql_field_count(const struct tql_span *span, const struct tql_field *field);
+/* One of them; nil when there is none. */
 struct tql_value tql_field_value(const struct tql_trace *trace, const struct tql_span *span,
-                                 const struct tql_field *field);
+                                 const struct tql_field *field, size_t index);
+
+/* traceql_value.c */
 struct tql_value tql_evaluate(const struct tql_trace *trace, const struct tql_span *span,
                               const struct tql_node *node);
 bool tql_holds(const struct tql_trace *trace, const struct tql_span *span,

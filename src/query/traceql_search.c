@@ -110,7 +110,7 @@ static void narrow(const struct tql_node *node, struct trace_query *plan, struct
     else if (is_field(node->left, TQL_SPAN_STATUS) && node->right->literal.type == TQL_STATUS &&
              node->right->literal.number == SPAN_STATUS_ERROR)
         plan->only_errors = true;
-    else if (node->left->field.scope != TQL_INTRINSIC)
+    else if (node->left->field.scope <= TQL_RESOURCE)
         narrow_attribute(node, plan, arena);
 }
 

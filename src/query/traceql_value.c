@@ -16,119 +16,9 @@ static struct tql_value number(double value)
     return (struct tql_value){.type = TQL_NUMBER, .number = value};
 }
 
-static struct tql_value text(struct str value)
-{
-    return (struct tql_value){.type = TQL_TEXT, .text = value};
-}
-
 static struct tql_value boolean(bool value)
 {
     return (struct tql_value){.type = TQL_BOOL, .number = value};
-}
-
-static struct tql_value of_attribute(const struct value *value)
-{
-    switch (value->kind) {
-    case VALUE_TEXT:
-        return text(value->text);
-    case VALUE_BOOL:
-        return boolean(value->boolean);
-    case VALUE_INTEGER:
-        return number((double)value->integer);
-    case VALUE_DOUBLE:
-        return number(value->number);
-    default: /* Lists, maps and bytes are not compared. */
-        return nil();
-    }
-}
-
-static struct tql_value attribute(const struct attributes *attributes, struct str name)
-{
-    const struct value *value = attributes_get(attributes, name);
-
-    return value == NULL ? nil() : of_attribute(value);
-}
-
-static struct tql_value resource_attribute(const struct span *span, struct str name)
-{
-    struct tql_value value = attribute(&span->resource->attributes, name);
-
-    if (value.type == TQL_NIL && str_eq(name, STR("service.name")) &&
-        span->resource->service_name.size > 0)
-        return text(span->resource->service_name);
-    return value;
-}
-
-static struct tql_value hex(const struct tql_trace *trace, const uint8_t *id, size_t size)
-{
-    static const char digits[] = "0123456789abcdef";
-    char *out = arena_alloc(trace->arena, size * 2);
-
-    if (out == NULL)
-        return nil();
-    for (size_t i = 0; i < size; i++) {
-        out[2 * i] = digits[id[i] >> 4];
-        out[2 * i + 1] = digits[id[i] & 15];
-    }
-    return text((struct str){out, size * 2});
-}
-
-static bool is_root(const struct span *span)
-{
-    static const uint8_t none[SPAN_ID_BYTES];
-
-    return memcmp(span->parent_span_id, none, SPAN_ID_BYTES) == 0;
-}
-
-static struct tql_value intrinsic(const struct tql_trace *trace, const struct tql_span *tql_span,
-                                  enum tql_intrinsic which)
-{
-    const struct span *span = tql_span->span;
-
-    switch (which) {
-    case TQL_NAME:
-        return text(span->name);
-    case TQL_DURATION:
-        return number((double)(span->end_ns - span->start_ns));
-    case TQL_SPAN_STATUS:
-        return (struct tql_value){.type = TQL_STATUS, .number = span->status};
-    case TQL_STATUS_MESSAGE:
-        return text(span->status_message);
-    case TQL_SPAN_KIND:
-        return (struct tql_value){.type = TQL_KIND, .number = span->kind};
-    case TQL_TRACE_DURATION:
-        return number((double)(trace->end_ns - trace->start_ns));
-    case TQL_ROOT_NAME:
-        return trace->root == NULL ? nil() : text(trace->root->name);
-    case TQL_ROOT_SERVICE_NAME:
-        return trace->root == NULL ? nil() : text(trace->root->resource->service_name);
-    case TQL_SPAN_ID:
-        return hex(trace, span->span_id, SPAN_ID_BYTES);
-    case TQL_TRACE_ID:
-        return hex(trace, span->trace_id, TRACE_ID_BYTES);
-    case TQL_PARENT_ID:
-        return is_root(span) ? nil() : hex(trace, span->parent_span_id, SPAN_ID_BYTES);
-    case TQL_CHILD_COUNT:
-        return number(tql_span->child_count);
-    }
-    return nil();
-}
-
-struct tql_value tql_field_value(const struct tql_trace *trace, const struct tql_span *span,
-                                 const struct tql_field *field)
-{
-    switch (field->scope) {
-    case TQL_INTRINSIC:
-        return intrinsic(trace, span, field->intrinsic);
-    case TQL_SPAN:
-        return attribute(&span->span->attributes, field->name);
-    case TQL_RESOURCE:
-        return resource_attribute(span->span, field->name);
-    case TQL_ANY:
-        break;
-    }
-    struct tql_value own = attribute(&span->span->attributes, field->name);
-    return own.type != TQL_NIL ? own : resource_attribute(span->span, field->name);
 }
 
 bool tql_compare_numbers(enum tql_op op, double left, double right)
@@ -187,6 +77,23 @@ static double arithmetic(enum tql_op op, double left, double right)
     }
 }
 
+/* A comparison with what a span has several of holds when it holds of one. */
+static bool any_compares(const struct tql_trace *trace, const struct tql_span *span,
+                         const struct tql_node *node, const struct tql_value *right)
+{
+    const struct tql_field *field = &node->left->field;
+    size_t count = tql_field_count(span, field);
+
+    for (size_t i = 0; i < (count == 0 ? 1 : count); i++) {
+        struct tql_value left = tql_field_value(trace, span, field, i);
+        if (right != NULL ? compare(node->op, &left, right)
+                          : left.type == TQL_TEXT &&
+                                regex_matches(node->regex, left.text) == (node->op == TQL_REGEX))
+            return true;
+    }
+    return false;
+}
+
 static bool is_true(const struct tql_value *value)
 {
     return value->type == TQL_BOOL && value->number != 0;
@@ -195,8 +102,15 @@ static bool is_true(const struct tql_value *value)
 static struct tql_value binary(const struct tql_trace *trace, const struct tql_span *span,
                                const struct tql_node *node)
 {
-    struct tql_value left = tql_evaluate(trace, span, node->left);
+    bool is_field = node->left->kind == TQL_FIELD;
 
+    if (is_field && (node->op == TQL_REGEX || node->op == TQL_NOT_REGEX))
+        return boolean(any_compares(trace, span, node, NULL));
+    if (is_field && node->op >= TQL_EQUAL && node->op <= TQL_GREATER_EQUAL) {
+        struct tql_value bound = tql_evaluate(trace, span, node->right);
+        return boolean(any_compares(trace, span, node, &bound));
+    }
+    struct tql_value left = tql_evaluate(trace, span, node->left);
     if (node->op == TQL_AND || node->op == TQL_OR) {
         if (is_true(&left) == (node->op == TQL_OR))
             return boolean(node->op == TQL_OR);
@@ -220,7 +134,7 @@ struct tql_value tql_evaluate(const struct tql_trace *trace, const struct tql_sp
     if (node->kind == TQL_LITERAL)
         return node->literal;
     if (node->kind == TQL_FIELD)
-        return tql_field_value(trace, span, &node->field);
+        return tql_field_value(trace, span, &node->field, 0);
     if (node->op != TQL_NOT && node->op != TQL_NEGATE)
         return binary(trace, span, node);
     struct tql_value value = tql_evaluate(trace, span, node->left);

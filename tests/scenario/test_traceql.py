@@ -60,6 +60,18 @@ class TraceQL(Scenario):
         found = [trace["traceID"] for trace in body["traces"] if trace["traceID"] != TRACE]
         self.assertEqual(found, [loud, *reversed(quiet)])  # 25,000 spans are one candidate.
 
+    def test_an_exception_is_found_by_its_type(self):
+        feed = trace_feed.Feed(self.sonde, seed=7)
+        trace, now = feed.trace_id(), time.time_ns() - 10**9
+        feed.span("till", "pay", trace, None, now, 1000, events=[
+            (now + 1, "asked", {}), (now + 2, "exception", {"exception.type": "CardDeclined"})])
+        feed.send()
+        for query in ('{ event.exception.type = "CardDeclined" }',
+                      '{ event:name = "exception" && resource.service.name = "till" }',
+                      '{ instrumentation:name = "shop" && event:name =~ "ask.*" }'):
+            found = json.loads(self.search(query).body)["traces"]
+            self.assertEqual([one["traceID"] for one in found], [trace], query)
+
     def test_what_is_not_there_is_not_found(self):
         answer = self.search('{ name = "refund" }')
         self.assertEqual(json.loads(answer.body)["traces"], [])

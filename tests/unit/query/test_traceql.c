@@ -48,6 +48,12 @@ static struct span spans[ROWS];
 static struct resource resources[ROWS];
 static struct attribute attributes[ROWS];
 
+static struct span_event events[2 * ROWS];
+static struct span_link links[ROWS];
+static const struct scope scope = {.name = STR("lib"), .version = STR("1.2")};
+static const struct attribute exception = {STR("exception.type"),
+                                           {.kind = VALUE_TEXT, .text = STR("CardDeclined")}};
+
 static void make_spans(void)
 {
     for (size_t i = 0; i < ROWS; i++) {
@@ -66,6 +72,18 @@ static void make_spans(void)
             .attributes = {.items = &attributes[i], .count = row->key != NULL},
             .resource = &resources[i],
         };
+        spans[i].events = &events[2 * i];
+        spans[i].event_count = row->status == SPAN_STATUS_ERROR ? 2 : 0;
+        spans[i].links = &links[i];
+        spans[i].link_count = row->kind == SPAN_KIND_CONSUMER;
+        spans[i].scope = row->trace == 1 ? &scope : NULL;
+        events[2 * i] = (struct span_event){.time_ns = spans[i].start_ns, .name = STR("begun")};
+        events[2 * i + 1] = (struct span_event){
+            .time_ns = spans[i].start_ns + 20 * MS,
+            .name = STR("exception"),
+            .attributes = {.items = &exception, .count = 1},
+        };
+        links[i].trace_id[0] = 0xab;
         spans[i].trace_id[0] = row->trace;
         spans[i].span_id[0] = row->id;
         spans[i].parent_span_id[0] = row->parent;
@@ -192,6 +210,24 @@ TEST(selectors_find_what_they_say)
     EXPECT_TEXT(found_by("{ duration > 0.4s && duration < 1m30s && status = error }"), "2");
     EXPECT_TEXT(found_by("{ span:id = \"0400000000000000\" }"), "1");
     EXPECT_TEXT(found_by("{ parent = nil }"), "1,2");
+}
+
+TEST(events_and_links_fit_when_one_of_them_does)
+{
+    EXPECT_TEXT(found_by("{ event:name = \"exception\" }"), "2");
+    EXPECT_TEXT(found_by("{ event:name = \"begun\" }"), "2");
+    EXPECT_TEXT(found_by("{ event:name = \"none\" }"), "");
+    EXPECT_TEXT(found_by("{ event:name =~ \"exc.*\" && name = \"charge\" }"), "2");
+    EXPECT_TEXT(found_by("{ event.exception.type = \"CardDeclined\" }"), "2");
+    EXPECT_TEXT(found_by("{ event.exception.type != nil } | count() = 2"), "2");
+    EXPECT_TEXT(found_by("{ event:timeSinceStart > 10ms }"), "2");
+    EXPECT_TEXT(found_by("{ event:name = nil }"), "1,3"); /* Without any. */
+    EXPECT_TEXT(found_by("{ .exception.type = \"CardDeclined\" }"), "");
+    EXPECT_TEXT(found_by("{ link:traceID = \"ab000000000000000000000000000000\" }"), "3");
+    EXPECT_TEXT(found_by("{ link:spanID != nil }"), "3");
+    EXPECT_TEXT(found_by("{ instrumentation:name = \"lib\" && instrumentation:version = \"1.2\" }"),
+                "1");
+    EXPECT_TEXT(found_by("{ nestedSetParent < 0 }"), "1,2");
 }
 
 TEST(sets_are_related_by_the_tree)
