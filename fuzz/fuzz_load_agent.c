@@ -113,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         try_interval(bytes);
         break;
     case AGENT_END:
-        if (agent_take_end(bytes, &end, &why) == ERR_NONE)
+        if (agent_take_end(bytes, STEPS, &end, &why) == ERR_NONE)
             MUST(end.measured_ns >= 0 && end.cpu_ns >= 0 && end.busiest >= 0);
         break;
     default:

@@ -99,6 +99,7 @@ static enum err make(void *self, struct parcel *parcel, const struct plan **ret_
     run->plan->parcel = parcel;
     run->plan->part = (unsigned)figures->part;
     run->plan->parts = (unsigned)figures->parts;
+    run->plan->trace_run = figures->trace_run;
     TRY(load_plan_make(run, why));
     run->plan->seed = figures->seed;
     *ret_plan = run->plan;

@@ -68,14 +68,13 @@ enum err load_agents_check(struct load *load, struct why *why)
 
 /* ---- Packing. ---- */
 
-/* What matters only where the report is made. */
+/* What matters only where the report is made, or goes as a figure of the plan. */
 static bool stays_here(enum load_option option)
 {
     static const enum load_option stay[] = {
         LOAD_CRITERION, LOAD_ABORT,  LOAD_SWEEP_RATE, LOAD_SWEEP_USERS, LOAD_CAPACITY,
         LOAD_AGENTS,    LOAD_LISTEN, LOAD_TOKEN,      LOAD_REPORT,      LOAD_KEEP,
-        LOAD_PROGRESS,  LOAD_QUIET,  LOAD_SEED, /* Goes as the figure that the plan has in the end.
-                                                 */
+        LOAD_PROGRESS,  LOAD_QUIET,  LOAD_DAEMON,     LOAD_TRACE,       LOAD_SEED,
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(stay); i++) {

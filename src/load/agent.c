@@ -196,7 +196,7 @@ static enum err take_plan(struct session *session, struct parcel **ret_parcel,
 static enum err end(struct session *session, const struct outcome *outcome, struct why *why)
 {
     struct buf out CLEANUP(buf_done) = {0};
-    const struct agent_end end = {
+    struct agent_end end = {
         .measured_ns = (int64_t)(outcome->duration_s * (double)CLOCK_NS_PER_S),
         .cpu_ns = (int64_t)(outcome->cpu_s * (double)CLOCK_NS_PER_S),
         .busiest = outcome->busiest,
@@ -204,6 +204,9 @@ static enum err end(struct session *session, const struct outcome *outcome, stru
         .interrupted = atomic_load(session->host->interrupts) > 0,
     };
 
+    end.trail = outcome->trail;
+    for (size_t i = 0; i < end.trail.count; i++)
+        end.trail.slowest[i].intended_ns -= outcome->started_ns;
     agent_put_end(&out, &end);
     return say(session, AGENT_END, &out, why);
 }

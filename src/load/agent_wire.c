@@ -138,16 +138,48 @@ void agent_put_end(struct buf *out, const struct agent_end *end)
     put_i64(out, end->cpu_ns);
     put_i64(out, (int64_t)(fmin(end->busiest, 1e6) * MILLIONTHS));
     buf_varint(out, (uint64_t)end->saturated | (uint64_t)end->interrupted << 1);
+    buf_varint(out, end->trail.run);
+    buf_varint(out, end->trail.count);
+    for (size_t i = 0; i < end->trail.count; i++) {
+        const struct trail_request *request = &end->trail.slowest[i];
+        put_i64(out, request->latency_ns);
+        put_i64(out, request->intended_ns);
+        buf_varint(out, request->low);
+        buf_varint(out, request->step << 1 | request->failed);
+    }
 }
 
-enum err agent_take_end(struct str bytes, struct agent_end *ret_end, struct why *why)
+static bool take_trail(struct str *rest, size_t steps_count, struct trail *trail)
+{
+    uint64_t count, step;
+
+    if (!buf_take_varint(rest, &trail->run) || !buf_take_varint(rest, &count) ||
+        count > TRAIL_SLOWEST_MAX)
+        return false;
+    trail->count = (size_t)count;
+    for (size_t i = 0; i < trail->count; i++) {
+        struct trail_request *request = &trail->slowest[i];
+        if (!take_i64(rest, &request->latency_ns) || !take_i64(rest, &request->intended_ns) ||
+            request->intended_ns > INT64_MAX / 2 || !buf_take_varint(rest, &request->low) ||
+            !buf_take_varint(rest, &step) || step >> 1 >= steps_count)
+            return false;
+        request->step = (size_t)(step >> 1);
+        request->failed = (step & 1) != 0;
+    }
+    return true;
+}
+
+enum err agent_take_end(struct str bytes, size_t steps_count, struct agent_end *ret_end,
+                        struct why *why)
 {
     int64_t busiest;
     uint64_t flags;
 
     if (!take_i64(&bytes, &ret_end->measured_ns) || !take_i64(&bytes, &ret_end->cpu_ns) ||
-        !take_i64(&bytes, &busiest) || !buf_take_varint(&bytes, &flags) || bytes.size > 0 ||
-        flags > 3)
+        !take_i64(&bytes, &busiest) || !buf_take_varint(&bytes, &flags) || flags > 3)
+        return damaged("the end", why);
+    ret_end->trail = (struct trail){0};
+    if (!take_trail(&bytes, steps_count, &ret_end->trail) || bytes.size > 0)
         return damaged("the end", why);
     ret_end->busiest = (double)busiest / MILLIONTHS;
     ret_end->saturated = (flags & 1) != 0;

@@ -23,6 +23,7 @@
 #include "base/err.h"
 #include "load/stream_tally.h"
 #include "load/tally.h"
+#include "load/trail.h"
 
 enum {
     AGENT_PROTOCOL = 1,
@@ -64,7 +65,8 @@ struct agent_end {
     int64_t cpu_ns;
     double busiest;
     bool saturated;
-    bool interrupted; /* By somebody at the agent's own machine. */
+    bool interrupted;   /* By somebody at the agent's own machine. */
+    struct trail trail; /* intended_ns is counted from the start of the clock. */
 };
 
 /* Each takes all of bytes; ERR_CORRUPT. */
@@ -74,7 +76,8 @@ void agent_put_planned(struct buf *out, const struct agent_planned *planned);
 CHECKED enum err agent_take_planned(struct str bytes, struct agent_planned *ret_planned,
                                     struct why *why);
 void agent_put_end(struct buf *out, const struct agent_end *end);
-CHECKED enum err agent_take_end(struct str bytes, struct agent_end *ret_end, struct why *why);
+CHECKED enum err agent_take_end(struct str bytes, size_t steps_count, struct agent_end *ret_end,
+                                struct why *why);
 /* One number: of GO the delay in ns, of STOP 1 or 2, of PING and PONG any. */
 void agent_put_number(struct buf *out, uint64_t number);
 CHECKED enum err agent_take_number(struct str bytes, uint64_t most, uint64_t *ret_number,

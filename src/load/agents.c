@@ -210,6 +210,7 @@ static enum err send_parcels(struct agents *agents, struct why *why)
         agents->parcel->figures.part = i;
         agents->parcel->figures.parts = agents->count;
         agents->parcel->figures.seed = agents->plan->seed;
+        agents->parcel->figures.trace_run = agents->plan->trace_run;
         parcel_write(agents->parcel, &out);
         TRY(name_agent(&agents->items[i], say(&agents->items[i], AGENT_PARCEL, &out, why), why));
     }
@@ -342,7 +343,7 @@ static enum err take_frame(struct agents *agents, struct agent *agent,
         buf_str(&agent->queue[(agent->first + agent->count++) % QUEUE_MAX], frame->bytes);
         return ERR_NONE;
     case AGENT_END:
-        TRY(agent_take_end(frame->bytes, &agent->end, why));
+        TRY(agent_take_end(frame->bytes, agents->plan->steps_count, &agent->end, why));
         agent->sealed = sealed_close(agent->sealed);
         if (agent->end.interrupted && !agents->outcome->interrupted) {
             agent->told->state = OUTCOME_AGENT_ENDED;
@@ -501,6 +502,10 @@ static void sum_up(struct agents *agents)
         told->busiest = agent->end.busiest;
         told->cpu_s = (double)agent->end.cpu_ns / (double)CLOCK_NS_PER_S;
         told->saturated = agent->end.saturated;
+        for (size_t k = 0; k < agent->end.trail.count; k++)
+            agent->end.trail.slowest[k].intended_ns += outcome->started_ns;
+        if (agent->end.trail.run != 0)
+            trail_merge(&outcome->trail, &agent->end.trail);
         duration_s = fmax(duration_s, (double)agent->end.measured_ns / (double)CLOCK_NS_PER_S);
         outcome->cpu_s += told->cpu_s;
         outcome->busiest = fmax(outcome->busiest, told->busiest);

@@ -2,7 +2,7 @@
 /* On the wire a parcel is a row of varints and texts:
  *
  *     figures: target, level kind, level (8 bytes, little-endian double), probe ns, connections,
- *              seed, part, parts
+ *              seed, trace run, part, parts
  *     items:   how many, then of each its kind, the size of its name, the name, the size of its
  *              text, the text
  *
@@ -193,6 +193,7 @@ void parcel_write(const struct parcel *parcel, struct buf *out)
     buf_varint(out, figures->probe_ns);
     buf_varint(out, figures->connections);
     buf_varint(out, figures->seed);
+    buf_varint(out, figures->trace_run);
     buf_varint(out, figures->part);
     buf_varint(out, figures->parts);
     buf_varint(out, parcel->items_count);
@@ -234,10 +235,10 @@ static bool take_figures(struct str *rest, struct parcel_figures *figures)
     return buf_take_varint(rest, &figures->target) && buf_take_varint(rest, &figures->level_kind) &&
            take_double(rest, &figures->level) && buf_take_varint(rest, &figures->probe_ns) &&
            buf_take_varint(rest, &figures->connections) && buf_take_varint(rest, &figures->seed) &&
-           buf_take_varint(rest, &figures->part) && buf_take_varint(rest, &figures->parts) &&
-           figures->level_kind <= 2 && figures->probe_ns <= INT64_MAX &&
-           figures->connections <= UINT32_MAX && figures->parts <= UINT32_MAX &&
-           figures->part < figures->parts;
+           buf_take_varint(rest, &figures->trace_run) && buf_take_varint(rest, &figures->part) &&
+           buf_take_varint(rest, &figures->parts) && figures->level_kind <= 2 &&
+           figures->probe_ns <= INT64_MAX && figures->connections <= UINT32_MAX &&
+           figures->parts <= UINT32_MAX && figures->part < figures->parts;
 }
 
 enum err parcel_read(struct str bytes, struct parcel **ret_parcel, struct why *why)

@@ -34,6 +34,7 @@ struct parcel_figures {
     uint64_t probe_ns;    /* Of a search. */
     uint64_t connections; /* … */
     uint64_t seed;
+    uint64_t trace_run;   /* As plan.h has it. */
     uint64_t part, parts; /* Which part of the load is the agent's. */
 };
 

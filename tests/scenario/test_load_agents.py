@@ -172,11 +172,14 @@ class Sharing(unittest.TestCase):
         self.assertEqual(said["status"], {"200": 200})
 
     def test_users_and_requests_are_divided_without_a_rest(self):
-        said = self.load("--connections", "5", "--requests", "101", "--duration", "60s",
+        said = self.load("--connections", "5", "--requests", "101", "--duration", "60s", "--trace",
                          self.target.url())
         self.assertEqual((said["requests"], said["users"]), (101, 5))
         self.assertEqual(sorted(agent["requests"] for agent in said["agents"]), [33, 34, 34])
         self.assertEqual(said["generator"]["connects"], 5)
+        slowest = {request["trace_id"] for request in said["slowest"]}
+        self.assertEqual(len(slowest), 10)
+        self.assertTrue(all(trace.startswith(said["trace_run"]) for trace in slowest))
 
     def test_a_scenario_travels_with_its_files_and_no_row_comes_twice(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -128,7 +128,8 @@ TEST(a_refusal_arrives_in_its_own_words)
 TEST(greetings_plans_and_ends_are_bounded)
 {
     struct buf out CLEANUP(buf_done) = {0};
-    const struct agent_end end = {123456789, 42, 0.75, true, false};
+    const struct agent_end end = {
+        123456789, 42, 0.75, true, false, {.run = 5, .count = 1, .slowest = {{9, 8, 7, 1, true}}}};
     struct agent_hello hello;
     struct agent_planned planned;
     struct agent_end ended;
@@ -143,7 +144,10 @@ TEST(greetings_plans_and_ends_are_bounded)
     EXPECT(planned.steps == 7 && planned.threads == 2);
     buf_clear(&out);
     agent_put_end(&out, &end);
-    ASSERT(agent_take_end(buf_view(&out), &ended, NULL) == ERR_NONE);
+    ASSERT(agent_take_end(buf_view(&out), STEPS, &ended, NULL) == ERR_NONE);
+    EXPECT(ended.trail.run == 5 && ended.trail.count == 1 && ended.trail.slowest[0].failed &&
+           ended.trail.slowest[0].latency_ns == 9 && ended.trail.slowest[0].low == 7);
+    EXPECT(agent_take_end(buf_view(&out), 1, &(struct agent_end){0}, NULL) == ERR_CORRUPT);
     EXPECT(ended.measured_ns == end.measured_ns && ended.cpu_ns == 42 && ended.busiest == 0.75 &&
            ended.saturated && !ended.interrupted);
     buf_clear(&out);

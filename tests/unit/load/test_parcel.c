@@ -59,7 +59,8 @@ TEST(figures_and_settings_arrive_as_they_were)
 {
     struct parcel *parcel = parcel_new();
 
-    parcel->figures = (struct parcel_figures){2, 1, 0.1, UINT64_C(1) << 40, 7, UINT64_MAX, 2, 3};
+    parcel->figures =
+        (struct parcel_figures){2, 1, 0.1, UINT64_C(1) << 40, 7, UINT64_MAX, 11, 2, 3};
     ASSERT(parcel_put(parcel, PARCEL_SETTING, STR("rate"), STR("5"), NULL) == ERR_NONE);
     ASSERT(parcel_put(parcel, PARCEL_ITEM, STR("header"), STR("A: b, c"), NULL) == ERR_NONE);
     ASSERT(parcel_put(parcel, PARCEL_ITEM, STR("header"), STR(""), NULL) == ERR_NONE);
@@ -67,7 +68,7 @@ TEST(figures_and_settings_arrive_as_they_were)
     ASSERT(there != NULL);
     EXPECT(there->figures.target == 2 && there->figures.level == 0.1 &&
            there->figures.probe_ns == UINT64_C(1) << 40 && there->figures.seed == UINT64_MAX &&
-           there->figures.part == 2 && there->figures.parts == 3);
+           there->figures.trace_run == 11 && there->figures.part == 2 && there->figures.parts == 3);
     EXPECT(there->items_count == 3 && there->arrived);
     EXPECT(str_eq(parcel_find(there, PARCEL_ITEM, STR("header"))->text, STR("A: b, c")));
     EXPECT(parcel_find(there, PARCEL_SETTING, STR("header")) == NULL);
