@@ -23,6 +23,7 @@ struct session {
     int64_t heard_ns;    /* When the other side last said something. */
     int64_t started_ns;  /* The clock of the run; 0: not yet. */
     atomic_int ends;     /* As in engine.h: of the other side, and of this machine. */
+    bool ended_here;     /* By somebody at this machine, before the other side asked for it. */
     bool lost;           /* Nobody is left to talk to. */
     struct why lost_why; /* … because. */
 };
@@ -103,7 +104,10 @@ static void attend(void *self)
     enum err err = ERR_NONE;
     bool any = true;
 
-    ask_to_end(session, atomic_load(session->host->interrupts));
+    int interrupts = atomic_load(session->host->interrupts);
+    session->ended_here =
+        session->ended_here || (interrupts > 0 && atomic_load(&session->ends) == 0);
+    ask_to_end(session, interrupts);
     while (err == ERR_NONE && any && !session->lost) {
         struct sealed_frame frame;
         err = sealed_poll(session->sealed, HEARS_BYTES_MAX, &frame, &any, &why);
@@ -201,7 +205,7 @@ static enum err end(struct session *session, const struct outcome *outcome, stru
         .cpu_ns = (int64_t)(outcome->cpu_s * (double)CLOCK_NS_PER_S),
         .busiest = outcome->busiest,
         .saturated = outcome->saturated,
-        .interrupted = atomic_load(session->host->interrupts) > 0,
+        .interrupted = session->ended_here,
     };
 
     end.trail = outcome->trail;

@@ -65,7 +65,7 @@ struct agent_end {
     int64_t cpu_ns;
     double busiest;
     bool saturated;
-    bool interrupted;   /* By somebody at the agent's own machine. */
+    bool interrupted;   /* By somebody at the agent's own machine, before we asked for it. */
     struct trail trail; /* intended_ns is counted from the start of the clock. */
 };
 

@@ -345,7 +345,7 @@ static enum err take_frame(struct agents *agents, struct agent *agent,
     case AGENT_END:
         TRY(agent_take_end(frame->bytes, agents->plan->steps_count, &agent->end, why));
         agent->sealed = sealed_close(agent->sealed);
-        if (agent->end.interrupted && !agents->outcome->interrupted) {
+        if (agent->end.interrupted) {
             agent->told->state = OUTCOME_AGENT_ENDED;
             agent->told->left_s = (double)agent->end.measured_ns / (double)CLOCK_NS_PER_S;
             (void)snprintf(agent->told->reason, sizeof(agent->told->reason),
