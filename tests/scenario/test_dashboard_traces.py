@@ -163,7 +163,7 @@ class DashboardTracesTest(Scenario):
         self.assertEqual(page.complaints(), [])
 
     def test_events_and_logs_stand_with_their_span(self):
-        page = self.open_trace(self.ids["failed"][0], "&find=POST%20%2Fpay")
+        page = self.open_trace(self.ids["failed"][0], "&range=15m&find=POST%20%2Fpay")
         page.wait_for(f"{said('.trace-tools .table-note')} === '4 found'", 3)
         page.evaluate("document.querySelector('.trace-tools input').focus()")
         page.press("Enter")
@@ -174,6 +174,10 @@ class DashboardTracesTest(Scenario):
         more = page.evaluate(said(".span-more"))
         self.assertIn("the issuer said no", more)
         self.assertIn("card declined by issuer", more)
+        page.evaluate("document.querySelector('.span-event .attribute-find"
+                      "[aria-label*=\"exception.type\"]').click()")
+        page.wait_for(f"{ITEMS} === {len(self.ids['failed'])}", what="those with the exception")
+        self.assertIn("event.exception.type", page.evaluate("decodeURIComponent(location.hash)"))
 
     def test_a_link_leads_to_the_other_trace(self):
         linked = next(trace for trace in self.ids["quick"]

@@ -14,7 +14,7 @@ import {
     serviceOf,
     spanId,
 } from './trace_columns.js';
-import { spellDurationNs, spellTags } from './trace_search.js';
+import { eventQuery, spellDurationNs, spellTags } from './trace_search.js';
 
 const VALUE_CHARS_MAX = 400; /* Longer ones are cut until someone wants the rest. */
 const ROWS_MAX = 200; /* Attributes, events or logs of one list. */
@@ -180,16 +180,17 @@ export class SpanDetail {
         const parts = [];
         if (span.status_message)
             parts.push(h('p', { class: 'span-message' }, shortened(span.status_message)));
-        parts.push(this.#table('Attributes', span.attributes, true));
-        if (span.events?.length) parts.push(this.#events(state, row, 'Events', span.events));
+        parts.push(this.#table('Attributes', span.attributes, byTag));
+        if (span.events?.length) parts.push(this.#events(state, row, 'Events', span.events, byEvent));
         if (logs.length) parts.push(this.#events(state, row, 'Logs', logs.map(logAsEvent)));
         if (span.links?.length) parts.push(this.#links(span.links));
-        parts.push(this.#table('Resource', span.resource, true));
+        parts.push(this.#table('Resource', span.resource, byTag));
         parts.push(this.#ids(state, row, span));
         return parts;
     }
 
-    #table(title, values, searchable) {
+    /* ask: the parameters of a search for a pair, or nothing. */
+    #table(title, values, ask) {
         const pairs = Object.entries(values ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
         if (pairs.length === 0)
             return h('p', { class: 'table-note' }, `No ${title.toLowerCase()}.`);
@@ -202,7 +203,7 @@ export class SpanDetail {
                 { class: 'span-attributes' },
                 ...pairs
                     .slice(0, ROWS_MAX)
-                    .map(([key, value]) => this.#attribute(key, valueText(value), searchable)),
+                    .map(([key, value]) => this.#attribute(key, valueText(value), ask)),
             ),
             pairs.length > ROWS_MAX
                 ? h('p', { class: 'table-note' }, `${ROWS_MAX} of ${pairs.length} shown.`)
@@ -210,15 +211,15 @@ export class SpanDetail {
         );
     }
 
-    #attribute(key, text, searchable) {
+    #attribute(key, text, ask) {
         const { store } = this.#context;
         const find =
-            searchable && text.length < 200
+            ask && text.length < 200
                 ? h(
                       'a',
                       {
                           class: 'attribute-find',
-                          href: store.href('traces', { tags: spellTags([{ key, value: text }]) }),
+                          href: store.href('traces', ask({ key, value: text })),
                           title: 'Find traces with this value',
                           'aria-label': `Find traces with ${key} = ${text}`,
                       },
@@ -228,7 +229,7 @@ export class SpanDetail {
         return h('div', {}, h('dt', {}, key), h('dd', {}, shortened(text), find));
     }
 
-    #events({ trace, tree }, row, title, events) {
+    #events({ trace, tree }, row, title, events, ask) {
         const base = Number(trace.start_ns) + tree.from;
         const shift = tree.shift?.[row] ?? 0;
         return h(
@@ -251,7 +252,7 @@ export class SpanDetail {
                             ),
                             h('span', {}, shortened(event.name)),
                         ),
-                        this.#table('Attributes', event.attributes, false),
+                        this.#table('Attributes', event.attributes, ask),
                     ),
                 ),
         );
@@ -306,6 +307,9 @@ function slowestChild(tree, row) {
     }
     return slowest;
 }
+
+const byTag = (pair) => ({ tags: spellTags([pair]) });
+const byEvent = (pair) => ({ q: eventQuery(pair) });
 
 function logAsEvent({ time_ns, severity_text, body, attributes }) {
     const words = body === null ? '' : valueText(body);

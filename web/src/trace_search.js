@@ -64,11 +64,16 @@ function attributeName(key) {
 
 /* A value of an attribute may be text, number or boolean; the index compares as text, TraceQL does
  * not. */
-function attributeCondition({ key, value }) {
-    const name = attributeName(key);
+function attributeCondition({ key, value }, scope = '') {
+    const name = scope + attributeName(key);
     const text = `${name} = ${literal(value)}`;
     if (!/^(-?\d+(\.\d+)?|true|false)$/.test(value)) return text;
     return `(${text} || ${name} = ${value})`;
+}
+
+/* Spans with an event that has the attribute: { event.exception.type = "Declined" }. */
+export function eventQuery(pair) {
+    return `{ ${attributeCondition(pair, 'event')} }`;
 }
 
 /* The fields as conditions of one selector: "a && b", or "". */

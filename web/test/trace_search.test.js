@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+    eventQuery,
     parseDurationNs,
     parseTags,
     searchProblem,
@@ -56,6 +57,17 @@ test('fields are said of the same span as a selector, and of the trace otherwise
     assert.equal(toTraceql({ service, q: '{} | count() > 2' }), `{ ${own} } | count() > 2`);
     assert.equal(toTraceql({ service, q: '{ .a } >> { .b }' }), `{ ${own} } && { .a } >> { .b }`);
     assert.equal(toTraceql({ service, q: '{.a} || {.b}' }), `{ ${own} } && ({.a} || {.b})`);
+});
+
+test('what an event has is asked for as TraceQL', () => {
+    assert.equal(
+        eventQuery({ key: 'exception.type', value: 'Declined' }),
+        '{ event.exception.type = "Declined" }',
+    );
+    assert.equal(
+        eventQuery({ key: 'a b', value: '7' }),
+        '{ (event."a b" = "7" || event."a b" = 7) }',
+    );
 });
 
 test('durations in a query can be read and stay exact', () => {
