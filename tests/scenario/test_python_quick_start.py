@@ -69,6 +69,23 @@ class QuickStart(unittest.TestCase):
     def test_of_the_package(self):
         self.check("python/README.md")
 
+    def test_a_source_distribution_is_whole(self):
+        """What `python -m build` does: a wheel from the source distribution, far from the rest."""
+        python = str(python_package.installed())
+        made = os.path.join(self.folder.name, "made")
+        python_package.run(python, "-c", "import sys; from setuptools import build_meta; "
+                           "build_meta.build_sdist(sys.argv[1])", made, env=self.environment,
+                           cwd=os.path.join(self.folder.name, "python"))
+        [archive] = os.listdir(made)
+        python_package.run(python, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation",
+                           "-w", made, os.path.join(made, archive), env=self.environment, cwd=made)
+        [wheel] = [name for name in os.listdir(made) if name.endswith(".whl")]
+        installed = os.path.join(made, "installed")
+        shutil.unpack_archive(os.path.join(made, wheel), installed, "zip")
+        told = python_package.run(python, "-c", "import sonde; print(sonde.__file__)", cwd=made,
+                                  env={**self.environment, "PYTHONPATH": installed})
+        self.assertEqual(told.strip(), os.path.join(installed, "sonde/__init__.py"))
+
 
 if __name__ == "__main__":
     unittest.main()
