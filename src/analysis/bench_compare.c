@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "analysis/bench_compare.h"
+#include "analysis/bench_unit.h"
 #include "stats/array.h"
 
 #include <math.h>
@@ -18,17 +19,19 @@ static const struct bench_metric *find(const struct bench_result *result, const 
     return NULL;
 }
 
-/* The runs that have a value. */
+/* The runs that have a value, times `factor`. */
 struct runs {
     double *values;
     size_t count;
 };
 
-static struct runs runs_of(const struct bench_metric *metric)
+static struct runs runs_of(const struct bench_metric *metric, double factor)
 {
     struct runs runs = {array_copy(metric->values, metric->count), 0};
 
     runs.count = array_keep_numbers(runs.values, metric->count);
+    for (size_t i = 0; i < runs.count; i++)
+        runs.values[i] *= factor;
     return runs;
 }
 
@@ -49,16 +52,22 @@ void bench_compare(const struct bench_result *before, const struct bench_result 
     struct verdict_input *inputs = calloc(most, sizeof(*inputs));
     struct verdict *verdicts = calloc(most, sizeof(*verdicts));
     size_t count = 0;
+    size_t strange = 0;
 
     if (rows == NULL || inputs == NULL || verdicts == NULL)
         must_memory(most * (sizeof(*rows) + sizeof(*inputs) + sizeof(*verdicts)));
     for (size_t i = 0; i < after->metrics_count; i++) {
         const struct bench_metric *metric = &after->metrics[i];
         const struct bench_metric *other = find(before, metric->name);
+        double factor;
         if (other == NULL)
             continue;
-        struct runs a = runs_of(other);
-        struct runs b = runs_of(metric);
+        if (!bench_unit_factor(other->unit, metric->unit, &factor)) {
+            strange++;
+            continue;
+        }
+        struct runs a = runs_of(other, factor);
+        struct runs b = runs_of(metric, 1);
         rows[count] = (struct bench_row){.metric = metric,
                                          .before = describe(a.values, a.count),
                                          .after = describe(b.values, b.count),
@@ -84,7 +93,7 @@ void bench_compare(const struct bench_result *before, const struct bench_result 
     free(inputs);
     free(verdicts);
     *ret_comparison = (struct bench_comparison){
-        rows, count, before->metrics_count + after->metrics_count - 2 * count};
+        rows, count, before->metrics_count + after->metrics_count - 2 * (count + strange), strange};
 }
 
 void bench_comparison_done(struct bench_comparison *comparison)
@@ -209,6 +218,9 @@ void bench_comparison_write_notes(const struct bench_comparison *comparison, str
     if (comparison->missing > 0)
         buf_printf(out, "%zu metrics are on one side only and were not compared.\n",
                    comparison->missing);
+    if (comparison->strange > 0)
+        buf_printf(out, "%zu metrics have another unit than before and were not compared.\n",
+                   comparison->strange);
 }
 
 void bench_comparison_write_markdown(const struct bench_comparison *comparison, struct buf *out)
@@ -320,6 +332,7 @@ void bench_comparison_put(const struct bench_comparison *comparison, struct json
                   : bench_comparison_count(comparison, VERDICT_CANNOT_TELL) > 0 ? "cannot tell"
                                                                                 : "stable");
     json_put_u64(json, "missing_count", comparison->missing);
+    json_put_u64(json, "other_unit_count", comparison->strange);
     json_key(json, "metrics");
     json_open(json, '[');
     for (size_t i = 0; i < comparison->count; i++) {
@@ -339,7 +352,7 @@ void bench_comparison_write_json(const struct bench_comparison *comparison, stru
 
 void bench_metric_write_summary(const struct bench_metric *metric, struct json *json)
 {
-    struct runs runs = runs_of(metric);
+    struct runs runs = runs_of(metric, 1);
     struct describe numbers = describe(runs.values, runs.count);
     struct interval interval = interval_of(&runs);
 

@@ -23,6 +23,7 @@ struct bench_comparison {
     struct bench_row *rows;
     size_t count;
     size_t missing; /* Metrics that only one side has. */
+    size_t strange; /* Metrics whose unit became one that measures something else. */
 };
 
 /* Borrows both, which must outlive the comparison. */

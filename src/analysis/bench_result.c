@@ -116,8 +116,10 @@ bool bench_higher_is_better(struct str name, struct str unit)
                                         "goodput",      "ops_", "bandwidth", "hit_rate",
                                         "success_rate", NULL};
     static const char *const units[] = {"/s", "per second", "rps", "qps", "bps", NULL};
+    static const char *const never[] = {"error", "fail",  "fault", "drop",    "miss",  "timeout",
+                                        "retr",  "reset", "lost",  "latency", "abort", NULL};
 
-    return has_word(name, names) || has_word(unit, units);
+    return !has_word(name, never) && (has_word(name, names) || has_word(unit, units));
 }
 
 double bench_threshold(const struct bench_metric *metric)

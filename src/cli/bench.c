@@ -109,7 +109,8 @@ static const struct option_row rows[BENCH_OPTIONS_COUNT] = {
                       .type = OPTION_PATH,
                       .value_name = "FILE",
                       .flags = OPTION_FLAG_ONLY,
-                      .help = "gate: writes GitLab's code quality report there."},
+                      .help = "gate: writes GitLab's code quality report there; in GitLab's CI "
+                              "without it gl-code-quality-report.json."},
     [BENCH_RANGE] = {.name = "range",
                      .type = OPTION_DURATION,
                      .range = "4s..",
@@ -271,6 +272,11 @@ static const char *label_at(const struct history *history, size_t row)
     return row < history->result->labels_count ? history->result->labels[row] : "";
 }
 
+static double relative_change(const struct changepoint *change)
+{
+    return (change->after - change->before) / fabs(change->before);
+}
+
 static void write_changes_json(const struct history *history, const struct changepoint *changes,
                                size_t count, struct json *json)
 {
@@ -296,7 +302,7 @@ static void write_changes_json(const struct history *history, const struct chang
         json_key(json, "after");
         json_add_double(json, changes[i].after);
         json_key(json, "change");
-        json_add_double(json, changes[i].after / changes[i].before - 1);
+        json_add_double(json, relative_change(&changes[i]));
         json_key(json, "p");
         json_add_double(json, changes[i].p);
         if (history->result->labels_count > 0) {
@@ -328,7 +334,8 @@ static void write_changes_text(const struct history *history, const struct chang
         grid_cellf(grid, "%zu", history->places[index]);
         grid_cellf(grid, "%.5g", changes[i].before);
         grid_cellf(grid, "%.5g", changes[i].after);
-        grid_cellf(grid, "%+.1f%%", 100 * (changes[i].after / changes[i].before - 1));
+        double change = 100 * relative_change(&changes[i]);
+        grid_cellf(grid, isfinite(change) ? "%+.1f%%" : "from 0", change);
         grid_cellf(grid, "%.2g", changes[i].p);
         grid_cellf(grid, from[0] == '\0' && to[0] == '\0' ? "%s%s" : "%s..%s", from, to);
     }
@@ -339,6 +346,9 @@ static void write_changes_text(const struct history *history, const struct chang
                    history->metric->name);
     grid_free(grid);
 }
+
+/* The search compares each row with all rows before it where nothing ever changes. */
+enum { HISTORY_ROWS_MAX = 50000 };
 
 static enum exit_code changepoints(struct invocation *invocation)
 {
@@ -361,6 +371,11 @@ static enum exit_code changepoints(struct invocation *invocation)
         return command_usage(invocation, "%s has no column '%.*s'", invocation->arguments[1],
                              STR_ARG(wanted));
     history_init(&history, &results.results[0], metric);
+    if (history.count > HISTORY_ROWS_MAX)
+        return command_usage(invocation,
+                             "%s has %zu values, more than %d: give the newest, or one median for "
+                             "each build or hour",
+                             invocation->arguments[1], history.count, HISTORY_ROWS_MAX);
     size_t count = changepoint_find(history.values, history.count, &options, &changes);
     if (invocation->json)
         write_changes_json(&history, changes, count, &json);

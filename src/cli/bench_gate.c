@@ -10,6 +10,7 @@
  * recorded, so between them nothing real happened; a metric whose new median lies where the earlier
  * ones, by their scatter, let the next one be expected is flaky rather than worse: it is told, in
  * quarantine. */
+#include "analysis/bench_unit.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/bench.h"
@@ -31,6 +32,7 @@ enum {
 };
 
 #define SCATTER_ALPHA 0.01
+#define GITLAB_REPORT "gl-code-quality-report.json" /* As GitLab's own jobs name it. */
 
 enum format { FORMAT_AUTO, FORMAT_TEXT, FORMAT_GITHUB, FORMAT_GITLAB };
 
@@ -112,8 +114,11 @@ static void pool(const struct bench_results *history, size_t wanted,
             const struct bench_metric *from = &result->metrics[k];
             struct bench_metric *to =
                 bench_result_metric(ret_baseline, str_of(from->name), str_of(from->unit));
-            for (size_t run = 0; to != NULL && run < from->count; run++) {
-                if (!isnan(from->values[run]) && !bench_metric_add(to, from->values[run]))
+            double factor;
+            if (to == NULL || !bench_unit_factor(from->unit, to->unit, &factor))
+                continue;
+            for (size_t run = 0; run < from->count; run++) {
+                if (!isnan(from->values[run]) && !bench_metric_add(to, factor * from->values[run]))
                     break; /* A million runs say enough. */
             }
         }
@@ -132,12 +137,14 @@ static bool within_scatter(const struct bench_results *history, const struct ben
         const struct bench_result *result = &history->results[history->count - 1 - i];
         for (size_t k = 0; k < result->metrics_count; k++) {
             const struct bench_metric *metric = &result->metrics[k];
-            if (strcmp(metric->name, row->metric->name) != 0)
+            double factor;
+            if (strcmp(metric->name, row->metric->name) != 0 ||
+                !bench_unit_factor(metric->unit, row->metric->unit, &factor))
                 continue;
             double *values CLEANUP(array_freep) = array_copy(metric->values, metric->count);
             size_t kept = array_keep_numbers(values, metric->count);
             if (kept > 0)
-                medians[count++] = describe_median(values, kept);
+                medians[count++] = factor * describe_median(values, kept);
         }
     }
     if (count < SCATTER_COUNT_MIN)
@@ -232,7 +239,8 @@ static void summarize_github(const struct bench_comparison *comparison)
 
 /* GitLab's code quality report: a list of findings. */
 static enum err write_report(const struct invocation *invocation,
-                             const struct bench_comparison *comparison, struct why *why)
+                             const struct bench_comparison *comparison, const char *history_path,
+                             struct why *why)
 {
     static const char *const severities[] = {"minor", "major", "critical"};
     const char *path = options_cstr(invocation->options, BENCH_REPORT);
@@ -240,6 +248,8 @@ static enum err write_report(const struct invocation *invocation,
     struct buf text CLEANUP(buf_done) = {0};
     struct json json = json_begin(&out);
 
+    if (path == NULL && format_of(invocation) == FORMAT_GITLAB)
+        path = GITLAB_REPORT;
     if (path == NULL)
         return ERR_NONE;
     json_open(&json, '[');
@@ -262,7 +272,11 @@ static enum err write_report(const struct invocation *invocation,
         json_key(&json, "severity");
         json_add_text(&json, row->quarantined ? "info" : severities[row->verdict.severity]);
         json_key(&json, "location");
-        json_add_raw(&json, STR("{\"path\":\".sonde-bench.jsonl\",\"lines\":{\"begin\":1}}"));
+        json_open(&json, '{');
+        json_put_text(&json, "path", history_path);
+        json_key(&json, "lines");
+        json_add_raw(&json, STR("{\"begin\":1}"));
+        json_close(&json, '}');
         json_close(&json, '}');
     }
     json_close(&json, ']');
@@ -313,7 +327,7 @@ static enum err gate_judge(const struct invocation *invocation, struct gate *gat
         gate->failures += row->verdict.kind == VERDICT_DEGRADED && !row->quarantined &&
                           row->verdict.severity >= least;
     }
-    TRY(write_report(invocation, &gate->comparison, why));
+    TRY(write_report(invocation, &gate->comparison, gate->history_path, why));
     if (gate->failures == 0 && options_bool(options, BENCH_RECORD)) {
         TRY(append_history(gate->history_path, result, commit_of(invocation, result), why));
         gate->recorded = true;

@@ -179,6 +179,11 @@ class Gating(Bench):
         self.assertEqual(len(findings), 1)
         self.assertEqual(findings[0]["check_name"], "sonde-bench")
         self.assertIn(findings[0]["severity"], ("major", "critical"))
+        self.assertEqual(findings[0]["location"]["path"], self.path("history.jsonl"))
+        os.remove(report)
+        self.gate("slow.json", wall=noise(99, 140), environment={"GITLAB_CI": "true"})
+        with open(self.path("gl-code-quality-report.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file), findings)
 
     def test_a_flaky_metric_is_told_but_fails_nothing(self):
         lines = []
@@ -224,6 +229,20 @@ class Changepoints(Bench):
         self.assertEqual(answer["changes"][0]["first_changed"], "c40")
         self.assertAlmostEqual(answer["changes"][0]["change"], 0.1, delta=0.02)
         self.assertIn("c39..c40", self.bench("changepoints", self.path("history.csv")).stdout)
+
+    def test_what_is_no_history_is_refused_and_what_is_flat_has_no_change(self):
+        for text, said in (("", "empty"), ("value\n", "no column"),
+                           ("value\n" + "1\n" * 50001, "one median for")):
+            answer = self.bench("changepoints", self.file("h.csv", text))
+            self.assertEqual(answer.returncode, USAGE, answer.stdout)
+            self.assertIn(said, answer.stderr)
+        for text in ("value\n1\n", "value\n" + "5\n" * 100, "value\nNaN\n3\nNaN\n"):
+            path = self.file("h.csv", text)
+            self.assertEqual(self.json("changepoints", "--json", path)["indices"], [])
+        rising = "value\n" + "".join(f"{-v}\n" for v in noise(1, 100, 0.01, 40)
+                                     + noise(2, 110, 0.01, 40))
+        answer = self.json("changepoints", "--json", self.file("h.csv", rising))
+        self.assertAlmostEqual(answer["changes"][0]["change"], -0.1, delta=0.02)
 
     def test_gaps_keep_their_rows_and_columns_can_be_chosen(self):
         rows = [f"{i},{'' if i % 10 == 3 else (5 if i < 30 else 9) + i % 3 * 0.1},7"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "analysis/bench_compare.h"
+#include "analysis/bench_unit.h"
 #include "test.h"
 
 static struct bench_results parse(const char *text)
@@ -96,6 +97,8 @@ TEST(names_and_units_tell_direction_and_threshold)
     EXPECT(bench_higher_is_better(STR("parse"), STR("MB/s")));
     EXPECT(bench_higher_is_better(STR("Throughput"), STR("")));
     EXPECT(!bench_higher_is_better(STR("latency"), STR("ms")));
+    EXPECT(!bench_higher_is_better(STR("errors"), STR("/s")));
+    EXPECT(!bench_higher_is_better(STR("page_faults"), STR("per second")));
 }
 
 static const char *change_of(const char *before, const char *after)
@@ -116,6 +119,37 @@ static const char *change_of(const char *before, const char *after)
 }
 
 /* In benchstat's words. */
+TEST(units_of_a_kind_are_converted)
+{
+    const struct bench_judging judging = {0.05, 0.02, 0};
+    struct bench_results before CLEANUP(bench_results_done) = {0};
+    struct bench_results after CLEANUP(bench_results_done) = {0};
+    struct bench_comparison comparison;
+    struct buf out CLEANUP(buf_done) = {0};
+    double factor;
+
+    ASSERT(bench_unit_factor("ms", "s", &factor) && factor == 1e-3);
+    EXPECT(bench_unit_factor("MiB", "B", &factor) && factor == 1 << 20);
+    EXPECT(bench_unit_factor("", "s", &factor) && factor == 1);
+    EXPECT(bench_unit_factor("widgets", "widgets", &factor) && factor == 1);
+    EXPECT(!bench_unit_factor("ms", "B", &factor) && !bench_unit_factor("widgets", "s", &factor));
+    ASSERT(bench_results_parse(STR("{\"metrics\": {\"load\": {\"unit\": \"ms\", \"values\": "
+                                   "[100, 101, 99, 100, 102]}, \"size\": {\"unit\": \"B\", "
+                                   "\"values\": [1, 1, 1, 1, 1]}, \"gone\": [1]}}"),
+                               "before", &before, NULL) == ERR_NONE);
+    ASSERT(bench_results_parse(STR("{\"metrics\": {\"load\": {\"unit\": \"s\", \"values\": "
+                                   "[0.1, 0.101, 0.099, 0.1, 0.102]}, \"size\": {\"unit\": "
+                                   "\"ms\", \"values\": [1, 1, 1, 1, 1]}}}"),
+                               "after", &after, NULL) == ERR_NONE);
+    bench_compare(before.results, after.results, &judging, &comparison);
+    ASSERT(comparison.count == 1 && comparison.missing == 1 && comparison.strange == 1);
+    EXPECT_NEAR(comparison.rows[0].before.median, 0.1, 1e-12);
+    EXPECT(comparison.rows[0].verdict.kind == VERDICT_STABLE);
+    bench_comparison_write_notes(&comparison, &out);
+    EXPECT(strstr(buf_cstr(&out), "1 metrics have another unit") != NULL);
+    bench_comparison_done(&comparison);
+}
+
 TEST(changes_are_told_the_way_people_know)
 {
     EXPECT_TEXT(change_of("{\"a\":[100,101,99,100,102,98]}", "{\"a\":[80,81,79,80,82,78]}"),
