@@ -302,7 +302,7 @@ static void lose(struct agents *agents, struct agent *agent, const struct why *w
 
     agent->sealed = sealed_close(agent->sealed);
     told->state = OUTCOME_AGENT_LOST;
-    told->left_s = (double)(clock_monotonic_ns() - agents->start_ns) / (double)CLOCK_NS_PER_S;
+    told->left_s = (double)(agent->heard_ns - agents->start_ns) / (double)CLOCK_NS_PER_S;
     (void)snprintf(told->reason, sizeof(told->reason), "%s", why->text);
 }
 

@@ -91,8 +91,8 @@ static void note_agents(struct judgement *judgement, const struct outcome *outco
         if (agent->state == OUTCOME_AGENT_LOST)
             judgement_note(
                 judgement, NOTE_BAD,
-                "The agent %s was lost after %.1f s: %s. Its part of the load is missing "
-                "from then on, in the traffic and in these figures.",
+                "The agent %s was lost after %.1f s: %s. What it did from then on is not in "
+                "these figures, and the load was probably less than asked for.",
                 agent->name, agent->left_s, agent->reason);
         else if (agent->state == OUTCOME_AGENT_ENDED)
             judgement_note(judgement, NOTE_BAD,
