@@ -459,7 +459,7 @@ static enum err write_form(const struct hunt *hunt, enum document_form form, str
     const struct terminal *terminal = &hunt->load->invocation->terminal;
     const struct document_look page = {
         .colour = form == FORM_CONSOLE && terminal->color,
-        .width = (size_t)terminal->columns,
+        .width = terminal->tty ? (size_t)terminal->columns : 0,
     };
 
     return document_write(document, form, &page, out, why);

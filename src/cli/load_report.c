@@ -177,7 +177,7 @@ static enum err write_form(const struct load *load, const struct load_run *runs,
     const struct terminal *terminal = &load->invocation->terminal;
     const struct document_look look = {
         .colour = form == FORM_CONSOLE && terminal->color,
-        .width = (size_t)terminal->columns,
+        .width = terminal->tty ? (size_t)terminal->columns : 0,
     };
 
     return document_write(document, form, &look, out, why);

@@ -57,7 +57,9 @@ static enum exit_code run(struct invocation *invocation)
                         ? options_ms(options, PERFORMANCE_RANGE)
                         : INT64_C(3600) * 1000,
         .colour = to_terminal,
-        .width = output.data == NULL ? (size_t)invocation->terminal.columns : 0,
+        .width = output.data == NULL && invocation->terminal.tty
+                     ? (size_t)invocation->terminal.columns
+                     : 0,
     };
     struct buf body CLEANUP(buf_done) = {0};
     struct why why = WHY_INIT;

@@ -9,7 +9,7 @@ enum {
     WIDTH_DEFAULT = 100,
     WIDTH_MIN = 40,
     COLUMN_WIDTH_MAX = 60,
-    COLUMN_WIDTH_MIN = 16, /* No text is cut below this to make a table narrower. */
+    COLUMN_WIDTH_MIN = 24, /* No text is cut below this to make a table narrower. */
     BAR_CELLS = 32,
     SPARK_CELLS = 48,
 };
@@ -154,7 +154,8 @@ static void write_table(const struct writer *writer, const struct table *table)
         widths[i] = column_width(table, i);
         total += widths[i] + (i > 0 ? 2 : 0);
     }
-    fit(table, widths, total, width_of(writer));
+    if (writer->look->width != 0) /* A file has room. */
+        fit(table, widths, total, width_of(writer));
     total = 0;
     style(writer, STYLE_DIM);
     buf_text(writer->out, "  ");

@@ -111,7 +111,7 @@ enum document_form {
 
 struct document_look {
     bool colour;  /* Console only. */
-    size_t width; /* Console only; 0 takes 100. */
+    size_t width; /* Console only: tables fit into it where they can; 0: no terminal. */
 };
 
 /* "console", "json", "markdown" (or "md"), "html", "csv". */
