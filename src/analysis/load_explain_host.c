@@ -33,6 +33,13 @@
 #define ONE_CORE_LEAST   0.90
 #define ONE_CORE_MOST    1.10
 #define PROCESS_CORE_MIN 0.01
+#define MIB              1048576.0
+#define GROWTH_RUN_MS    (INT64_C(60) * CLOCK_MS_PER_S) /* A shorter run shows no leak. */
+#define GROWTH_BYTES     (16 * MIB)
+#define GROWTH_FACTOR    1.1
+#define GROWTH_STEADY    0.3 /* Each step has so much of an equal share at least. */
+
+enum { GROWTH_LOOKS = 5 };
 
 /* $o: this machine in braces, $i: the same behind another matcher; $w: the window. */
 struct measure {
@@ -236,6 +243,40 @@ static double value_of(const struct promql_result *result, struct str name)
     return NAN;
 }
 
+static void judge_growth(const struct load_look *look, struct str name,
+                         const double values[GROWTH_LOOKS])
+{
+    double first = values[0], last = values[GROWTH_LOOKS - 1];
+    double steps_least = (last - first) / (GROWTH_LOOKS - 1) * GROWTH_STEADY;
+
+    if (!(last - first >= GROWTH_BYTES) || last < first * GROWTH_FACTOR ||
+        str_eq(name, STR("sonde")))
+        return;
+    for (size_t k = 1; k < GROWTH_LOOKS; k++) {
+        if (!(values[k] - values[k - 1] >= steps_least))
+            return;
+    }
+    double minutes = (double)(look->facts->to_ms - look->facts->from_ms) * 0.9 / 60000;
+    struct load_finding finding = {.weight = 0.3};
+    finding.finding = (struct finding){
+        .id = load_text(look, "memory_grows:%.*s", STR_ARG(name)),
+        .severity = SEVERITY_WARNING,
+        .claim = load_text(look,
+                           "Process %.*s grew all the time, from %.0f to %.0f MiB, %.1f MiB a "
+                           "minute: it may leak.",
+                           STR_ARG(name), first / MIB, last / MIB, (last - first) / MIB / minutes),
+        .evidence =
+            load_text(look, "Resident memory of all of that name at %d moments.", GROWTH_LOOKS),
+        .next_step = STR("Run it for longer: what levels off is a cache, what does not is a leak."),
+        .expr = load_text(look,
+                          "namedprocess_namegroup_memory_bytes{memtype=\"resident\",groupname="
+                          "\"%.*s\"}",
+                          STR_ARG(name)),
+        .confidence = 0.6,
+    };
+    load_finding_add(look, &finding);
+}
+
 static enum err read_processes(const struct load_look *look, struct why *why)
 {
     static const char cpu[] = "sort_desc(sum by (groupname) "
@@ -266,6 +307,36 @@ static enum err read_processes(const struct load_look *look, struct why *why)
             .memory_bytes = value_of(&held, name),
             .count = value_of(&counted, name),
         };
+    }
+    return ERR_NONE;
+}
+
+/* Memory of a process at the start, in the middle and at the end: what climbs all the way in a run
+ * long enough is likely kept for good. */
+static enum err read_growth(const struct load_look *look, struct why *why)
+{
+    static const char memory[] =
+        "sum by (groupname) (avg_over_time("
+        "namedprocess_namegroup_memory_bytes{memtype=\"resident\"$i}[$w]))";
+    const struct load_facts *facts = look->facts;
+    int64_t length_ms = facts->to_ms - facts->from_ms;
+    struct promql_result results[GROWTH_LOOKS];
+
+    if (length_ms < GROWTH_RUN_MS || !facts->is_here)
+        return ERR_NONE;
+    /* The first tenth fills caches and pools. */
+    for (int64_t i = 0; i < GROWTH_LOOKS; i++) {
+        int64_t at_ms =
+            facts->from_ms + length_ms / 10 + length_ms * 9 / 10 * i / (GROWTH_LOOKS - 1);
+        const struct moment moment = {at_ms, at_ms, 0, PEAK_WINDOW_S};
+        TRY(ask(look, memory, &moment, &results[i], why));
+    }
+    for (size_t i = 0; i < results[0].series_count; i++) {
+        struct str name = labels_get(results[0].series[i].labels, STR("groupname"));
+        double values[GROWTH_LOOKS];
+        for (size_t k = 0; k < GROWTH_LOOKS; k++)
+            values[k] = value_of(&results[k], name);
+        judge_growth(look, name, values);
     }
     return ERR_NONE;
 }
@@ -451,7 +522,7 @@ static void judge_others(const struct load_look *look)
             "The server accepts too slowly: raise its backlog (and net.core.somaxconn), or give "
             "it more workers.",
             OVERFLOWS);
-    if (again->during >= RETRANSMITTED)
+    if (again->during >= RETRANSMITTED && !(again->before > again->during / 2))
         add(look, "retransmits", again->during,
             load_text(look, "%.1f %% of the TCP segments had to be sent again.",
                       again->during * 100),
@@ -472,6 +543,7 @@ enum err load_look_host(const struct load_look *look, struct why *why)
     for (size_t i = 0; i < MEASURES; i++)
         TRY(read_figure(look, &measures[i], why));
     TRY(read_processes(look, why));
+    TRY(read_growth(look, why));
     if (!look->facts->is_here)
         return ERR_NONE;
     judge_cpu(look);

@@ -238,7 +238,9 @@ static bool tell_tally(const struct load_look *look, const struct load_entry *en
     if (!is_about_time(found->kind) || share < SHARE_MIN || 2 * (size_t)tally->traces < slow ||
         mean_ns < HARM_NS)
         return false;
-    struct load_finding finding = {.weight = share, .is_cause = look->facts->slow.size > 0};
+    /* What no span covers is where to look, and no cause. */
+    struct load_finding finding = {.weight = found->kind == TRACE_GAP ? share / 2 : share,
+                                   .is_cause = look->facts->slow.size > 0};
     keep_ids(&finding, tally->trace_ids, tally->trace_ids_count);
     struct str time = ns_text(look, mean_ns);
     finding.finding = found->finding;

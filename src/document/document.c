@@ -260,6 +260,12 @@ struct chart *document_chart(struct document *document, const char *key, const c
     return chart;
 }
 
+void chart_set_x_unit(struct chart *chart, enum unit unit)
+{
+    if (chart != NULL)
+        chart->x_unit = unit;
+}
+
 void chart_set_time_axis(struct chart *chart)
 {
     if (chart != NULL)

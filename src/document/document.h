@@ -90,6 +90,7 @@ void chart_series(struct chart *chart, const char *name, const double *x, const 
 /* For CHART_BAR: one bar each. */
 void chart_bar(struct chart *chart, const char *name, double value);
 void chart_set_time_axis(struct chart *chart);
+void chart_set_x_unit(struct chart *chart, enum unit unit); /* UNIT_NONE unless told. */
 
 /* How often what took how long, as bars: counts[i] from bounds_ms[i - 1] (at first 0) to
  * bounds_ms[i], the last all above. Empty ranges at the ends are left out, and so is all when there

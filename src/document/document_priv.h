@@ -51,6 +51,7 @@ struct chart {
     enum chart_kind kind;
     enum unit unit;
     bool x_is_time;
+    enum unit x_unit;
     struct line *lines; /* Bars: one line of one point each, x unused. */
     struct line **last_line;
     size_t line_count;

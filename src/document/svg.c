@@ -107,7 +107,9 @@ static void write_x_label(struct buf *out, const struct chart *chart, double x, 
         (void)clock_text(time, (int64_t)x); /* The size is not needed. */
         buf_printf(out, "%.10s %.8s", time, time + 11);
     } else {
-        document_format(out, x, UNIT_NONE);
+        /* Where an axis ends says no more than that. */
+        document_format(out, chart->x_unit == UNIT_NONE && fabs(x) >= 100 ? round(x) : x,
+                        chart->x_unit);
     }
     buf_text(out, "</text>");
 }

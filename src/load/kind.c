@@ -2,6 +2,11 @@
 /* The registry of kinds.def. */
 #include "load/kind.h"
 
+#include "document/document.h"
+
+#include <math.h>
+#include <stdio.h>
+
 #define ROW(identifier) extern const struct kind kind_##identifier;
 #include "load/kinds.def"
 #undef ROW
@@ -21,6 +26,28 @@ const struct kind *kind_find(struct str name)
             return kinds[i];
     }
     return NULL;
+}
+
+const char *kind_rate(char text[KIND_TEXT_SIZE], double value)
+{
+    struct buf number CLEANUP(buf_done) = {0};
+
+    if (fabs(value) >= 100)
+        document_format(&number, round(value), UNIT_COUNT);
+    else
+        buf_printf(&number, "%.3g", value);
+    (void)snprintf(text, KIND_TEXT_SIZE, "%.*s", STR_ARG(buf_view(&number)));
+    return text;
+}
+
+const char *kind_ms(char text[KIND_TEXT_SIZE], double value)
+{
+    (void)snprintf(text, KIND_TEXT_SIZE,
+                   value >= 1000  ? "%.0f"
+                   : value >= 0.1 ? "%.3g"
+                                  : "%.2g",
+                   value);
+    return text;
 }
 
 void kind_judge(const struct kind *kind, const struct outcome *outcome, struct judgement *judgement)

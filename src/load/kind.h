@@ -26,6 +26,11 @@ extern const size_t kinds_count;
 /* "smoke", "stress" …; NULL when there is none. */
 const struct kind *kind_find(struct str name);
 
+/* Numbers of its sentences: "113,620" and "54.2" a second; "240", "12.3", "0.053" ms. */
+enum { KIND_TEXT_SIZE = 40 };
+const char *kind_rate(char text[KIND_TEXT_SIZE], double value);
+const char *kind_ms(char text[KIND_TEXT_SIZE], double value);
+
 /* The kind's own verdict and the share of errors it allows. */
 void kind_judge(const struct kind *kind, const struct outcome *outcome,
                 struct judgement *judgement);

@@ -8,7 +8,8 @@
 
 #include <math.h>
 
-#define FIT_LEAST 0.8 /* A poorer fit is told, not believed. */
+#define SHARE_LEAST 0.001
+#define FIT_LEAST   0.8 /* A poorer fit is told, not believed. */
 
 static enum err shape(struct plan *plan, double level, int64_t length_ns, struct why *why)
 {
@@ -30,6 +31,7 @@ static enum err shape(struct plan *plan, double level, int64_t length_ns, struct
 static void judge_law(const struct scaling *law, const double *users, const double *rates,
                       size_t count, struct judgement *judgement)
 {
+    char rate[KIND_TEXT_SIZE], most[KIND_TEXT_SIZE];
     size_t best = 0;
 
     for (size_t i = 1; i < count; i++) {
@@ -44,24 +46,30 @@ static void judge_law(const struct scaling *law, const double *users, const doub
     if (law->r2 < FIT_LEAST) {
         judgement_note(judgement, NOTE_WARNING,
                        "The law fits poorly (R² %.2f); the best step measured was %.4g users with "
-                       "%.5g requests a second.",
-                       law->r2, users[best], rates[best]);
+                       "%s requests a second.",
+                       law->r2, users[best], kind_rate(rate, rates[best]));
     } else if (ideal <= users[count - 1] * 2) {
         judgement_figure(judgement, "best_users", "Best concurrency", ideal);
         judgement_note(judgement, NOTE_INFO,
-                       "Best at about %.0f users: %.5g requests a second. More users make it "
-                       "slower.",
-                       fmax(1, ideal), scaling_at(law, fmax(1, ideal)));
+                       "Best at about %.0f users: %s requests a second by the law. More users make "
+                       "it slower. Of the steps, %.4g users did most: %s.",
+                       fmax(1, ideal), kind_rate(rate, scaling_at(law, fmax(1, ideal))),
+                       users[best], kind_rate(most, rates[best]));
     } else {
         judgement_note(judgement, NOTE_INFO,
-                       "Throughput does not fall within what was tried: %.5g requests a second at "
+                       "Throughput does not fall within what was tried: %s requests a second at "
                        "%.4g users.",
-                       rates[best], users[best]);
+                       kind_rate(rate, rates[best]), users[best]);
     }
-    judgement_note(judgement, NOTE_INFO,
-                   "%.1f %% of the work queues for something common; each pair of users costs "
-                   "%.4f %% to agree.",
-                   law->sigma * 100, law->kappa * 100);
+    if (law->sigma < SHARE_LEAST && law->kappa < SHARE_LEAST / 100)
+        judgement_note(judgement, NOTE_INFO,
+                       "Users do not get in each other's way: no queue and no price of agreeing "
+                       "was seen.");
+    else
+        judgement_note(judgement, NOTE_INFO,
+                       "%.1f %% of the work queues for something common; each pair of users costs "
+                       "%.2g %% to agree.",
+                       law->sigma * 100, law->kappa * 100);
 }
 
 static void judge(const struct outcome *outcome, struct judgement *judgement)

@@ -10,6 +10,7 @@
 /* P95 may be so much above what it was before the spike. */
 #define NEAR_FACTOR 1.5
 #define NEAR_MS     2.0
+#define UNMOVED     1.1 /* No more than this is no change. */
 
 static enum err shape(struct plan *plan, double level, int64_t length_ns, struct why *why)
 {
@@ -49,6 +50,7 @@ static void judge(const struct outcome *outcome, struct judgement *judgement)
     const struct outcome_stage *after = &outcome->stages[2];
     double base_ms = histogram_at(&before->latency, 0.95) / (double)CLOCK_NS_PER_MS;
     double spike_ms = histogram_at(&spike->latency, 0.95) / (double)CLOCK_NS_PER_MS;
+    char before_text[KIND_TEXT_SIZE], spike_text[KIND_TEXT_SIZE];
     double recovery_s = unrest_until(outcome, after->start_s, base_ms) - after->start_s;
 
     judgement_figure(judgement, "before_p95_ms", "P95 before (ms)", base_ms);
@@ -60,10 +62,21 @@ static void judge(const struct outcome *outcome, struct judgement *judgement)
         return;
     }
     judgement_figure(judgement, "recovery_s", "Recovery (s)", recovery_s);
-    judgement_note(judgement, NOTE_GOOD,
-                   "P95 went from %.1f ms to %.1f ms in the spike; it was itself again %.1f s "
-                   "after.",
-                   base_ms, spike_ms, recovery_s);
+    kind_ms(before_text, base_ms);
+    kind_ms(spike_text, spike_ms);
+    if (spike_ms <= base_ms * UNMOVED && recovery_s == 0)
+        judgement_note(judgement, NOTE_GOOD,
+                       "The spike did not slow it: P95 %s ms before, %s ms in it.", before_text,
+                       spike_text);
+    else if (recovery_s == 0)
+        judgement_note(judgement, NOTE_GOOD,
+                       "P95 went from %s ms to %s ms in the spike; it was itself again at once.",
+                       before_text, spike_text);
+    else
+        judgement_note(judgement, NOTE_GOOD,
+                       "P95 went from %s ms to %s ms in the spike; it was itself again %.1f s "
+                       "after.",
+                       before_text, spike_text, recovery_s);
 }
 
 const struct kind kind_spike = {

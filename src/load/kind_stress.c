@@ -19,7 +19,17 @@ enum { STEPS = 10 };
 
 static enum err shape(struct plan *plan, double level, int64_t length_ns, struct why *why)
 {
-    return pattern_steps(&plan->pattern, level / STEPS, level, STEPS, length_ns, why);
+    size_t steps = STEPS;
+
+    if (plan->model == MODEL_OPEN)
+        return pattern_steps(&plan->pattern, level / STEPS, level, STEPS, length_ns, why);
+    if (level < STEPS) /* There are no parts of users. */
+        steps = level < 1 ? 1 : (size_t)level;
+    for (size_t i = 1; i <= steps; i++) {
+        double users = round(level * (double)i / (double)steps);
+        TRY(pattern_line(&plan->pattern, users, users, length_ns / (int64_t)steps, why));
+    }
+    return ERR_NONE;
 }
 
 static double milliseconds(double ns)
@@ -45,41 +55,45 @@ static bool is_kept(const struct outcome_stage *first, const struct outcome_stag
 static void tell_knee(struct judgement *judgement, const struct outcome_stage *stage,
                       const char *unit)
 {
+    char level[KIND_TEXT_SIZE], rate[KIND_TEXT_SIZE], p95[KIND_TEXT_SIZE];
+
     judgement_figure(judgement, "knee_level", "Knee, load", stage->level);
     judgement_figure(judgement, "knee_rate", "Knee, requests a second", rate_of(stage));
     judgement_figure(judgement, "knee_p95_ms", "Knee, P95 (ms)",
                      milliseconds(histogram_at(&stage->latency, 0.95)));
     judgement_note(judgement, NOTE_INFO,
-                   "The knee is at %.4g %s: %.5g requests a second with a P95 of %.1f ms.",
-                   stage->level, unit, rate_of(stage),
-                   milliseconds(histogram_at(&stage->latency, 0.95)));
+                   "The knee is at %s %s: %s requests a second with a P95 of %s ms.",
+                   kind_rate(level, stage->level), unit, kind_rate(rate, rate_of(stage)),
+                   kind_ms(p95, milliseconds(histogram_at(&stage->latency, 0.95))));
 }
 
 static void judge_open(const struct outcome *outcome, struct judgement *judgement)
 {
     const struct outcome_stage *first = &outcome->stages[0];
+    char level[KIND_TEXT_SIZE], rate[KIND_TEXT_SIZE], p95[KIND_TEXT_SIZE];
     size_t kept = 0;
 
     while (kept < outcome->stages_count && is_kept(first, &outcome->stages[kept]))
         kept++;
     if (kept == 0) {
         judgement_note(judgement, NOTE_BAD,
-                       "Already the first step, %.4g a second, is more than it can answer.",
-                       first->level);
+                       "Already the first step, %s a second, is more than it can answer.",
+                       kind_rate(level, first->level));
         return;
     }
     if (kept == outcome->stages_count) {
         judgement_note(judgement, NOTE_GOOD,
-                       "It never broke: all of %.4g a second was answered. Ask for more to find "
+                       "It never broke: all of %s a second was answered. Ask for more to find "
                        "the knee.",
-                       outcome->stages[kept - 1].level);
+                       kind_rate(level, outcome->stages[kept - 1].level));
         return;
     }
     tell_knee(judgement, &outcome->stages[kept - 1], "requests a second");
     const struct outcome_stage *broken = &outcome->stages[kept];
     judgement_note(
-        judgement, NOTE_INFO, "At %.4g a second it answered %.5g, P95 %.1f ms, %.2f %% errors.",
-        broken->level, rate_of(broken), milliseconds(histogram_at(&broken->latency, 0.95)),
+        judgement, NOTE_INFO, "At %s a second it answered %s, P95 %s ms, %.2f %% errors.",
+        kind_rate(level, broken->level), kind_rate(rate, rate_of(broken)),
+        kind_ms(p95, milliseconds(histogram_at(&broken->latency, 0.95))),
         broken->requests == 0 ? 0 : 100 * (double)broken->failures / (double)broken->requests);
 }
 

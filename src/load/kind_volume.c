@@ -5,6 +5,8 @@
 #include "load/kind.h"
 #include "load/kind_trend.h"
 
+#define SMALL_BYTES 10240.0 /* Below, it is requests that are tried, not volume. */
+
 static enum err shape(struct plan *plan, double level, int64_t length_ns, struct why *why)
 {
     return pattern_line(&plan->pattern, level, level, length_ns, why);
@@ -22,6 +24,12 @@ static void judge(const struct outcome *outcome, struct judgement *judgement)
     judgement_figure(judgement, "sent_mb_per_s", "Sent (MB/s)", out / seconds);
     judgement_note(judgement, NOTE_INFO, "%.1f MB received (%.2f MB/s), %.1f MB sent (%.2f MB/s).",
                    in, in / seconds, out, out / seconds);
+    if (outcome->total.requests > 0 &&
+        (in + out) * 1e6 / (double)outcome->total.requests < SMALL_BYTES)
+        judgement_note(judgement, NOTE_INFO,
+                       "That is %.0f bytes for each request and its answer: to try volume, send "
+                       "much (--body-file) or ask for what is large.",
+                       (in + out) * 1e6 / (double)outcome->total.requests);
     kind_judge_trends(outcome, judgement);
 }
 

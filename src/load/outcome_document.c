@@ -39,6 +39,18 @@ static void add_summary(struct document *document, const struct outcome *outcome
     document_number(document, "bytes_out", "Sent", (double)total->bytes_out, UNIT_BYTES);
 }
 
+/* Four digits say what there is to say: 113,620; 78.12; 0.1926. */
+static void add_figure(struct document *document, const struct judgement_figure *figure)
+{
+    struct buf text CLEANUP(buf_done) = {0};
+
+    if (fabs(figure->value) >= 1000 || isnan(figure->value))
+        document_format(&text, figure->value, UNIT_COUNT);
+    else
+        buf_printf(&text, "%.4g", figure->value);
+    document_value(document, figure->key, figure->title, buf_cstr(&text));
+}
+
 static void add_verdict(struct document *document, const struct judgement *judgement)
 {
     static const enum status marks[] = {STATUS_GOOD, STATUS_INFO, STATUS_WARNING, STATUS_BAD};
@@ -57,8 +69,7 @@ static void add_verdict(struct document *document, const struct judgement *judge
     for (size_t i = 0; i < judgement->notes_count; i++)
         document_mark(document, marks[judgement->notes[i].kind], "%s", judgement->notes[i].text);
     for (size_t i = 0; i < judgement->figures_count; i++)
-        document_number(document, judgement->figures[i].key, judgement->figures[i].title,
-                        judgement->figures[i].value, UNIT_NONE);
+        add_figure(document, &judgement->figures[i]);
     if (judgement->results_count == 0)
         return;
     struct table *table =
@@ -135,7 +146,7 @@ static void add_spectrum(struct document *document, const struct histogram *hist
     for (int i = 0; i < SPECTRUM_ROWS_MAX && left * (double)histogram->count >= 1; i++) {
         char text[32];
         left /= 2;
-        (void)snprintf(text, sizeof(text), "%.5g", 100 * (1 - left));
+        (void)snprintf(text, sizeof(text), "%.8g", 100 * (1 - left));
         table_add_row(table, STATUS_NONE);
         table_text(table, text);
         table_number(table, milliseconds(histogram_at(histogram, 1 - left)));
@@ -226,9 +237,19 @@ struct series {
 
 enum { SERIES_P50, SERIES_P95, SERIES_P99, SERIES_RATE, SERIES_ERRORS, SERIES_LEVEL };
 
+/* The last interval may be a splinter, whose rate says nothing. */
+static size_t points_worth(const struct outcome *outcome)
+{
+    size_t count = outcome->points_count;
+
+    if (count >= 3 && outcome->points[count - 1].length_s < outcome->points[1].length_s / 2)
+        count--;
+    return count;
+}
+
 static struct series series_of(const struct outcome *outcome)
 {
-    struct series series = {.count = outcome->points_count};
+    struct series series = {.count = points_worth(outcome)};
     double *memory = calloc(series.count * 7 + 1, sizeof(*memory));
 
     if (memory == NULL)
@@ -257,16 +278,19 @@ static void add_course(struct document *document, const struct outcome *outcome)
     document_section(document, "course", "Course");
     struct chart *chart =
         document_chart(document, "latency", "Latency over time", CHART_LINE, UNIT_MS);
+    chart_set_x_unit(chart, UNIT_SECONDS);
     chart_series(chart, "median", series.x, series.values[SERIES_P50], series.count);
     chart_series(chart, "p95", series.x, series.values[SERIES_P95], series.count);
     chart_series(chart, "p99", series.x, series.values[SERIES_P99], series.count);
     chart = document_chart(document, "rate", "Requests a second", CHART_LINE, UNIT_RPS);
+    chart_set_x_unit(chart, UNIT_SECONDS);
     chart_series(chart, "finished", series.x, series.values[SERIES_RATE], series.count);
     chart_series(chart, "failed", series.x, series.values[SERIES_ERRORS], series.count);
     if (outcome->plan->model == MODEL_OPEN) {
         chart_series(chart, "asked for", series.x, series.values[SERIES_LEVEL], series.count);
     } else {
         chart = document_chart(document, "users", "Users", CHART_LINE, UNIT_COUNT);
+        chart_set_x_unit(chart, UNIT_SECONDS);
         chart_series(chart, "asked for", series.x, series.values[SERIES_LEVEL], series.count);
     }
     free(series.x);
@@ -278,9 +302,7 @@ static void add_generator(struct document *document, const struct outcome *outco
 
     document_section(document, "generator", "Generator");
     document_value(document, "model", "Model",
-                   outcome->plan->model == MODEL_OPEN
-                       ? "open: arrivals at a rate"
-                       : "closed: users one request after the other");
+                   outcome->plan->model == MODEL_OPEN ? "open (a schedule)" : "closed (users)");
     document_number(document, "connections", "Connections",
                     outcome->plan->connections / outcome->plan->lanes, UNIT_COUNT);
     document_number(document, "threads", "Threads", outcome->plan->threads, UNIT_COUNT);

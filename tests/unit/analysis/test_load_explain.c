@@ -283,6 +283,26 @@ TEST(a_busy_machine_on_which_nobody_waits_explains_nothing)
     fake_free(fake);
 }
 
+TEST(memory_that_climbs_all_the_way_is_named_and_what_levels_off_is_not)
+{
+    struct load_explained explained CLEANUP(load_explain_done) = {.entries_count = 0};
+    struct load_facts facts = facts_of_a_failure();
+    struct fake_view *fake = fake_new();
+
+    add_host(fake, 0.1, 0.5, 1);
+    fake_add(fake, "namedprocess_namegroup_memory_bytes", "memtype", "resident", "groupname",
+             "leaky", "instance", "vm", NULL);
+    fake_line(fake, FROM_MS, TO_MS, 1000, 100e6, 400e6);
+    fake_add(fake, "namedprocess_namegroup_memory_bytes", "memtype", "resident", "groupname",
+             "cache", "instance", "vm", NULL);
+    fake_line(fake, FROM_MS, FROM_MS + 20000, 1000, 100e6, 400e6);
+    fake_line(fake, FROM_MS + 21000, TO_MS, 1000, 400e6, 401e6);
+    explain(fake, &facts, &explained);
+    ASSERT(explained.findings_count == 1);
+    EXPECT(str_find_str(explained.findings[0].finding.claim, STR("leaky grew all the time")) >= 0);
+    fake_free(fake);
+}
+
 TEST(another_machine_is_not_blamed)
 {
     struct load_explained explained CLEANUP(load_explain_done) = {.entries_count = 0};

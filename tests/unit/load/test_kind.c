@@ -146,6 +146,49 @@ TEST(a_load_test_sees_latency_that_creeps_up)
     }
 }
 
+TEST(a_load_test_does_not_take_scatter_for_a_verdict)
+{
+    struct bench bench = begin("load", MODEL_CLOSED, 10);
+    uint64_t chance = 1;
+
+    /* Intervals that wander between 10 and 200 ms in stretches, the later ones a bit higher. */
+    for (int i = 1; i <= 60; i++) {
+        chance = i % 12 == 1 ? (uint64_t)(i * 7919 % 13) : chance;
+        add_point(&bench, i, 10 + 15 * (double)chance + (i > 33 ? 40 : 0), 0);
+    }
+    kind_judge(bench.kind, &bench.outcome, &bench.judgement);
+    EXPECT(!bench.judgement.failed);
+    EXPECT(says(&bench, "may be chance"));
+    end(&bench);
+}
+
+TEST(steps_of_users_are_whole)
+{
+    struct bench sixteen = begin("stress", MODEL_CLOSED, 16);
+    struct bench three = begin("stress", MODEL_CLOSED, 3);
+
+    for (size_t i = 0; i < sixteen.plan->pattern.count; i++) {
+        double users = sixteen.plan->pattern.pieces[i].from;
+        EXPECT(users == (double)(int)users && users >= 1);
+    }
+    EXPECT(sixteen.plan->pattern.count == 10 && pattern_peak(&sixteen.plan->pattern) == 16);
+    EXPECT(three.plan->pattern.count == 3 && pattern_peak(&three.plan->pattern) == 3);
+    end(&sixteen);
+    end(&three);
+}
+
+TEST(numbers_of_verdicts_are_readable)
+{
+    char text[KIND_TEXT_SIZE];
+
+    EXPECT_TEXT(kind_rate(text, 113620.4), "113,620");
+    EXPECT_TEXT(kind_rate(text, 54.223), "54.2");
+    EXPECT_TEXT(kind_ms(text, 0.053376), "0.053");
+    EXPECT_TEXT(kind_ms(text, 0.206), "0.206");
+    EXPECT_TEXT(kind_ms(text, 124.78), "125");
+    EXPECT_TEXT(kind_ms(text, 12345.6), "12346");
+}
+
 TEST(a_stress_test_finds_the_last_step_that_was_kept)
 {
     struct bench bench = begin("stress", MODEL_OPEN, 1000);
