@@ -48,7 +48,7 @@ static const char style_sheet[] =
     "@media(max-width:40rem){body{padding:1.25rem 1rem}.tick{font-size:20px}.line{stroke-width:3}"
     ".bars th{white-space:normal;width:38%;max-width:9rem}.bars td:nth-child(2){width:auto}.wide "
     "td:first-child,.wide th:first-child{"
-    "max-width:10rem}}"
+    "max-width:10rem}.wide td.t:first-child{min-width:9rem}}"
     "@media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#bbb;--page:#fff;"
     "--card:#fff;--good:#0a7d4f;--info:#0b65a8;--warning:#9a6200;--bad:#b3261e}body{"
     "max-width:none;padding:0;font-size:12px}.wide{overflow:visible}table{font-size:.72rem}"

@@ -28,6 +28,23 @@ static enum err shape(struct plan *plan, double level, int64_t length_ns, struct
     return ERR_NONE;
 }
 
+static void tell_law(const struct scaling *law, struct judgement *judgement)
+{
+    bool queues = law->sigma >= SHARE_LEAST;
+    bool agrees = law->kappa >= SHARE_LEAST / 100;
+
+    if (!queues && !agrees)
+        judgement_note(judgement, NOTE_INFO,
+                       "Users do not get in each other's way: no queue and no price of agreeing "
+                       "was seen.");
+    if (queues)
+        judgement_note(judgement, NOTE_INFO, "%.1f %% of the work queues for something common.",
+                       law->sigma * 100);
+    if (agrees)
+        judgement_note(judgement, NOTE_INFO, "Each pair of users costs %.2g %% to agree.",
+                       law->kappa * 100);
+}
+
 static void judge_law(const struct scaling *law, const double *users, const double *rates,
                       size_t count, struct judgement *judgement)
 {
@@ -61,15 +78,8 @@ static void judge_law(const struct scaling *law, const double *users, const doub
                        "%.4g users.",
                        kind_rate(rate, rates[best]), users[best]);
     }
-    if (law->sigma < SHARE_LEAST && law->kappa < SHARE_LEAST / 100)
-        judgement_note(judgement, NOTE_INFO,
-                       "Users do not get in each other's way: no queue and no price of agreeing "
-                       "was seen.");
-    else
-        judgement_note(judgement, NOTE_INFO,
-                       "%.1f %% of the work queues for something common; each pair of users costs "
-                       "%.2g %% to agree.",
-                       law->sigma * 100, law->kappa * 100);
+    if (law->r2 >= FIT_LEAST)
+        tell_law(law, judgement);
 }
 
 static void judge(const struct outcome *outcome, struct judgement *judgement)

@@ -336,6 +336,7 @@ struct document *outcome_document(const struct outcome *outcome, const struct ju
     witness_document_slowest(judgement == NULL ? NULL : judgement->witness, outcome, document);
     add_errors(document, &outcome->total);
     add_steps(document, outcome);
+    outcome_document_stages(document, outcome);
     add_course(document, outcome);
     outcome_document_streams_course(document, outcome);
     outcome_document_agents(document, outcome);

@@ -234,6 +234,7 @@ void outcome_write_json(const struct outcome *outcome, const struct judgement *j
     }
     if (outcome->plan->steps_count > 1)
         add_steps(&json, outcome);
+    outcome_add_stages(&json, outcome);
     add_timeline(&json, outcome);
     json_close(&json, '}');
     buf_byte(out, '\n');

@@ -42,6 +42,10 @@ void outcome_add_streams(struct json *json, const struct outcome *outcome);
 void outcome_document_streams(struct document *document, const struct outcome *outcome);
 void outcome_document_streams_course(struct document *document, const struct outcome *outcome);
 
+/* Of the stages of the load; nothing where it was one. */
+void outcome_add_stages(struct json *json, const struct outcome *outcome);
+void outcome_document_stages(struct document *document, const struct outcome *outcome);
+
 /* The percentiles that are told everywhere. */
 struct outcome_quantile {
     const char *name; /* "p99.9" */
