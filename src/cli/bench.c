@@ -82,6 +82,12 @@ static const struct option_row rows[BENCH_OPTIONS_COUNT] = {
                        .value_name = "FILE",
                        .flags = OPTION_FLAG_ONLY,
                        .help = "gate: the file of earlier results, a line each."},
+    [BENCH_SHARED] = {.name = "shared",
+                      .type = OPTION_TEXT,
+                      .value_name = "NAME",
+                      .flags = OPTION_FLAG_ONLY,
+                      .help = "gate: the history that the daemon at --url keeps by that name, "
+                              "instead of a file."},
     [BENCH_BASELINE] = {.name = "baseline",
                         .type = OPTION_INTEGER,
                         .preset = "5",
@@ -407,7 +413,8 @@ const struct command command_bench = {
         "A verdict is improved, degraded, stable or cannot tell. A change must be unlikely by "
         "chance over all metrics together, set most runs apart, and be large enough to matter. "
         "Stable means that the runs rule a large change out.\n\n"
-        "gate compares with the newest results in a history file, annotates for GitHub and "
+        "gate compares with the newest results in a history file or a daemon, annotates for GitHub "
+        "and "
         "GitLab, and fails when something got worse. A metric that jumps about by itself is told "
         "but fails nothing.\n\n"
         "create keeps a stretch of a daemon's history by name: durations and errors of every "
@@ -420,6 +427,9 @@ const struct command command_bench = {
         "sonde bench compare before.json after.csv\tTwo saved results.\n"
         "sonde bench changepoints --json history.csv\tThe rows where a history changed.\n"
         "sonde bench gate result.json --history bench/history.jsonl\tIn continuous integration.\n"
+        "sonde bench gate result.json --shared checkout --url http://ci:7070\tThe same, the "
+        "history "
+        "kept by a daemon.\n"
         "sonde bench create calm load=node_load1 --range 30m\tThe last half hour by name.\n"
         "sonde bench compare calm\tIs it still so?\n",
     .options = rows,

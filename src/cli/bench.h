@@ -19,6 +19,7 @@ enum bench_option {
     BENCH_THRESHOLD,
     BENCH_COLUMN,
     BENCH_HISTORY,
+    BENCH_SHARED,
     BENCH_BASELINE,
     BENCH_FAIL_ON,
     BENCH_RECORD,
@@ -34,6 +35,14 @@ enum bench_option {
 };
 
 struct bench_judging bench_judging_of(const struct invocation *invocation);
+
+/* Asks the daemon that --url means, under /api/v1/performance; json empty: GET, unless method says
+ * otherwise. An answer that is no success is an error. */
+CHECKED enum err bench_ask(const struct invocation *invocation, const char *method,
+                           const char *path, struct str json, struct buf *ret_body,
+                           struct why *why);
+/* Appends "/NAME" with what a path may not hold as %XX. */
+void bench_write_name(struct buf *path, const char *name);
 
 /* Each is handed what follows its name in invocation->arguments + 1. */
 enum exit_code bench_run(struct invocation *invocation);

@@ -2,6 +2,7 @@
 /* sonde bench gate. The history is a file of lines, oldest first, made to be kept in the
  * repository:
  *     {"time":"2026-…Z","commit":"abc","results":[{"name":…,"metrics":{…}}]}
+ * or the same lines kept by a daemon.
  * The newest results together are the baseline. Runs of one result resemble each other more than
  * they do those of the next day; the verdict heeds that, since it looks at how neighbours resemble
  * each other within the baseline.
@@ -38,17 +39,46 @@ enum format { FORMAT_AUTO, FORMAT_TEXT, FORMAT_GITHUB, FORMAT_GITLAB };
 
 /* ---- History. ---- */
 
-/* The newest FLAKY_WINDOW or baseline results of the file, each a result. */
-static enum err read_history(const char *path, size_t keep, struct bench_results *ret_results,
+/* Of a daemon, "/histories/NAME", or of a file. */
+struct place {
+    const struct invocation *invocation;
+    const char *name; /* Of the file, or what the daemon knows it by. */
+    struct buf path;  /* At the daemon; empty: a file. */
+};
+
+static struct place place_of(const struct invocation *invocation)
+{
+    struct place place = {.invocation = invocation,
+                          .name = options_cstr(invocation->options, BENCH_SHARED)};
+
+    if (place.name == NULL) {
+        place.name = options_cstr(invocation->options, BENCH_HISTORY);
+        return place;
+    }
+    buf_text(&place.path, "/histories");
+    bench_write_name(&place.path, place.name);
+    return place;
+}
+
+static enum err read_text(struct place *place, struct buf *ret_text, struct why *why)
+{
+    if (place->path.size == 0)
+        return file_read(place->name, BENCH_FILE_BYTES_MAX, ret_text, why);
+    return bench_ask(place->invocation, NULL, buf_cstr(&place->path), STR_NONE, ret_text, why);
+}
+
+/* The newest `keep` results, each a result. */
+static enum err read_history(struct place *place, size_t keep, struct bench_results *ret_results,
                              struct why *why)
 {
     struct buf text CLEANUP(buf_done) = {0};
+    const char *path = place->name;
     static_assert(HISTORY_LINES_MAX * sizeof(struct str) <= 1 << 18, "fits on a stack");
     struct str lines[HISTORY_LINES_MAX];
     size_t count = 0;
-    enum err err = file_read(path, BENCH_FILE_BYTES_MAX, &text, why);
+    enum err err = read_text(place, &text, why);
 
-    if (err == ERR_NOT_FOUND)
+    if (err == ERR_NOT_FOUND && place->path.size == 0)
         return ERR_NONE; /* The first time. */
     TRY(err);
     struct str rest = buf_view(&text);
@@ -67,18 +97,20 @@ static enum err read_history(const char *path, size_t keep, struct bench_results
         (void)snprintf(name, sizeof(name), "%s:%zu", path, i + 1); /* Cut is fine. */
         TRY(bench_results_parse(lines[i], name, &one, why));
         /* Moved over whole. */
-        struct bench_result *place = bench_results_add(ret_results, STR(""));
-        struct bench_result swap = *place;
-        *place = one.results[0];
+        struct bench_result *added = bench_results_add(ret_results, STR(""));
+        struct bench_result swap = *added;
+        *added = one.results[0];
         one.results[0] = swap;
     }
     return ERR_NONE;
 }
 
-static enum err append_history(const char *path, const struct bench_result *result,
+static enum err append_history(struct place *place, const struct bench_result *result,
                                const char *commit, struct why *why)
 {
     struct buf out CLEANUP(buf_done) = {0};
+    struct buf answer CLEANUP(buf_done) = {0};
+    const char *path = place->name;
     struct json json = json_begin(&out);
     char time[CLOCK_TEXT_SIZE];
 
@@ -93,6 +125,9 @@ static enum err append_history(const char *path, const struct bench_result *resu
     bench_result_write(result, &json);
     json_close(&json, ']');
     json_close(&json, '}');
+    if (place->path.size > 0)
+        return bench_ask(place->invocation, "POST", buf_cstr(&place->path), buf_view(&out), &answer,
+                         why);
     buf_byte(&out, '\n');
     int fd CLEANUP(file_closep) = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0)
@@ -287,7 +322,7 @@ static enum err write_report(const struct invocation *invocation,
 /* ---- The gate. ---- */
 
 struct gate {
-    const char *history_path;
+    struct place place;
     struct bench_results history;
     struct bench_results current;
     struct bench_results baseline;
@@ -298,6 +333,7 @@ struct gate {
 
 static void gate_done(struct gate *gate)
 {
+    buf_done(&gate->place.path);
     bench_comparison_done(&gate->comparison);
     bench_results_done(&gate->history);
     bench_results_done(&gate->current);
@@ -311,10 +347,10 @@ static enum err gate_judge(const struct invocation *invocation, struct gate *gat
     size_t wanted = (size_t)options_i64(options, BENCH_BASELINE);
     enum verdict_severity least = (enum verdict_severity)options_i64(options, BENCH_FAIL_ON);
 
-    gate->history_path = options_cstr(options, BENCH_HISTORY);
+    gate->place = place_of(invocation);
     TRY(bench_results_read(invocation->arguments[1], &gate->current, why));
-    TRY(read_history(gate->history_path, wanted > FLAKY_WINDOW ? wanted : FLAKY_WINDOW,
-                     &gate->history, why));
+    TRY(read_history(&gate->place, wanted > FLAKY_WINDOW ? wanted : FLAKY_WINDOW, &gate->history,
+                     why));
     struct bench_result *result = &gate->current.results[0];
     struct bench_result *baseline = bench_results_add(&gate->baseline, STR("baseline"));
     pool(&gate->history, wanted, baseline);
@@ -327,9 +363,9 @@ static enum err gate_judge(const struct invocation *invocation, struct gate *gat
         gate->failures += row->verdict.kind == VERDICT_DEGRADED && !row->quarantined &&
                           row->verdict.severity >= least;
     }
-    TRY(write_report(invocation, &gate->comparison, gate->history_path, why));
+    TRY(write_report(invocation, &gate->comparison, gate->place.name, why));
     if (gate->failures == 0 && options_bool(options, BENCH_RECORD)) {
-        TRY(append_history(gate->history_path, result, commit_of(invocation, result), why));
+        TRY(append_history(&gate->place, result, commit_of(invocation, result), why));
         gate->recorded = true;
     }
     return ERR_NONE;
@@ -340,7 +376,7 @@ static void tell_text(const struct invocation *invocation, const struct gate *ga
     enum format format = format_of(invocation);
 
     if (gate->history.count == 0) {
-        buf_printf(out, "%s holds no results yet: nothing to compare with.\n", gate->history_path);
+        buf_printf(out, "%s holds no results yet: nothing to compare with.\n", gate->place.name);
     } else {
         bench_comparison_write_table(&gate->comparison, &invocation->terminal, out);
         if (format == FORMAT_GITHUB) {

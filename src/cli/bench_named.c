@@ -17,7 +17,8 @@
 #define TIMEOUT_MS       60000
 #define ANSWER_BYTES_MAX ((size_t)32 << 20)
 #define ARENA_BYTES      ((size_t)1 << 30)
-#define PATH             "/api/v1/performance/benchmarks"
+#define ROOT             "/api/v1/performance"
+#define PATH             "/benchmarks"
 
 /* ---- Asking. ---- */
 
@@ -27,22 +28,22 @@ struct asked {
     struct str json;
 };
 
-static enum err ask(const struct invocation *invocation, const struct asked *asked,
-                    struct buf *ret_body, struct why *why)
+enum err bench_ask(const struct invocation *invocation, const char *method, const char *path,
+                   struct str json, struct buf *ret_body, struct why *why)
 {
-    struct buf path CLEANUP(buf_done) = {0};
+    struct buf whole CLEANUP(buf_done) = {0};
     const char *variable = getenv("SONDE_URL");
     struct str url = options_text(invocation->options, BENCH_URL);
     int status;
 
-    buf_printf(&path, PATH "%.*s", STR_ARG(asked->path));
+    buf_printf(&whole, ROOT "%s", path);
     const struct remote_request request = {
         .url = url.data != NULL   ? url
                : variable != NULL ? str_of(variable)
                                   : STR(REMOTE_URL_DEFAULT),
-        .path = buf_cstr(&path),
-        .json = asked->json,
-        .method = asked->method,
+        .path = buf_cstr(&whole),
+        .json = json,
+        .method = method,
         .token = getenv("SONDE_TOKEN"),
         .timeout_ms = TIMEOUT_MS,
         .body_bytes_max = ANSWER_BYTES_MAX,
@@ -52,8 +53,16 @@ static enum err ask(const struct invocation *invocation, const struct asked *ask
     return status >= 200 && status < 300 ? ERR_NONE : remote_fail(status, buf_view(ret_body), why);
 }
 
-/* "/NAME" with what a path may not hold as %XX. */
-static void write_name(struct buf *path, const char *name)
+static enum err ask(const struct invocation *invocation, const struct asked *asked,
+                    struct buf *ret_body, struct why *why)
+{
+    struct buf path CLEANUP(buf_done) = {0};
+
+    buf_printf(&path, PATH "%.*s", STR_ARG(asked->path));
+    return bench_ask(invocation, asked->method, buf_cstr(&path), asked->json, ret_body, why);
+}
+
+void bench_write_name(struct buf *path, const char *name)
 {
     buf_byte(path, '/');
     for (; *name != '\0'; name++) {
@@ -346,7 +355,7 @@ enum exit_code bench_compare_named(struct invocation *invocation)
     struct why why = WHY_INIT;
     const struct node *root;
 
-    write_name(&path, invocation->arguments[1]);
+    bench_write_name(&path, invocation->arguments[1]);
     buf_printf(&path, "/compare?alpha=%.17g&min_change=%.17g", options_double(options, BENCH_ALPHA),
                options_double(options, BENCH_MIN_CHANGE));
     if (options_is_set(options, BENCH_THRESHOLD))
@@ -379,7 +388,7 @@ enum exit_code bench_remove(struct invocation *invocation)
 
     if (invocation->arguments_count != 2)
         return command_usage(invocation, "sonde bench remove takes the name of a benchmark");
-    write_name(&path, invocation->arguments[1]);
+    bench_write_name(&path, invocation->arguments[1]);
     const struct asked asked = {.method = "DELETE", .path = buf_view(&path)};
     if (ask(invocation, &asked, &body, &why) != ERR_NONE)
         return command_fail(invocation, &why);

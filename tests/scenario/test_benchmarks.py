@@ -58,6 +58,33 @@ class Benchmarks(Scenario):
                               capture_output=True, text=True, timeout=60,
                               env={**os.environ, "NO_COLOR": "1"})
 
+    def test_a_gate_holds_results_against_a_history_that_the_daemon_keeps(self):
+        generator = random.Random(21)
+        path = os.path.join(self.sonde.folder, "result.json")
+
+        def gate(level, *words):
+            values = [level * generator.gauss(1, 0.02) for _ in range(20)]
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump({"metrics": {"wall": {"unit": "s", "values": values}}}, file)
+            done = self.command("gate", path, "--shared", "checkout", "--json", *words)
+            return done.returncode, json.loads(done.stdout)
+
+        for history in range(3):
+            code, told = gate(1)
+            self.assertEqual((code, told["history"], told["recorded"]), (0, history, True), told)
+        code, told = gate(1.4)
+        self.assertEqual((code, told["recorded"]), (1, False))
+        self.assertAlmostEqual(told["comparison"]["metrics"][0]["change"], 0.4, delta=0.05)
+        kept = self.sonde.get("/api/v1/performance/histories/checkout?limit=2").text().split("\n")
+        self.assertEqual(len(json.loads(kept[1])["results"][0]["metrics"]["wall"]["values"]), 20)
+        self.assertEqual(kept[2:], [""])
+        self.assertEqual(self.sonde.get("/api/v1/performance/histories/other").text(), "")
+        self.assertEqual(gate(1, "--shared", "no name/at all")[0], 2)
+        for body in (b"", b"{", b"wall\n1\n", b'{"metrics":\n{"wall": [1]}}'):
+            answer = self.sonde.post("/api/v1/performance/histories/checkout", body,
+                                     {"Content-Type": "application/json"})
+            self.assertEqual(answer.status, 400, answer.text())
+
     def test_a_slow_down_is_found_with_its_size_and_calm_is_not(self):
         status, made = self.create(
             name="before", end_ms=int((self.now - HOUR) * 1000), range="55m", step="20s",
