@@ -12,12 +12,11 @@
 #include <stdlib.h>
 
 enum {
+    TEMPORALITY_DELTA = 1,
     TEMPORALITY_CUMULATIVE = 2,
     POINT_NO_VALUE = 1, /* A flag: the series ended. */
     BUCKETS_MAX = 512,  /* Of one point. */
 };
-
-static const double sketch_quantiles[] = {0.5, 0.9, 0.95, 0.99};
 
 struct otlp_metrics_writer {
     struct arena *arena;
@@ -86,6 +85,16 @@ static const struct metric_info *info_of(const struct otlp_metrics_writer *write
         *ret_part = info == NULL ? STR("") : part;
     }
     return info;
+}
+
+/* "_sum" and "_count" of a sketch: its points have both. */
+static bool is_of_sketch(const struct otlp_metrics_writer *writer, struct str name)
+{
+    size_t tail = str_ends(name, STR("_sum")) ? 4 : str_ends(name, STR("_count")) ? 6 : 0;
+    const struct metric_info *info =
+        tail == 0 ? NULL : map_get(&writer->infos, (struct str){name.data, name.size - tail});
+
+    return info != NULL && info->kind == METRIC_SKETCH;
 }
 
 static bool is_counter(const struct metric_info *info, struct str name)
@@ -394,48 +403,56 @@ void otlp_write_samples(struct otlp_metrics_writer *writer, const struct batch *
         while (end < count && same_owner(samples[end].labels, owner))
             end++;
         while (done < end)
-            done += put_metric(writer, samples + done, end - done, out);
+            done += is_of_sketch(writer, labels_get(samples[done].labels, LABEL_NAME))
+                        ? 1
+                        : put_metric(writer, samples + done, end - done, out);
         otlp_close(out, scope);
         otlp_close(out, place);
     }
 }
 
+/* What was added since the last one: a delta. */
 static void put_sketch(const struct otlp_metrics_writer *writer, const struct sketch_sample *sample,
                        const struct quantile *sketch, struct buf *out)
 {
-    const struct sample first = {.labels = sample->labels, .time_ms = sample->time_ms};
     struct str name = labels_get(sample->labels, LABEL_NAME);
     const struct metric_info *info = map_get(&writer->infos, name);
-    struct point point = {
-        .first = &first,
-        .total = (double)quantile_count(sketch),
-        .sum = quantile_sum(sketch),
-        .has_sum = true,
-    };
-
-    for (size_t i = 0; point.total > 0 && i < ARRAY_COUNT(sketch_quantiles); i++) {
-        point.bounds[point.count] = sketch_quantiles[i];
-        point.values[point.count++] = quantile_at(sketch, sketch_quantiles[i]);
-    }
     size_t scope;
     size_t owner = open_owner(out, sample->labels, &scope);
     size_t place = otlp_open(out, 2);
+
     otlp_put_bytes(out, 1, name);
     if (info != NULL)
         otlp_put_text(out, 2, info->help);
-    put_summary(out, &point);
+    size_t histogram = otlp_open(out, 10);
+    size_t point = otlp_open(out, 1);
+    otlp_put_fixed64(out, 3, time_of(sample->time_ms));
+    otlp_put_sketch(out, sketch);
+    put_point_attributes(out, 1, sample->labels, false);
+    otlp_close(out, point);
+    otlp_put_varint(out, 2, TEMPORALITY_DELTA);
+    otlp_close(out, histogram);
     otlp_close(out, place);
     otlp_close(out, scope);
     otlp_close(out, owner);
 }
 
-void otlp_write_sketches(struct otlp_metrics_writer *writer, const struct batch *batch,
-                         struct buf *out)
+size_t otlp_write_sketches(struct otlp_metrics_writer *writer, const struct batch *batch,
+                           struct buf *out)
 {
+    size_t written = 0;
+
     for (size_t i = 0; i < batch->sketches.count; i++) {
         const struct sketch_sample *sample = &batch->sketches.items[i];
+        const struct metric_info *info =
+            map_get(&writer->infos, labels_get(sample->labels, LABEL_NAME));
         struct quantile *sketch CLEANUP(quantile_freep) = NULL;
-        if (quantile_read(sample->sketch, &sketch, NULL) == ERR_NONE) /* Else the store told. */
-            put_sketch(writer, sample, sketch, out);
+        if (info != NULL && info->kind == METRIC_HISTOGRAM)
+            continue; /* It is told by its buckets; nothing is two kinds of histogram. */
+        if (quantile_read(sample->sketch, &sketch, NULL) != ERR_NONE)
+            continue; /* The store told. */
+        put_sketch(writer, sample, sketch, out);
+        written++;
     }
+    return written;
 }

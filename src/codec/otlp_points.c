@@ -15,6 +15,7 @@
 
 #include "sketch/quantile.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { BUCKETS_MAX = 65536, NS_PER_MS = 1000000 };
@@ -152,6 +153,12 @@ static void read_eight(enum point_kind kind, const struct protobuf_field *field,
         point->value = (double)(int64_t)field->value;
     } else if (field->number == 7 && kind == POINT_EXPONENTIAL) {
         point->exponential.zero_count = field->value;
+    } else if (field->number == 12 && kind == POINT_EXPONENTIAL) {
+        point->exponential.min = protobuf_double(field->value);
+        point->exponential.has_min = true;
+    } else if (field->number == 13 && kind == POINT_EXPONENTIAL) {
+        point->exponential.max = protobuf_double(field->value);
+        point->exponential.has_max = true;
     }
 }
 
@@ -284,7 +291,31 @@ static bool subtract(const struct exponential *before, struct exponential *rest)
     return true;
 }
 
-static enum err write_sketch(const struct exponential *exponential, struct buf *out,
+#define BUCKET_RATIO 0.02 /* As wide as a bucket of ours is, about. */
+
+static bool lies_at(const struct quantile_bucket *bucket, double value)
+{
+    return value >= bucket->lower - BUCKET_RATIO * fabs(bucket->lower) &&
+           value <= bucket->upper + BUCKET_RATIO * fabs(bucket->upper);
+}
+
+/* What was sent as the least and the most is believed where the outermost buckets have room. */
+static void narrow_extremes(const struct exponential *exponential, struct quantile *sketch)
+{
+    struct quantile_walk walk = QUANTILE_WALK_INIT;
+    struct quantile_bucket first, last, bucket;
+
+    if (!exponential->has_min || !exponential->has_max || exponential->min > exponential->max ||
+        !quantile_next(sketch, &walk, &first))
+        return;
+    last = first;
+    while (quantile_next(sketch, &walk, &bucket))
+        last = bucket;
+    if (lies_at(&first, exponential->min) && lies_at(&last, exponential->max))
+        quantile_set_extremes(sketch, exponential->min, exponential->max);
+}
+
+static enum err write_sketch(const struct exponential *exponential, bool is_whole, struct buf *out,
                              struct why *why)
 {
     struct quantile *sketch CLEANUP(quantile_freep) = quantile_new(0, 0);
@@ -301,6 +332,8 @@ static enum err write_sketch(const struct exponential *exponential, struct buf *
         quantile_add_many(sketch, 0, exponential->zero_count);
     if (exponential->has_sum)
         quantile_set_sum(sketch, exponential->sum);
+    if (is_whole)
+        narrow_extremes(exponential, sketch);
     quantile_write(sketch, out);
     return ERR_NONE;
 }
@@ -311,7 +344,7 @@ enum err exponential_sketch(const struct exponential *now, struct exponential *b
     struct exponential rest = {0};
 
     if (before == NULL || !before->owned) {
-        TRY(write_sketch(now, out, why));
+        TRY(write_sketch(now, true, out, why));
         if (before != NULL)
             remember(now, before);
         return ERR_NONE;
@@ -319,7 +352,7 @@ enum err exponential_sketch(const struct exponential *now, struct exponential *b
     remember(now, &rest);
     if (!subtract(before, &rest))
         remember(now, &rest);
-    enum err err = write_sketch(&rest, out, why);
+    enum err err = write_sketch(&rest, false, out, why);
     exponential_done(&rest);
     if (err == ERR_NONE)
         remember(now, before);

@@ -25,6 +25,9 @@ struct exponential {
     struct exponential_side negative;
     double sum;
     bool has_sum;
+    double min,
+        max; /* Where has_min and has_max; of a cumulative one they say nothing of what is new. */
+    bool has_min, has_max;
     bool owned; /* The counts are malloc'd. */
 };
 

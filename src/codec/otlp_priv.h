@@ -7,6 +7,8 @@
 
 /* Attributes and list items are gathered on two stacks until their number is known, then copied to
  * the arena: one pass over the message, no growing array per list. */
+struct quantile;
+
 struct otlp_reader {
     struct arena *arena;
     struct why *why;
@@ -67,3 +69,5 @@ void otlp_put_attributes(struct buf *out, uint32_t number, uint32_t dropped_numb
                          const struct attributes *attributes);
 void otlp_put_resource(struct buf *out, const struct resource *resource);
 void otlp_put_scope(struct buf *out, const struct scope *scope);
+/* Into an open ExponentialHistogramDataPoint: counts, sum, buckets, extremes. */
+void otlp_put_sketch(struct buf *out, const struct quantile *sketch);

@@ -68,8 +68,11 @@ static enum err sink_accept(void *self, struct batch *batch, struct why *why)
     put_items(exporter, batch, OTLP_METRICS, batch->samples.count, SAMPLES_AT_ONCE);
     if (batch->sketches.count > 0) {
         struct buf body = {0};
-        otlp_write_sketches(exporter->metrics, batch, &body);
-        queue_put(exporter->queue, OTLP_METRICS, batch->sketches.count, &body);
+        size_t count = otlp_write_sketches(exporter->metrics, batch, &body);
+        if (count > 0)
+            queue_put(exporter->queue, OTLP_METRICS, count, &body);
+        else
+            buf_done(&body);
     }
     return ERR_NONE;
 }

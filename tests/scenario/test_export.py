@@ -237,6 +237,62 @@ class Export(unittest.TestCase):
                     behind.wait_for_value(expression, value)
                 self.assertEqual(traces.requests, [])
 
+    def test_metrics_of_opentelemetry_come_back_as_they_were(self):
+        """Each kind, told twice: what is cumulative grows."""
+        now = time.time_ns() - 20 * 10**9
+        fixed = {"explicitBounds": [0.1, 1]}
+        kinds = {
+            "a.gauge": lambda n: {"gauge": {"dataPoints": [{"asDouble": 2.5 * n}]}},
+            "a.sum": lambda n: {"sum": {"isMonotonic": True, "aggregationTemporality": 2,
+                                        "dataPoints": [{"asInt": str(7 * n)}]}},
+            "a.histogram": lambda n: {"histogram": {"aggregationTemporality": 2, "dataPoints": [
+                {"count": str(6 * n), "sum": 4.5 * n, **fixed,
+                 "bucketCounts": [str(3 * n), str(2 * n), str(n)]}]}},
+            "a.summary": lambda n: {"summary": {"dataPoints": [
+                {"count": str(6 * n), "sum": 4.5 * n,
+                 "quantileValues": [{"quantile": 0.5, "value": 1.5 * n}]}]}},
+            "an.exponential": lambda n: {"exponentialHistogram": {
+                "aggregationTemporality": 2, "dataPoints": [
+                    {"count": str(12 * n), "sum": 3.5 * n, "scale": 3, "zeroCount": str(n),
+                     "positive": {"offset": -40, "bucketCounts": [str(n)] * 3 + ["0"] * 40 +
+                                  [str(5 * n)]},
+                     "negative": {"offset": 2, "bucketCounts": [str(3 * n)]}}]}}}
+        service = {"attributes": attributes(service__name={"stringValue": "m"},
+                                            service__instance__id={"stringValue": "i"})}
+        asked = ("a_gauge", "a_sum_total", "a_histogram_bucket", "a_histogram_count",
+                 "a_histogram_sum", "a_summary", "a_summary_count", "an_exponential",
+                 "an_exponential_count", "an_exponential_sum",
+                 *(f"histogram_quantile({q}, sum_over_time(an_exponential[1m]))"
+                   for q in (0.01, 0.3, 0.5, 0.99)))
+
+        def told(sonde):
+            return {expression: sorted(
+                (sorted(one["metric"].items()), one["value"][1])
+                for one in sonde.query(expression, time=(now + 10**10) / 1e9))
+                for expression in asked}
+
+        with Sonde(*QUIET) as behind:
+            with Sonde(*QUIET, "--export-metrics", behind.url) as front:
+                for turn in (1, 2):
+                    metrics = [{"name": name, **kind(turn)} for name, kind in kinds.items()]
+                    for metric in metrics:
+                        body = next(value for key, value in metric.items() if key != "name")
+                        for point in body["dataPoints"]:
+                            point |= {"timeUnixNano": str(now + turn * 10**9),
+                                      "attributes": attributes(k={"stringValue": "v"})}
+                    answer = front.post("/v1/metrics", {"resourceMetrics": [{
+                        "resource": service, "scopeMetrics": [{"metrics": metrics}]}]},
+                        {"Content-Type": "application/json"})
+                    self.assertEqual((answer.status, answer.json()), (200, {}))
+                here = told(front)
+                self.assertTrue(all(here.values()), here)
+                self.assertEqual(here["an_exponential_count"][0][1], "24")
+                wait_for(lambda: all(told(behind).values()) and
+                         told(behind)["an_exponential_count"] == here["an_exponential_count"],
+                         "all of it behind")
+                self.maxDiff = None
+                self.assertEqual(told(behind), here)
+
     def test_later_means_later(self):
         requests, _ = corpus(2)
         with Receiver() as receiver:

@@ -4,6 +4,7 @@
 #include "codec/otlp_answer.h"
 #include "codec/otlp_json.h"
 #include "codec/otlp_metrics.h"
+#include "codec/otlp_metrics_write.h"
 #include "codec/otlp_names.h"
 #include "sketch/quantile.h"
 #include "test.h"
@@ -392,6 +393,77 @@ TEST(cumulative_exponential_histograms_tell_what_is_new)
         batch_free(batch);
     }
     otlp_metrics_free(memory);
+}
+
+/* The sketch after it went out and came in again; NULL: it did not come. */
+static struct quantile *out_and_in(const struct quantile *sketch)
+{
+    struct label pairs[] = {{LABEL_NAME, STR("took_seconds")}, {STR("job"), STR("shop")}};
+    struct otlp_metrics_writer *writer = otlp_metrics_writer_new(1 << 20);
+    struct otlp_metrics *memory = otlp_metrics_new(1 << 20);
+    struct label_pool *pool = label_pool_new(1 << 20);
+    struct batch *out = batch_new("default", "test", 16 << 20);
+    struct batch *in = batch_new("default", "test", 64 << 20);
+    struct quantile *found = NULL;
+    struct why why = WHY_INIT;
+    const struct labels *labels;
+    struct buf bytes = {0};
+
+    quantile_write(sketch, &bytes);
+    EXPECT(label_pool_get(pool, pairs, 2, &labels, &why) == ERR_NONE);
+    EXPECT(batch_sketch(out, labels, 1700000000000, buf_view(&bytes), &why) == ERR_NONE);
+    EXPECT(otlp_write_sketches(writer, out, &in->payload) == 1);
+    in->time_ms = 1700000000000;
+    if (otlp_read_metrics(memory, buf_view(&in->payload), in, &why) != ERR_NONE)
+        printf("# %s\n", why.text);
+    else if (in->sketches.count == 1)
+        (void)quantile_read(in->sketches.items[0].sketch, &found, &why); /* NULL is told. */
+    buf_done(&bytes);
+    batch_free(in);
+    batch_free(out);
+    label_pool_unref(pool);
+    otlp_metrics_free(memory);
+    otlp_metrics_writer_free(writer);
+    return found;
+}
+
+TEST(sketches_go_out_as_exponential_histograms_and_come_back_the_same)
+{
+    static const double values[] = {0.0012, 0.0013, 0.5, 0.51, 3, 3.01, 1e4, 0, 0, -2.5, -2.6};
+    struct quantile *sketch = quantile_new(0, 0);
+
+    for (size_t i = 0; i < ARRAY_COUNT(values); i++)
+        quantile_add_many(sketch, values[i], 1 + i * 7);
+    struct quantile *back = out_and_in(sketch);
+    ASSERT(back != NULL);
+    EXPECT(quantile_count(back) == quantile_count(sketch));
+    EXPECT(quantile_sum(back) == quantile_sum(sketch));
+    EXPECT(quantile_min(back) == quantile_min(sketch));
+    EXPECT(quantile_max(back) == quantile_max(sketch));
+    for (double q = 0; q <= 1; q += 0.001)
+        EXPECT(quantile_at(back, q) == quantile_at(sketch, q));
+    quantile_free(back);
+    quantile_clear(sketch); /* Nothing came since. */
+    back = out_and_in(sketch);
+    ASSERT(back != NULL);
+    EXPECT(quantile_count(back) == 0);
+    quantile_free(back);
+    quantile_free(sketch);
+}
+
+TEST(a_sketch_of_many_magnitudes_goes_out_more_coarsely)
+{
+    struct quantile *sketch = quantile_new(0, QUANTILE_BUCKETS_MAX);
+
+    for (double value = 1e-20; value < 1e20; value *= 1e3)
+        quantile_add_many(sketch, value, 3);
+    struct quantile *back = out_and_in(sketch);
+    ASSERT(back != NULL);
+    EXPECT(quantile_count(back) == quantile_count(sketch));
+    EXPECT(quantile_at(back, 0.9) / quantile_at(sketch, 0.9) < 1.03);
+    EXPECT(quantile_at(back, 0.9) / quantile_at(sketch, 0.9) > 0.97);
+    quantile_free(back);
+    quantile_free(sketch);
 }
 
 /* ---- Answers. ---- */
