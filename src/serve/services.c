@@ -141,8 +141,22 @@ static bool is_empty(const struct sla_targets *targets)
     return empty;
 }
 
-/* Whether what was promised of it is kept, and what that is; nothing where nothing was. Operation
- * is STR_NONE for a whole service, and service as well for everything. */
+static void put_targets(struct json *json, const struct sla_targets *targets)
+{
+    struct sla_targets copy = *targets;
+
+    json_key(json, "targets");
+    json_open(json, '{');
+    for (int kind = 0; kind < SLA_KIND_COUNT; kind++) {
+        double target = *sla_target(&copy, (enum sla_kind)kind);
+        if (!isnan(target))
+            json_put_double(json, sla_key((enum sla_kind)kind), target);
+    }
+    json_close(json, '}');
+}
+
+/* Whether what was promised of it is kept, by a journey too, and what that is; nothing where
+ * nothing was. Operation is STR_NONE for a whole service, and service as well for everything. */
 static void put_promise(struct json *json, const struct judgement *judgement, struct str service,
                         struct str operation)
 {
@@ -153,23 +167,21 @@ static void put_promise(struct json *json, const struct judgement *judgement, st
         return;
     if (service.data != NULL)
         targets = promises_of(&judgement->promises, service, operation);
-    for (size_t i = 0; targets != NULL && i < judgement->verdict.count; i++) {
+    bool is_named = targets != NULL && !is_empty(targets);
+    bool is_judged = is_named;
+    for (size_t i = 0; i < judgement->verdict.count; i++) {
         const struct verdict_line *line = &judgement->verdict.lines[i];
-        broken |= line->status == STATUS_BAD && line->journey.data == NULL &&
-                  str_eq(line->service, service) && str_eq(line->operation, operation);
+        if (line->status == STATUS_INFO || !str_eq(line->service, service) ||
+            !str_eq(line->operation, operation))
+            continue;
+        is_judged = true;
+        broken |= line->status == STATUS_BAD;
     }
-    if (targets == NULL || is_empty(targets))
+    if (!is_judged)
         return;
     json_put_text(json, "promise", broken ? "broken" : "kept");
-    json_key(json, "targets");
-    json_open(json, '{');
-    for (int kind = 0; kind < SLA_KIND_COUNT; kind++) {
-        struct sla_targets copy = *targets;
-        double target = *sla_target(&copy, (enum sla_kind)kind);
-        if (!isnan(target))
-            json_put_double(json, sla_key((enum sla_kind)kind), target);
-    }
-    json_close(json, '}');
+    if (is_named)
+        put_targets(json, targets);
 }
 
 static void put_service(struct json *json, const struct services *services,

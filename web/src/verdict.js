@@ -11,6 +11,8 @@ function heading(verdict) {
     const count = verdict.broken_count;
     if (verdict.error) return ['unknown', 'info', 'The promises could not be read.'];
     if (!verdict.promised) return ['unknown', 'info', 'Nothing was promised yet.'];
+    if (count === 0 && verdict.lines.some(({ status }) => status === 'unknown'))
+        return ['unknown', 'info', 'No promise is broken, but not all could be judged.'];
     if (count === 0) return ['ok', 'check', 'Every promise is kept.'];
     return ['warning', 'alert', `${count} promise${count === 1 ? ' is' : 's are'} broken.`];
 }
