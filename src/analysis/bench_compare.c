@@ -114,7 +114,7 @@ size_t bench_comparison_count(const struct bench_comparison *comparison, enum ve
 /* ---- Telling. ---- */
 
 /* Four digits, and a prefix for what is far from 1. */
-static void write_value(double value, const char *unit, struct buf *out)
+void bench_write_value(double value, const char *unit, struct buf *out)
 {
     static const struct {
         double from;
@@ -153,7 +153,7 @@ void bench_write_median(const struct describe *describe, const struct interval *
         buf_text(out, "-");
         return;
     }
-    write_value(describe->median, unit, out);
+    bench_write_value(describe->median, unit, out);
     if (isnan(interval->low) || isnan(interval->high))
         buf_text(out, " ± ∞");
     else if (reach == 0 || describe->median != 0)

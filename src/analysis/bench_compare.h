@@ -44,6 +44,8 @@ void bench_metric_write_summary(const struct bench_metric *metric, struct json *
 
 /* "-17.20% (p=0.000 n=10)", "~ (p=0.42 n=10+12)", "~ (need >= 4 samples)". */
 void bench_row_write_change(const struct bench_row *row, struct buf *out);
+/* "1.234s", "2.49MB". */
+void bench_write_value(double value, const char *unit, struct buf *out);
 /* "1.234s ± 2%". */
 void bench_write_median(const struct describe *describe, const struct interval *interval,
                         const char *unit, struct buf *out);

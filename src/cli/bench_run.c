@@ -303,8 +303,12 @@ static void write_single(const struct bench_result *result, const struct termina
         buf_clear(&text);
         bench_write_median(&answer, &interval, metric->unit, &text);
         grid_cell(grid, buf_view(&text));
-        grid_cellf(grid, "%.4g", answer.min);
-        grid_cellf(grid, "%.4g", answer.max);
+        const double ends[] = {answer.min, answer.max};
+        for (size_t k = 0; k < ARRAY_COUNT(ends); k++) {
+            buf_clear(&text);
+            bench_write_value(ends[k], metric->unit, &text);
+            grid_cell(grid, buf_view(&text));
+        }
         grid_cellf(grid, "%zu", answer.count);
     }
     grid_write(grid, terminal, out);

@@ -363,12 +363,16 @@ static double p_at(const struct partition *partition, const struct sums *sums, c
     return sums->shape == SHAPE_LEVEL ? p : fmin(p, p_about(&right, values, at, inflation));
 }
 
+#define ROUNDING 1e-24 /* Of squares: a few units in the last of sixteen digits. */
+
 static double inflation_of(const struct partition *partition, const struct sums *sums,
                            const double *values, size_t count)
 {
     double *rest CLEANUP(array_freep) = array_new(count);
 
     residuals(partition, sums, values, rest);
+    if (describe_variance(rest, count) <= ROUNDING * describe_variance(values, count))
+        return 1; /* What rounding leaves over resembles itself. */
     double r = correlation_of(rest, partition, false);
     if (r <= 1.28 / sqrt((double)count)) /* What one in ten series without any shows. */
         return 1;

@@ -200,5 +200,6 @@ void verdict_write_reason(const struct verdict *verdict, const struct verdict_op
     }
     if (verdict->kind == VERDICT_CANNOT_TELL && verdict->reason == VERDICT_REASON_NOISE &&
         verdict->more_runs > 0 && verdict->more_runs <= MORE_RUNS_MAX)
-        buf_printf(out, "; needs %.0f more runs to see %.3g %%", verdict->more_runs, percent);
+        buf_printf(out, "; needs %.0f more run%s to see %.3g %%", verdict->more_runs,
+                   verdict->more_runs == 1 ? "" : "s", percent);
 }

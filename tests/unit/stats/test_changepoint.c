@@ -57,6 +57,18 @@ TEST(noise_wild_values_and_constants_are_no_change)
     EXPECT(find(values, 0, &changes) == 0);
 }
 
+TEST(steps_without_any_noise_are_certain)
+{
+    static double values[120];
+    struct changepoint *changes CLEANUP(changepoint_freep) = NULL;
+
+    for (int i = 0; i < 120; i++)
+        values[i] = i < 40 ? 0.1 : i < 80 ? 1.1 : 0.3;
+    ASSERT(find(values, 120, &changes) == 2);
+    EXPECT(changes[0].index == 40 && changes[1].index == 80);
+    EXPECT(changes[0].p < 1e-9 && changes[1].p < 1e-9);
+}
+
 TEST(resembling_neighbours_seldom_make_a_change)
 {
     static double values[200];
