@@ -265,6 +265,7 @@ static enum err listen_on(const struct addrinfo *address, const char *text, bool
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* Else bind tells. */
     if (bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, SESSIONS_MAX) < 0) {
         enum err err = fail_errno(why, errno, "--listen %s", text);
+        hint(why, "name another address or port with --listen");
         (void)close(fd);
         return err;
     }
@@ -304,8 +305,12 @@ static void say_where(const struct desk *desk)
     if (getsockname(desk->listener, (struct sockaddr *)&address, &size) < 0)
         return;
     write_peer(&address, size, place);
-    printf("sonde load agent waits on %s%s\n", place,
-           desk->load->secret.size > 0 ? "" : " (for this machine, without a secret)");
+    if (desk->load->invocation->json)
+        printf("{\"waits_on\":\"%s\",\"secret\":%s}\n", place,
+               desk->load->secret.size > 0 ? "true" : "false");
+    else
+        printf("sonde load agent waits on %s%s\n", place,
+               desk->load->secret.size > 0 ? "" : " (for this machine, without a secret)");
     (void)fflush(stdout); /* Whoever started it may wait for the line. */
 }
 

@@ -23,13 +23,16 @@ int64_t histogram_upper_ns(size_t index)
 
 void histogram_merge(struct histogram *into, const struct histogram *from)
 {
-    into->count += from->count;
-    into->sum_ns += from->sum_ns;
-    if (from->max_ns > into->max_ns)
-        into->max_ns = from->max_ns;
+    int64_t max_ns = COUNTER_GET(from->max_ns);
+
+    into->count += COUNTER_GET(from->count);
+    into->sum_ns += COUNTER_GET(from->sum_ns);
+    if (max_ns > into->max_ns)
+        into->max_ns = max_ns;
     for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-        if (from->counts[i] > 0) /* Pages of zeros stay untouched, and so cost nothing. */
-            into->counts[i] += from->counts[i];
+        uint64_t count = COUNTER_GET(from->counts[i]);
+        if (count > 0) /* Pages of zeros stay untouched, and so cost nothing. */
+            into->counts[i] += count;
     }
 }
 

@@ -59,7 +59,7 @@ static inline void histogram_add(struct histogram *histogram, int64_t duration_n
 int64_t histogram_lower_ns(size_t index);
 int64_t histogram_upper_ns(size_t index);
 
-/* Adds all of `from`, which no other thread writes. */
+/* Adds all of `from`; its thread may add meanwhile, as for a drain. */
 void histogram_merge(struct histogram *into, const struct histogram *from);
 
 /* Adds to `into` (NULL: nowhere) what came to `live` since the last drain, and brings `seen`, at

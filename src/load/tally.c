@@ -50,12 +50,12 @@ void tally_links_merge(struct tally_links *into, const struct tally_links *from)
     const uint64_t *more = &from->connects;
 
     for (size_t i = 0; i < LINKS_COUNTERS; i++)
-        sums[i] += more[i];
+        sums[i] += COUNTER_GET(more[i]);
     /* Threads reach their longest queues at about the same time, when the target stalls. */
-    into->backlog_max += from->backlog_max;
-    into->backlog += from->backlog;
-    into->users_active += from->users_active;
-    into->connections_open += from->connections_open;
+    into->backlog_max += COUNTER_GET(from->backlog_max);
+    into->backlog += COUNTER_GET(from->backlog);
+    into->users_active += COUNTER_GET(from->users_active);
+    into->connections_open += COUNTER_GET(from->connections_open);
     histogram_merge(&into->dns, &from->dns);
     histogram_merge(&into->connect, &from->connect);
     histogram_merge(&into->tls, &from->tls);

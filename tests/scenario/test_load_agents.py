@@ -139,15 +139,9 @@ class Sharing(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         need_binary()
-        cls.target = Target()
-        cls.agents = [Agent() for _ in range(3)]
+        cls.target = cls.enterClassContext(Target())
+        cls.agents = [cls.enterClassContext(Agent()) for _ in range(3)]
         cls.names = names(*cls.agents)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.target.__exit__()
-        for agent in cls.agents:
-            agent.__exit__()
 
     def setUp(self):
         with self.target.lock:

@@ -115,6 +115,20 @@ export function serviceRows({ services = [] }) {
     }));
 }
 
+/* A row for each machine that made a part of the load. */
+export function agentRows({ agents = [] }) {
+    return agents.map(({ name, state, requests, share, errors, p50_ms, p99_ms, ...agent }) => [
+        name,
+        state,
+        formatCount(requests),
+        figureText(share, 'ratio'),
+        formatCount(errors),
+        formatValue(seconds(p50_ms), 'seconds'),
+        formatValue(seconds(p99_ms), 'seconds'),
+        figureText(agent.busiest_thread, 'ratio'),
+    ]);
+}
+
 /* Of a run in the list: [look, icon, word]. */
 export function stateOf({ state, verdict }) {
     if (state === 'running') return ['unknown', 'play', 'Running'];

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* load_target - what the daemon saw of a load's target: what explains its figures, which operations
- * answered, how the machine did before and meanwhile.
+/* load_target - who was at both ends of a load: the agents that made it, and what the daemon saw of
+ * its target: what explains its figures, which operations answered, how the machine did before and
+ * meanwhile.
  *
  * Text comes from programs that were watched, so it is only ever set as text. */
 import { h, icon } from './dom.js';
-import { figureRows, processRows, serviceRows } from './load_runs.js';
+import { agentRows, figureRows, processRows, serviceRows } from './load_runs.js';
 
 function table(title, heads, rows) {
     if (rows.length === 0) return null;
@@ -39,15 +40,21 @@ function finding({ claim, evidence, next_step, severity, trace_ids = [] }, store
     );
 }
 
-/* Elements for one report; none where nobody watched. */
+/* Elements for one report; none where it was made here and nobody watched. */
 export function targetElements(report, store) {
     const target = report?.target;
-    if (!target) return [];
+    const agents = table(
+        'The machines that made it',
+        ['Agent', 'State', 'Requests', 'Share', 'Errors', 'P50', 'P99', 'Busiest thread'],
+        agentRows(report ?? {}),
+    );
+    if (!target) return [agents].filter(Boolean);
     const services = serviceRows(target).map(({ cells, id }) => [
         ...cells,
         id ? h('a', { href: store.href('trace', { id }) }, id.slice(-8)) : '',
     ]);
     return [
+        agents,
         h('h3', {}, 'The target meanwhile'),
         ...(target.notes ?? []).map(({ text }) => h('p', { class: 'table-note' }, text)),
         ...(target.findings ?? []).map((one) => finding(one, store)),

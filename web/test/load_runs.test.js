@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import {
+    agentRows,
     curvesOf,
     figureRows,
     figuresOf,
@@ -57,6 +58,18 @@ test('a state has a word beside its colour', () => {
     assert.equal(stateOf({ state: 'failed' })[2], 'Could not run');
     assert.equal(stateOf({ state: 'done', verdict: 'failed' })[2], 'Failed');
     assert.equal(stateOf({ state: 'done', verdict: 'passed' })[2], 'Passed');
+});
+
+test('agents become rows, and what a lost one did not tell a dash', () => {
+    const agents = [
+        { name: 'a', state: 'ran', requests: 3, share: 0.75, errors: 0, p50_ms: 2, p99_ms: 4 },
+        { name: 'b', state: 'lost', requests: 1, share: 0.25, errors: 1, p50_ms: null },
+    ];
+    const rows = agentRows({ agents });
+    assert.deepEqual(rows[0].slice(0, 3), ['a', 'ran', '3']);
+    assert.deepEqual(rows[0].slice(4), ['0', '2 ms', '4 ms', '–']);
+    assert.deepEqual(rows[1].slice(4, 7), ['1', '–', '–']);
+    assert.deepEqual(agentRows({}), []);
 });
 
 test('what the daemon saw of the target becomes rows, and what was not measured a dash', () => {
