@@ -50,10 +50,10 @@ static void add_curves(struct document *document, const struct outcome *outcome)
                                                  : "Requests a second, by users",
                                          CHART_LINE, UNIT_RPS);
     chart_series(chart, "finished", levels, rates, count);
-    chart = document_chart(document, "latency_by_load",
-                           is_open ? "Latency, by requests a second asked for"
-                                   : "Latency, by users",
-                           CHART_LINE, UNIT_MS);
+    chart =
+        document_chart(document, "latency_by_load",
+                       is_open ? "Latency, by requests a second asked for" : "Latency, by users",
+                       CHART_LINE, UNIT_MS);
     chart_series(chart, "median", levels, p50, count);
     chart_series(chart, "p95", levels, p95, count);
 }
@@ -61,9 +61,9 @@ static void add_curves(struct document *document, const struct outcome *outcome)
 void outcome_document_stages(struct document *document, const struct outcome *outcome)
 {
     static const struct column columns[] = {
-        {"level", "Load", UNIT_COUNT, false},    {"start_s", "From", UNIT_SECONDS, false},
-        {"rate", "Finished", UNIT_RPS, false},   {"errors", "Errors", UNIT_COUNT, false},
-        {"p50_ms", "Median", UNIT_MS, false},    {"p95_ms", "P95", UNIT_MS, false},
+        {"level", "Load", UNIT_COUNT, false},  {"start_s", "From", UNIT_SECONDS, false},
+        {"rate", "Finished", UNIT_RPS, false}, {"errors", "Errors", UNIT_COUNT, false},
+        {"p50_ms", "Median", UNIT_MS, false},  {"p95_ms", "P95", UNIT_MS, false},
         {"p99_ms", "P99", UNIT_MS, false},
     };
 

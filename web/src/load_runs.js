@@ -91,6 +91,13 @@ export function figureRows({ figures = [] }) {
     ]);
 }
 
+/* Its sentences for the verdict, but for those that a finding says already. */
+export function notesBeside({ notes = [], findings = [] }) {
+    return notes
+        .map(({ text }) => text)
+        .filter((text) => !findings.some(({ claim }) => text.includes(claim)));
+}
+
 export function processRows({ processes = [] }) {
     return processes.map(({ name, cores_before, cores, memory_bytes }) => [
         name,

@@ -6,7 +6,7 @@
  *
  * Text comes from programs that were watched, so it is only ever set as text. */
 import { h, icon } from './dom.js';
-import { agentRows, figureRows, processRows, serviceRows } from './load_runs.js';
+import { agentRows, figureRows, notesBeside, processRows, serviceRows } from './load_runs.js';
 
 function table(title, heads, rows) {
     if (rows.length === 0) return null;
@@ -56,7 +56,7 @@ export function targetElements(report, store) {
     return [
         agents,
         h('h3', {}, 'The target meanwhile'),
-        ...(target.notes ?? []).map(({ text }) => h('p', { class: 'table-note' }, text)),
+        ...notesBeside(target).map((text) => h('p', { class: 'table-note' }, text)),
         ...(target.findings ?? []).map((one) => finding(one, store)),
         table(
             'What answered, by its spans',

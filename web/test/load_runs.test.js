@@ -8,6 +8,7 @@ import {
     figureRows,
     figuresOf,
     figuresSoFar,
+    notesBeside,
     processRows,
     requestOf,
     serviceRows,
@@ -90,5 +91,12 @@ test('what the daemon saw of the target becomes rows, and what was not measured 
         cells: ['s', 'n', '3', '0', '2 ms', '–'],
         id: '',
     });
+    assert.deepEqual(
+        notesBeside({
+            notes: [{ text: 'p95 broke: It waits.' }, { text: 'Nothing explains it.' }],
+            findings: [{ claim: 'It waits.' }],
+        }),
+        ['Nothing explains it.'],
+    );
     assert.deepEqual([figureRows({}), processRows({}), serviceRows({})], [[], [], []]);
 });
