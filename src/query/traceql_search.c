@@ -333,15 +333,21 @@ static enum err look_at_candidates(struct search *search, const struct span_list
     return gathered.count == 0 ? ERR_NONE : look_at(search, &gathered, why);
 }
 
+/* What the index narrows well matches mostly; what it cannot narrow may match rarely. */
+static size_t first_limit(const struct trace_query *plan, size_t traces_max)
+{
+    if (weight(plan) >= WEIGHT_NARROW)
+        return traces_max + traces_max / 4;
+    return weight(plan) > 0 ? 2 * traces_max : 8 * traces_max;
+}
+
 /* Asks for more candidates as long as the answer is not full and the index has more. */
 static enum err run_plan(struct search *search, struct trace_query *plan, struct why *why)
 {
     plan->one_per_trace = true;
     plan->from_ms = search->request->from_ms;
     plan->to_ms = search->request->to_ms;
-    /* What the index narrows well matches mostly. */
-    size_t factor = weight(plan) >= WEIGHT_NARROW ? 2 : 8;
-    for (plan->limit = search->traces_max * factor;; plan->limit *= 8) {
+    for (plan->limit = first_limit(plan, search->traces_max);; plan->limit *= 8) {
         struct span_list candidates;
         if (plan->limit > TRACEQL_CANDIDATES_MAX)
             plan->limit = TRACEQL_CANDIDATES_MAX;
