@@ -153,7 +153,7 @@ enum err load_explain(struct store_view *view, const struct load_facts *facts, s
 {
     const struct load_look look = {view, facts, arena, ret_explained};
 
-    *ret_explained = (struct load_explained){.entry_p95_ms = NAN, .cores = NAN};
+    *ret_explained = (struct load_explained){.entry_ms = NAN, .cores = NAN};
     enum err err = look_at_all(&look, why);
     if (err != ERR_NONE)
         load_explain_done(ret_explained);

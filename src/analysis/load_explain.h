@@ -27,7 +27,8 @@ struct load_facts {
     uint8_t trace_run[SPAN_ID_BYTES];
     uint64_t requests;
     uint64_t failures;
-    double service_p95_ms; /* From the first byte sent to the last one back; NAN: unknown. */
+    double quantile;   /* Which of the durations broke, or is looked at: 0.95. */
+    double service_ms; /* That one, from the first byte sent to the last one back; NAN. */
     double generator_cores;
     bool has_failed;
     struct str slow;   /* The criterion about time that broke: "p95 < 300ms, measured 812 ms". */
@@ -85,7 +86,8 @@ struct load_explained {
     uint64_t spans;        /* That began within the run, of anything. */
     uint64_t entry_spans;  /* Of those, the ones that answered the load. */
     bool entries_are_ours; /* They name the load as their parent; else they are any from outside. */
-    double entry_p95_ms;   /* NAN without. */
+    double entry_ms;       /* Their duration, at the quantile that was asked for; NAN. */
+    bool has_senders;      /* Some program sent spans lately, within the run or before it. */
     struct load_finding findings[LOAD_FINDINGS_MAX]; /* Causes first, then by weight. */
     size_t findings_count;
     struct {
@@ -101,8 +103,8 @@ CHECKED enum err load_explain(struct store_view *view, const struct load_facts *
                               struct why *why);
 void load_explain_done(struct load_explained *explained); /* For CLEANUP. */
 
-/* How many spans began within the run, and how many of them answered the load: whether those that
- * are sent in batches are all there. The rest of ret_explained is untouched. */
+/* How many spans began within the run, how many of them answered the load, and whether anybody
+ * sends any: are those that are sent in batches all there? The rest is untouched. */
 CHECKED enum err load_explain_count(struct store_view *view, const struct load_facts *facts,
                                     struct arena *arena, struct load_explained *ret_explained,
                                     struct why *why);

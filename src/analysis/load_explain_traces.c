@@ -21,6 +21,7 @@ enum {
     DURATIONS_MAX = 200000, /* Of spans that answered; further ones are left out of their P95. */
     FAILED_MAX = 24,        /* Failed traces that are read whole. */
 };
+#define SENDERS_MS     (INT64_C(15) * 60 * CLOCK_MS_PER_S) /* Who sent spans so long ago may again. */
 #define SHARE_MIN      0.20 /* Of the time of slow requests, from which on something is a cause. */
 #define ANSWERS_MS_MAX (INT64_C(60) * CLOCK_MS_PER_S) /* Behind the end of the run. */
 #define HARM_NS        (INT64_C(1) * 1000000)         /* Less is not worth a word. */
@@ -150,7 +151,8 @@ static void settle(struct walker *walker)
 
     explained->entries_are_ours = ours;
     explained->entry_spans = heap->spans;
-    explained->entry_p95_ms = describe_quantile(heap->durations_ms, heap->durations_count, 0.95);
+    explained->entry_ms =
+        describe_quantile(heap->durations_ms, heap->durations_count, walker->look->facts->quantile);
     qsort(heap->entries, heap->count, sizeof(*heap->entries), most_time_first);
     for (size_t i = 0; i < heap->count && i < LOAD_ENTRIES_MAX; i++)
         explained->entries[explained->entries_count++] = heap->entries[i];
@@ -187,6 +189,21 @@ enum err load_look_spans(const struct load_look *look, struct why *why)
     return walk(look, false, why);
 }
 
+static enum err look_for_senders(const struct load_look *look, struct why *why)
+{
+    struct trace_query query = TRACE_QUERY_ANY;
+    struct span_list spans;
+
+    look->explained->has_senders = look->explained->spans > 0;
+    if (look->explained->has_senders || look->view->ops->traces == NULL)
+        return ERR_NONE;
+    query.from_ms = look->facts->from_ms - SENDERS_MS;
+    query.limit = 1;
+    TRY(look->view->ops->traces->search(look->view, &query, look->arena, &spans, why));
+    look->explained->has_senders = spans.count > 0;
+    return ERR_NONE;
+}
+
 enum err load_explain_count(struct store_view *view, const struct load_facts *facts,
                             struct arena *arena, struct load_explained *ret_explained,
                             struct why *why)
@@ -194,7 +211,8 @@ enum err load_explain_count(struct store_view *view, const struct load_facts *fa
     const struct load_look look = {view, facts, arena, ret_explained};
 
     ret_explained->spans = ret_explained->entry_spans = 0;
-    return walk(&look, true, why);
+    TRY(walk(&look, true, why));
+    return look_for_senders(&look, why);
 }
 
 /* ---- Slow ones. ---- */
@@ -397,23 +415,23 @@ static void judge_waiting(const struct load_look *look)
 {
     const struct load_facts *facts = look->facts;
     const struct load_explained *explained = look->explained;
-    double waited_ms = facts->service_p95_ms - explained->entry_p95_ms;
+    double waited_ms = facts->service_ms - explained->entry_ms;
 
     if (!explained->entries_are_ours || !(waited_ms >= WAITED_MS) ||
-        facts->service_p95_ms < WAITED_MORE * explained->entry_p95_ms ||
+        facts->service_ms < WAITED_MORE * explained->entry_ms ||
         explained->entry_spans < facts->requests / 2)
         return;
-    struct load_finding finding = {.weight = waited_ms / facts->service_p95_ms,
+    struct load_finding finding = {.weight = waited_ms / facts->service_ms,
                                    .is_cause = facts->slow.size > 0};
-    struct str all = ns_text(look, facts->service_p95_ms * CLOCK_NS_PER_MS);
-    struct str within = ns_text(look, explained->entry_p95_ms * CLOCK_NS_PER_MS);
+    struct str all = ns_text(look, facts->service_ms * CLOCK_NS_PER_MS);
+    struct str within = ns_text(look, explained->entry_ms * CLOCK_NS_PER_MS);
     finding.finding = (struct finding){
         .id = STR("waited_outside"),
         .severity = SEVERITY_WARNING,
         .claim = load_text(look,
-                           "Requests took %.*s (P95), and only %.*s of it in spans of the service: "
+                           "Requests took %.*s (P%g), and only %.*s of it in spans of the service: "
                            "they waited before it began with them.",
-                           STR_ARG(all), STR_ARG(within)),
+                           STR_ARG(all), facts->quantile * 100, STR_ARG(within)),
         .evidence = load_text(look, "%llu spans answered the %llu requests.",
                               (unsigned long long)explained->entry_spans,
                               (unsigned long long)facts->requests),

@@ -158,7 +158,7 @@ static double number_at(const struct node *root, const char *key)
 }
 
 /* Are there spans that may still come? Where some of the run are there, until each answer has its
- * own; where none are, as long as a first few may be on their way. */
+ * own; where none are and somebody sends spans, as long as a first batch may be on its way. */
 static enum err is_waiting(const struct asking *asking, bool *ret_waits, struct why *why)
 {
     const struct outcome *outcome = &asking->run->outcome;
@@ -173,7 +173,9 @@ static enum err is_waiting(const struct asking *asking, bool *ret_waits, struct 
     TRY(json_read(buf_view(&answer), "the daemon's answer", COUNT_BYTES_MAX, asking->arena, &root,
                   why));
     double ours = number_at(root, "entry_spans");
-    *ret_waits = ours == 0 ? now_ms < outcome->started_ms + SPANS_WAIT_MS
+    const struct node *senders = node_get(root, "has_senders");
+    bool may_come = senders != NULL && str_eq(senders->text, STR("true"));
+    *ret_waits = ours == 0 ? may_come && now_ms < outcome->started_ms + SPANS_WAIT_MS
                            : ours < (double)outcome->total.answers &&
                                  now_ms < outcome_ended_ms(outcome) + SPANS_WAIT_MS;
     return ERR_NONE;

@@ -14,7 +14,9 @@
 
 #include <math.h>
 
-#define RUN_MS_MAX (INT64_C(7) * 24 * 3600 * CLOCK_MS_PER_S)
+/* A longer run has seen a first batch of every SDK. */
+#define SENDERS_PAUSE_MS (INT64_C(7) * CLOCK_MS_PER_S)
+#define RUN_MS_MAX       (INT64_C(7) * 24 * 3600 * CLOCK_MS_PER_S)
 
 /* ---- The report as a question. ---- */
 
@@ -89,6 +91,26 @@ static enum err read_broken(const struct node *report, struct load_facts *facts,
     return ERR_NONE;
 }
 
+/* The quantile that the broken criterion is about ("p99 < …"), of those that the report has. */
+static void read_quantile(const struct node *report, struct load_facts *facts)
+{
+    static const char *const keys[] = {"p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99"};
+    const struct node *times = node_get(report, "service_time_ms");
+    struct str rest = facts->slow;
+    struct str name = str_trim(str_split(&rest, '<'));
+
+    for (size_t i = 0; i < ARRAY_COUNT(keys); i++) {
+        if (str_ends(name, str_of(keys[i])) && str_to_double(str_of(keys[i] + 1), &facts->quantile))
+            facts->quantile /= 100;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(keys); i++) {
+        double quantile;
+        if (str_to_double(str_of(keys[i] + 1), &quantile) &&
+            fabs(quantile / 100 - facts->quantile) < 1e-9)
+            facts->service_ms = number_at(times, keys[i]);
+    }
+}
+
 static bool read_run(struct str text, uint8_t run[SPAN_ID_BYTES])
 {
     uint8_t id[TRACE_ID_BYTES];
@@ -120,7 +142,7 @@ static enum err read_facts(const struct server *server,
                         : str_of(sources_instance(server->options.sources)),
         .requests = count_at(report, "requests"),
         .failures = count_at(report, "errors"),
-        .service_p95_ms = number_at(node_get(report, "service_time_ms"), "p95"),
+        .quantile = 0.95,
         .has_failed = str_eq(text_at(report, "verdict"), STR("failed")),
     };
     facts->has_trace_run = read_run(text_at(report, "trace_run"), facts->trace_run);
@@ -130,6 +152,7 @@ static enum err read_facts(const struct server *server,
     if (!(facts->generator_cores > 0))
         facts->generator_cores = 0;
     TRY(read_broken(report, facts, arena, why));
+    read_quantile(report, facts);
     if (!facts->has_failed || facts->slow.size > 0 || facts->errors.size > 0)
         return ERR_NONE;
     /* It failed by what its kind of test looks for. */
@@ -296,6 +319,7 @@ enum err load_explain_write(struct server *server, struct store_view *view,
     if (question->only_counts) {
         json_put_u64(&json, "spans", explained.spans);
         json_put_u64(&json, "entry_spans", explained.entry_spans);
+        json_put_bool(&json, "has_senders", explained.has_senders);
     } else {
         put_all(&json, &facts, &explained);
     }
@@ -313,7 +337,9 @@ enum err load_explain_waits(struct server *server, struct store_view *view,
 
     TRY(read_facts(server, &question, arena, &facts, why));
     TRY(load_explain_count(view, &facts, arena, &explained, why));
-    *ret_waits = explained.spans > 0 && explained.entry_spans < count_at(report, "answers");
+    *ret_waits = explained.entry_spans == 0
+                     ? explained.has_senders && facts.to_ms - facts.from_ms < SENDERS_PAUSE_MS
+                     : explained.entry_spans < count_at(report, "answers");
     return ERR_NONE;
 }
 

@@ -181,7 +181,8 @@ static struct load_facts facts_of_a_failure(void)
         .instance = STR("vm"),
         .has_trace_run = true,
         .requests = 100,
-        .service_p95_ms = NAN,
+        .quantile = 0.95,
+        .service_ms = NAN,
         .has_failed = true,
         .slow = STR("p95 < 5ms broke (90 ms)"),
     };
@@ -350,11 +351,11 @@ TEST(time_before_the_service_began_is_told)
 
     fake->view.ops = &ops_with_traces;
     make_requests(100, 0.5, 0);
-    facts.service_p95_ms = 90;
+    facts.service_ms = 90;
     explain(fake, &facts, &explained);
     ASSERT(explained.findings_count > 0);
     EXPECT(notes_say(&explained, "they waited before it began with them"));
-    facts.service_p95_ms = 3;
+    facts.service_ms = 3;
     load_explain_done(&explained);
     explain(fake, &facts, &explained);
     EXPECT(!notes_say(&explained, "they waited before it began with them"));
@@ -391,7 +392,10 @@ TEST(spans_of_others_count_where_none_of_the_run_came)
     explain(fake, &facts, &explained);
     EXPECT(!explained.entries_are_ours && explained.entry_spans == 50);
     ASSERT(load_explain_count(&fake->view, &facts, fake->arena, &explained, NULL) == ERR_NONE);
-    EXPECT(explained.spans == 100 && explained.entry_spans == 0);
+    EXPECT(explained.spans == 100 && explained.entry_spans == 0 && explained.has_senders);
+    maker_clear();
+    ASSERT(load_explain_count(&fake->view, &facts, fake->arena, &explained, NULL) == ERR_NONE);
+    EXPECT(explained.spans == 0 && !explained.has_senders);
     fake_free(fake);
 }
 
