@@ -18,6 +18,7 @@
 #define DIFFERENCE_MIN 0.30 /* Of shares, for an attribute to be told. */
 #define OPERATIONS_MAX 4
 #define ATTRIBUTES_MAX 4
+#define SERVICES_MAX   2 /* Named beside the first of those that share an attribute. */
 #define PRESENCES_MAX  3
 #define NAME_BYTES_MAX 160
 
@@ -314,9 +315,48 @@ static void tell_presences(struct telling *telling)
     }
 }
 
-static void tell_attribute(struct telling *telling, const struct trace_feature *feature)
+/* The same value in as many traces: an attribute that goes along from service to service. */
+static bool is_same_value(const struct trace_feature *a, const struct trace_feature *b)
+{
+    return str_eq(a->key, b->key) && str_eq(a->value, b->value) && a->traces[0] == b->traces[0] &&
+           a->traces[1] == b->traces[1];
+}
+
+static bool was_told(const struct trace_comparison *comparison, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        if (is_same_value(&comparison->telling[i], &comparison->telling[index]))
+            return true;
+    }
+    return false;
+}
+
+/* "shop", "shop and stock", "shop, stock and pay", "shop, stock, pay and 3 more". */
+static void write_services(struct telling *telling, size_t index)
 {
     const struct trace_comparison *comparison = telling->comparison;
+    const struct trace_feature *feature = &comparison->telling[index];
+    size_t others = 0;
+    size_t said = 0;
+
+    for (size_t i = index + 1; i < comparison->telling_count; i++)
+        others += is_same_value(feature, &comparison->telling[i]);
+    buf_str(&telling->text, feature->service);
+    for (size_t i = index + 1; i < comparison->telling_count && said < SERVICES_MAX; i++) {
+        const struct trace_feature *other = &comparison->telling[i];
+        if (!is_same_value(feature, other))
+            continue;
+        buf_printf(&telling->text, "%s%.*s", ++said == others ? " and " : ", ",
+                   STR_ARG(other->service));
+    }
+    if (said < others)
+        buf_printf(&telling->text, " and %zu more", others - said);
+}
+
+static void tell_attribute(struct telling *telling, size_t index)
+{
+    const struct trace_comparison *comparison = telling->comparison;
+    const struct trace_feature *feature = &comparison->telling[index];
     const uint32_t *all = comparison->features.traces;
     double difference = trace_feature_difference(&comparison->features, feature);
     struct buf *text = &telling->text;
@@ -326,10 +366,9 @@ static void tell_attribute(struct telling *telling, const struct trace_feature *
     buf_printf(text, "difference:attribute:%.*s:%.*s=%.*s", STR_ARG(feature->service),
                STR_ARG(feature->key), STR_ARG(feature->value));
     finding.finding.id = take_text(telling);
-    buf_printf(text,
-               "%.*s = %.*s of %.*s is in %.0f %% of the second set and in %.0f %% of the "
-               "first.",
-               STR_ARG(feature->key), STR_ARG(feature->value), STR_ARG(feature->service),
+    buf_printf(text, "%.*s = %.*s of ", STR_ARG(feature->key), STR_ARG(feature->value));
+    write_services(telling, index);
+    buf_printf(text, " is in %.0f %% of the second set and in %.0f %% of the first.",
                100.0 * feature->traces[1] / all[1], 100.0 * feature->traces[0] / all[0]);
     finding.finding.claim = take_text(telling);
     buf_printf(text, "%u of %u traces against %u of %u; ", feature->traces[1], all[1],
@@ -360,9 +399,10 @@ static void tell_attributes(struct telling *telling)
 
     for (size_t i = 0; i < comparison->telling_count && told < ATTRIBUTES_MAX; i++) {
         const struct trace_feature *feature = &comparison->telling[i];
-        if (fabs(trace_feature_difference(&comparison->features, feature)) < DIFFERENCE_MIN)
+        if (fabs(trace_feature_difference(&comparison->features, feature)) < DIFFERENCE_MIN ||
+            was_told(comparison, i))
             continue;
-        tell_attribute(telling, feature);
+        tell_attribute(telling, i);
         told++;
     }
 }

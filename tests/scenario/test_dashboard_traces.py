@@ -256,7 +256,7 @@ class DashboardTracesTest(Scenario):
         page.wait_for("document.querySelector('.compare-done')", 10)
         table = page.evaluate("document.querySelector('.compare-done').textContent")
         self.assertIn("longer than one of A", table)
-        self.assertIn("region = eu-west", table)
+        self.assertIn("region = eu-west of browser, front and stock is in", table)
         first = page.evaluate(
             "document.querySelector('.compare-table tbody tr').textContent")
         self.assertIn("SELECT stock", first)
