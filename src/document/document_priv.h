@@ -106,6 +106,9 @@ void document_write_csv(const struct writer *writer);
 /* A chart as inline SVG, in colours that read in light, dark and print. */
 void document_write_svg(struct buf *out, const struct chart *chart, struct str title);
 
+/* As document_escape; long words may be broken where a path or a dotted name has its joints. */
+void document_escape_breaking(struct buf *out, struct str text);
+
 /* How a cell is shown to people. */
 void document_cell(struct buf *out, const struct cell *cell, const struct column *column);
 

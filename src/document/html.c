@@ -42,13 +42,15 @@ static const char style_sheet[] =
     "0}.chart{display:block;max-width:48rem}.grid{stroke:var(--line);stroke-width:1}"
     ".tick{fill:var(--soft);font-size:12px;paint-order:stroke;stroke:var(--page);stroke-width:3px}"
     ".line{fill:none;stroke-width:1.75;stroke-linejoin:round;stroke-linecap:round}"
-    ".legend{color:var(--soft);font-size:.85rem;margin:0}.legend span{margin-right:1rem}"
+    ".dot{stroke-width:5}.legend{color:var(--soft);font-size:.85rem;margin:0}.legend "
+    "span{margin-right:1rem}"
     ".legend svg{display:inline-block;width:.9rem;height:.3rem;margin:0 .35rem 0 0;"
     "vertical-align:middle}"
     "@media(max-width:40rem){body{padding:1.25rem 1rem}.tick{font-size:20px}.line{stroke-width:3}"
+    ".dot{stroke-width:8}"
     ".bars th{white-space:normal;width:38%;max-width:9rem}.bars td:nth-child(2){width:auto}.wide "
     "td:first-child,.wide th:first-child{"
-    "max-width:10rem}.wide td.t:first-child{min-width:9rem}}"
+    "max-width:10rem}.wide td.t{min-width:9rem}}"
     "@media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#bbb;--page:#fff;"
     "--card:#fff;--good:#0a7d4f;--info:#0b65a8;--warning:#9a6200;--bad:#b3261e}body{"
     "max-width:none;padding:0;font-size:12px}.wide{overflow:visible}table{font-size:.72rem}"
@@ -83,6 +85,26 @@ void document_escape(struct buf *out, struct str text)
             if ((uint8_t)text.data[i] >= ' ' || strchr("\t\n\r", text.data[i]) != NULL)
                 buf_byte(out, (uint8_t)text.data[i]);
         }
+    }
+}
+
+void document_escape_breaking(struct buf *out, struct str text)
+{
+    enum { WORD_CHARS_MAX = 16 };
+    size_t at = 0;
+
+    while (at < text.size) {
+        size_t end = at;
+        while (end < text.size && text.data[end] != ' ')
+            end++;
+        bool is_long = end - at > WORD_CHARS_MAX;
+        for (; at < end; at++) {
+            document_escape(out, (struct str){text.data + at, 1});
+            if (is_long && at + 1 < end && strchr("/._:-", text.data[at]) != NULL)
+                buf_text(out, "<wbr>");
+        }
+        for (; at < text.size && text.data[at] == ' '; at++)
+            buf_byte(out, ' ');
     }
 }
 
@@ -129,7 +151,7 @@ static void write_table(struct buf *out, const struct table *table, struct str t
                 document_escape(out, cell->link);
                 buf_text(out, "\">");
             }
-            document_escape(out, buf_view(&text));
+            document_escape_breaking(out, buf_view(&text));
             buf_text(out, cell->link.data != NULL ? "</a></td>" : "</td>");
         }
         buf_text(out, "</tr>");

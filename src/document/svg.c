@@ -114,6 +114,30 @@ static void write_x_label(struct buf *out, const struct chart *chart, double x, 
     buf_text(out, "</text>");
 }
 
+static bool is_point(const struct line *line, size_t i)
+{
+    return i < line->count && isfinite(line->y[i]);
+}
+
+/* A point alone is a line of no length, whose round ends are seen. */
+static void write_dots(struct buf *out, const struct line *line, const struct range *range,
+                       size_t step, const char *colour)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < line->count; i += step) {
+        if (!is_point(line, i) || (i >= step && is_point(line, i - step)) ||
+            is_point(line, i + step))
+            continue;
+        if (!any)
+            buf_printf(out, "<path class=\"line dot\" stroke=\"%s\" d=\"", colour);
+        any = true;
+        buf_printf(out, "M%.1f %.1fh0", at_x(range, line->x[i]), at_y(range, line->y[i]));
+    }
+    if (any)
+        buf_text(out, "\"/>");
+}
+
 static void write_line(struct buf *out, const struct line *line, const struct range *range,
                        const char *colour)
 {
@@ -122,16 +146,16 @@ static void write_line(struct buf *out, const struct line *line, const struct ra
 
     buf_printf(out, "<path class=\"line\" stroke=\"%s\" d=\"", colour);
     for (size_t i = 0; i < line->count; i += step) {
-        if (!isfinite(line->y[i])) {
+        if (!is_point(line, i)) {
             pen_down = false;
             continue;
         }
-        /* A point alone is a line of no length, whose round ends are seen. */
-        buf_printf(out, "%s%.1f %.1f%s", pen_down ? "L" : "M", at_x(range, line->x[i]),
-                   at_y(range, line->y[i]), pen_down ? "" : "h0");
+        buf_printf(out, "%s%.1f %.1f", pen_down ? "L" : "M", at_x(range, line->x[i]),
+                   at_y(range, line->y[i]));
         pen_down = true;
     }
     buf_text(out, "\"/>");
+    write_dots(out, line, range, step, colour);
 }
 
 static void write_lines(struct buf *out, const struct chart *chart, struct str title)
@@ -180,7 +204,7 @@ static void write_bars(struct buf *out, const struct chart *chart, struct str ti
         double value = line->count > 0 ? line->y[0] : NAN;
         double share = most > 0 && isfinite(value) && value > 0 ? value / most : 0;
         buf_text(out, "<tr><th scope=\"row\">");
-        document_escape(out, line->name);
+        document_escape_breaking(out, line->name);
         buf_printf(out,
                    "</th><td><svg viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" "
                    "aria-hidden=\"true\"><rect width=\"%.2f\" height=\"10\" fill=\"%s\"/></svg>"

@@ -89,6 +89,32 @@ TEST(html_is_one_page_that_escapes_and_needs_nothing_else)
     EXPECT(strstr(text, "<svg") != NULL && strstr(text, "aria-label=\"Latency\"") != NULL);
 }
 
+TEST(html_breaks_long_names_at_their_joints_and_shows_a_point_alone)
+{
+    static const struct column columns[] = {{"operation", "Operation", UNIT_NONE, true}};
+    static const double x[] = {0, 1, 2, 3, 4};
+    static const double y[] = {NAN, 7, NAN, 1, 2};
+    struct document *document CLEANUP(document_freep) = document_new("x", 1 << 20);
+    struct buf out CLEANUP(buf_done) = {0};
+
+    struct table *table = document_table(document, "operations", "", columns, 1);
+    table_add_row(table, STATUS_NONE);
+    table_text(table, "GET /a/<b>/is.longer-than-that");
+    table_add_row(table, STATUS_NONE);
+    table_text(table, "GET /items/{item_id}");
+    struct chart *chart = document_chart(document, "c", "C", CHART_LINE, UNIT_NONE);
+    chart_series(chart, "s", x, y, 5);
+    EXPECT(document_write(document, FORM_HTML, NULL, &out, NULL) == ERR_NONE);
+    const char *text = buf_cstr(&out);
+    EXPECT(strstr(text, ">GET /<wbr>a/<wbr>&lt;b&gt;/<wbr>is.<wbr>longer-<wbr>than-<wbr>that<") !=
+           NULL);
+    EXPECT(strstr(text, ">GET /items/{item_id}<") != NULL);
+    static const char dot[] = "<path class=\"line dot\"";
+    const char *first = strstr(text, dot);
+    ASSERT(first != NULL);
+    EXPECT(strstr(first + 1, dot) == NULL && strstr(strstr(first, " d="), "h0\"/>") != NULL);
+}
+
 TEST(the_console_shows_no_control_characters_and_colour_only_when_asked)
 {
     struct document *document CLEANUP(document_freep) = sample();
