@@ -179,7 +179,7 @@ void bench_row_write_change(const struct bench_row *row, struct buf *out)
         return;
     }
     if (verdict->p_adjusted <= row->options.alpha)
-        buf_printf(out, "%+.2f%%", 100 * verdict->change);
+        buf_printf(out, isinf(verdict->change) ? "from 0" : "%+.2f%%", 100 * verdict->change);
     else
         buf_byte(out, '~');
     buf_printf(out, " (p=%.3f ", verdict->p_adjusted);
@@ -197,6 +197,12 @@ void bench_row_write_verdict(const struct bench_row *row, struct buf *out)
         buf_printf(out, " (%s)", verdict_severity_name(verdict->severity));
     if (changed && row->quarantined)
         buf_text(out, ", in quarantine");
+    if (changed && verdict->by_means) {
+        buf_text(out, ": on average ");
+        bench_write_value(row->before.mean, row->metric->unit, out);
+        buf_text(out, " to ");
+        bench_write_value(row->after.mean, row->metric->unit, out);
+    }
     if (changed)
         return;
     buf_text(out, ": ");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stats/verdict.h"
 #include "stats/array.h"
+#include "stats/distribution.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -69,6 +70,24 @@ static double runs_missing(const struct verdict_input *input, const struct verdi
     return fmax(needed - (double)have, 0);
 }
 
+/* Where most runs are equal (no errors, no faults) medians are blind to how often the others
+ * happen; means are not. */
+static void measure_means(const struct verdict_input *input, struct verdict *verdict)
+{
+    const double *a = input->before;
+    const double *b = input->after;
+    double a_mean = describe_mean(a, input->before_count);
+    double difference = describe_mean(b, input->after_count) - a_mean;
+    double reach = normal_quantile((1 + INTERVAL_LEVEL) / 2) * sqrt(verdict->inflation) *
+                   sqrt(describe_variance(a, input->before_count) / (double)input->before_count +
+                        describe_variance(b, input->after_count) / (double)input->after_count);
+
+    verdict->by_means = true;
+    verdict->change = verdict->shift = relative(difference, a_mean);
+    verdict->change_interval = (struct interval){relative(difference - reach, a_mean),
+                                                 relative(difference + reach, a_mean)};
+}
+
 static struct verdict measure(const struct verdict_input *input, const struct resemblance *belief)
 {
     const double *a = input->before;
@@ -92,6 +111,8 @@ static struct verdict measure(const struct verdict_input *input, const struct re
     verdict.p = verdict.p_adjusted = test.p;
     verdict.cliff = test.cliff;
     verdict.method = test.method;
+    if (shift.shift == 0 && test.cliff != 0 && a_count > 1 && b_count > 1)
+        measure_means(input, &verdict);
     verdict.noise = fmax(relative(scatter(a, a_count), verdict.before),
                          relative(scatter(b, b_count), verdict.after));
     verdict.before_many_hills = has_many_hills(a, a_count);

@@ -67,9 +67,10 @@ struct verdict {
     enum verdict_severity severity; /* Of a change. */
     enum verdict_reason reason;
     double before, after;            /* Medians. */
-    double change;                   /* Of the medians, relative to before; NAN from 0 to 0. */
+    double change;                   /* Of the medians, relative to before. */
     struct interval change_interval; /* 95 %, of the relative shift. */
     double shift;                    /* Hodges-Lehmann, relative. */
+    bool by_means;                   /* Change, shift and interval are those of the means. */
     double p, p_adjusted, p_min;
     double cliff;
     double inflation;       /* Of the variance, by runs that resemble their neighbours. */

@@ -192,6 +192,27 @@ TEST(errors_from_nothing_are_an_infinite_change)
     EXPECT(judge(a, RUNS, a, RUNS).kind == VERDICT_STABLE);
 }
 
+/* Errors in two runs of five, where there was one in thirty: medians are 0 on both sides. */
+TEST(what_seldom_happens_is_judged_by_its_mean)
+{
+    double a[RUNS] = {0};
+    double b[RUNS] = {0};
+
+    a[7] = 5;
+    for (int i = 0; i < RUNS; i += 5)
+        b[i] = b[i + 2] = 5;
+    struct verdict verdict = judge(a, RUNS, b, RUNS);
+    EXPECT(verdict.kind == VERDICT_DEGRADED && verdict.severity == VERDICT_CRITICAL);
+    EXPECT(verdict.by_means);
+    EXPECT_NEAR(verdict.change, 11, 1e-9);
+    verdict = judge(a, RUNS, a, RUNS);
+    EXPECT(!verdict.by_means && verdict.kind != VERDICT_DEGRADED);
+    memset(b, 0, sizeof(b));
+    b[3] = 6;
+    verdict = judge(a, RUNS, b, RUNS); /* Seen once on either side: nobody knows. */
+    EXPECT(verdict.kind == VERDICT_CANNOT_TELL);
+}
+
 TEST(scatter_about_nothing_is_told_in_words)
 {
     double a[RUNS];
