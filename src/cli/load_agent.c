@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SESSIONS_MAX = 8, LOOK_MS = 100, PLACE_BYTES = 4096, PEER_SIZE = 80 };
+enum { SESSIONS_MAX = 8, LOOK_MS = 100, IDLE_MS = 1000, PLACE_BYTES = 4096, PEER_SIZE = 80 };
 
 /* Shared with the children: who makes traffic. */
 struct place {
@@ -230,7 +230,7 @@ static void wait_and_serve(struct desk *desk)
             pass_on(desk, SIGTERM);
         if (interrupts > 0 && !has_children(desk))
             return;
-        int ready = poll(&fds, interrupts > 0 ? 0 : 1, LOOK_MS);
+        int ready = poll(&fds, interrupts > 0 ? 0 : 1, has_children(desk) ? LOOK_MS : IDLE_MS);
         if (ready > 0)
             take_one(desk);
     }
