@@ -349,6 +349,11 @@ static enum err gate_judge(const struct invocation *invocation, struct gate *gat
 
     gate->place = place_of(invocation);
     TRY(bench_results_read(invocation->arguments[1], &gate->current, why));
+    if (gate->current.count != 1) {
+        hint(why, "sonde bench compare holds two results of one file against each other");
+        return fail(why, ERR_INVALID, "%s holds %zu results; the gate judges one",
+                    invocation->arguments[1], gate->current.count);
+    }
     TRY(read_history(&gate->place, wanted > FLAKY_WINDOW ? wanted : FLAKY_WINDOW, &gate->history,
                      why));
     struct bench_result *result = &gate->current.results[0];

@@ -219,8 +219,13 @@ void verdict_write_reason(const struct verdict *verdict, const struct verdict_op
             buf_text(out, "values scatter about 0, of which nothing is a share");
         break;
     }
-    if (verdict->kind == VERDICT_CANNOT_TELL && verdict->reason == VERDICT_REASON_NOISE &&
-        verdict->more_runs > 0 && verdict->more_runs <= MORE_RUNS_MAX)
+    if (verdict->kind != VERDICT_CANNOT_TELL || verdict->reason != VERDICT_REASON_NOISE)
+        return;
+    if (verdict->more_runs > 0 && verdict->more_runs <= MORE_RUNS_MAX)
         buf_printf(out, "; needs %.0f more run%s to see %.3g %%", verdict->more_runs,
                    verdict->more_runs == 1 ? "" : "s", percent);
+    else if (verdict->more_runs == 0 && isfinite(verdict->change_interval.low) &&
+             isfinite(verdict->change_interval.high)) /* Single wild runs, not the usual noise. */
+        buf_printf(out, "; anything from %+.3g to %+.3g %% is left open",
+                   verdict->change_interval.low * 100, verdict->change_interval.high * 100);
 }

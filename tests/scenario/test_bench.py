@@ -163,6 +163,13 @@ class Gating(Bench):
         again = self.gate("a.json", wall=noise(7), rss=noise(57, 2e6, 0.01))
         self.assertEqual(again.returncode, GOOD)  # What failed is no part of the baseline.
 
+    def test_a_file_of_two_results_is_refused(self):
+        path = self.file("two.json", json.dumps({"results": [{"metrics": {"wall": noise(1)}},
+                                                             {"metrics": {"wall": noise(2)}}]}))
+        answer = self.bench("gate", path)
+        self.assertEqual(answer.returncode, USAGE)
+        self.assertIn("holds 2 results; the gate judges one", answer.stderr)
+
     def test_annotations_for_github_and_gitlab(self):
         self.fill()
         summary = self.path("summary.md")

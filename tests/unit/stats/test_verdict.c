@@ -168,6 +168,21 @@ TEST(too_few_or_too_noisy_runs_cannot_tell)
     EXPECT(verdict.more_runs == 0);
 }
 
+/* Noise is that of the usual run; one of five that took twice as long still leaves much open. */
+TEST(what_wild_runs_leave_open_is_told)
+{
+    const double a[] = {100, 101, 99, 100, 200};
+    const double b[] = {100, 102, 99, 101, 190};
+    struct buf out CLEANUP(buf_done) = {0};
+    struct verdict_options options = VERDICT_OPTIONS_DEFAULT;
+    struct verdict verdict = judge(a, 5, b, 5);
+
+    EXPECT(verdict.kind == VERDICT_CANNOT_TELL && verdict.more_runs == 0);
+    verdict_write_reason(&verdict, &options, &out);
+    EXPECT(strstr(buf_cstr(&out), "% is left open") != NULL);
+    printf("# %s\n", buf_cstr(&out));
+}
+
 TEST(two_hills_are_pointed_out)
 {
     double a[RUNS];
