@@ -4,6 +4,7 @@
  * fifty times is told as what it is, and once. */
 #include "analysis/trace_explain_priv.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -29,16 +30,41 @@ const char *trace_finding_kind_name(enum trace_finding_kind kind)
 
 /* ---- Texts. ---- */
 
+/* "1 min 40 s", "2 h 5 min", "3 d 4 h". */
+static void write_minutes(struct buf *out, double ns)
+{
+    static const struct {
+        double s;
+        const char *unit;
+        double part_s;
+        const char *part;
+    } units[] = {{86400, "d", 3600, "h"}, {3600, "h", 60, "min"}, {60, "min", 1, "s"}};
+    double whole_s = round((ns < 0 ? -ns : ns) / 1e9);
+    size_t i = 0;
+
+    while (i + 1 < ARRAY_COUNT(units) && whole_s < units[i].s)
+        i++;
+    double count = floor(whole_s / units[i].s);
+    double rest = floor((whole_s - count * units[i].s) / units[i].part_s);
+    buf_printf(out, "%s%.0f %s", ns < 0 ? "-" : "", count, units[i].unit);
+    if (rest > 0)
+        buf_printf(out, " %.0f %s", rest, units[i].part);
+}
+
 void trace_write_ns(struct buf *out, int64_t ns)
 {
     static const struct {
         double ns;
         const char *unit;
-    } units[] = {{60e9, "min"}, {1e9, "s"}, {1e6, "ms"}, {1e3, "µs"}, {1, "ns"}};
+    } units[] = {{1e9, "s"}, {1e6, "ms"}, {1e3, "µs"}, {1, "ns"}};
     double value = (double)ns;
     double size = value < 0 ? -value : value;
     size_t i = 0;
 
+    if (size >= 59.95e9) { /* What would be rounded to a minute is one. */
+        write_minutes(out, value);
+        return;
+    }
     /* What would be rounded to a thousand is one of the next unit. */
     while (i + 1 < ARRAY_COUNT(units) && size < units[i].ns * 0.9995)
         i++;

@@ -303,7 +303,7 @@ static void write_text_row(const struct terminal *terminal, struct buf *out,
     write_started(out, trace);
     buf_text(out, "  ");
     trace_write_duration(&duration, trace_number(trace, "duration_ns"));
-    terminal_fit(terminal, out, buf_view(&duration), 8, true);
+    terminal_fit(terminal, out, buf_view(&duration), 11, true);
     buf_printf(out, "  %6" PRId64 " spans  ", trace_integer(trace, "spans"));
     if (errors > 0)
         terminal_styled(terminal, out, STYLE_BAD, "%3" PRId64 " failed", errors);

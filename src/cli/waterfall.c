@@ -17,13 +17,17 @@ enum {
     FOLDED_PART = 20,     /* A span longer than this part of the trace is not folded. */
     DEPTH_SHOWN_MAX = 24, /* Branches drawn; deeper ones stand under one another. */
     DURATION_CELLS = 9,
-    SCALE_CELLS = 9, /* Least between two marks: "╷500 ms" and a gap. */
+    DURATION_CELLS_LONG = 11, /* "59 min 59 s" */
+    SCALE_CELLS = 9,          /* Least between two marks: "╷500 ms" and a gap. */
     NAME_CELLS_MIN = 18,
     NAME_CELLS_MAX = 60,
     BAR_CELLS_MIN = 10,
     COLUMNS_USED_MAX = 200,
     NAME_SHARE = 45, /* Of a hundred cells. */
 };
+
+/* Of traces at least so long, sums of folded spans may reach minutes. */
+static const int64_t LONG_NS = INT64_C(10000000000);
 
 /* What is drawn as one row: consecutive siblings from `first` on. */
 struct fold {
@@ -44,6 +48,7 @@ struct drawing {
     struct trace_stretch *stretches; /* By node. */
     size_t stretches_count;
     char *cells; /* Of a bar: ' ', '-' light, '#' solid. */
+    size_t duration_cells;
     size_t name_cells;
     size_t bar_cells;
     int64_t start_ns;
@@ -235,7 +240,8 @@ static void write_row(const struct drawing *drawing, const struct fold *fold)
     buf_byte(drawing->out, ' ');
     write_bar(drawing, fold);
     trace_write_ns(&duration, fold->sum_ns);
-    terminal_fit(drawing->terminal, drawing->out, buf_view(&duration), DURATION_CELLS, true);
+    terminal_fit(drawing->terminal, drawing->out, buf_view(&duration), drawing->duration_cells,
+                 true);
     if (fold->is_moved)
         buf_text(drawing->out, drawing->terminal->utf8 ? " ≈" : " ~");
     buf_byte(drawing->out, '\n');
@@ -326,6 +332,7 @@ static void lay_out(struct drawing *drawing)
 {
     size_t columns = (size_t)drawing->terminal->columns;
 
+    drawing->duration_cells = drawing->whole_ns < LONG_NS ? DURATION_CELLS : DURATION_CELLS_LONG;
     if (columns > COLUMNS_USED_MAX)
         columns = COLUMNS_USED_MAX;
     drawing->name_cells = columns * NAME_SHARE / 100;
@@ -333,7 +340,11 @@ static void lay_out(struct drawing *drawing)
         drawing->name_cells = NAME_CELLS_MAX;
     if (drawing->name_cells < NAME_CELLS_MIN)
         drawing->name_cells = NAME_CELLS_MIN;
-    size_t used = drawing->name_cells + 1 + DURATION_CELLS + 2;
+    size_t used = drawing->name_cells + 1 + drawing->duration_cells + 2;
+    if (used + BAR_CELLS_MIN > columns && drawing->duration_cells == DURATION_CELLS_LONG) {
+        drawing->name_cells -= DURATION_CELLS_LONG - DURATION_CELLS;
+        used -= DURATION_CELLS_LONG - DURATION_CELLS;
+    }
     drawing->bar_cells = columns > used + BAR_CELLS_MIN ? columns - used : BAR_CELLS_MIN;
 }
 

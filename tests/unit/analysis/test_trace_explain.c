@@ -40,7 +40,7 @@ TEST(durations_are_told_with_three_digits)
         const char *text;
     } cases[] = {{0, "0 ns"},           {85, "85 ns"},          {999, "999 ns"},
                  {1000, "1.00 µs"},     {420000, "420 µs"},     {999999, "1.00 ms"},
-                 {80300000, "80.3 ms"}, {1240000000, "1.24 s"}, {90 * 1000000000LL, "1.50 min"},
+                 {80300000, "80.3 ms"}, {1240000000, "1.24 s"}, {90 * 1000000000LL, "1 min 30 s"},
                  {-5000000, "-5.00 ms"}};
 
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
@@ -314,6 +314,30 @@ TEST(an_error_that_was_got_over_needs_no_attention)
     ASSERT(finding != NULL);
     EXPECT(finding->finding.severity == SEVERITY_INFO);
     EXPECT(says(finding->finding.claim, "got over it"));
+}
+
+static const char *written(double ns)
+{
+    static char text[64];
+    struct buf out = {0};
+
+    trace_write_ns(&out, (int64_t)ns);
+    (void)snprintf(text, sizeof(text), "%.*s", STR_ARG(buf_view(&out))); /* Fits. */
+    buf_done(&out);
+    return text;
+}
+
+TEST(durations_are_told_in_the_unit_that_fits)
+{
+    EXPECT_TEXT(written(0), "0 ns");
+    EXPECT_TEXT(written(999.6e3), "1.00 ms");
+    EXPECT_TEXT(written(12.34e6), "12.3 ms");
+    EXPECT_TEXT(written(59.9e9), "59.9 s");
+    EXPECT_TEXT(written(59.96e9), "1 min");
+    EXPECT_TEXT(written(100e9), "1 min 40 s");
+    EXPECT_TEXT(written(-100e9), "-1 min 40 s");
+    EXPECT_TEXT(written(7500e9), "2 h 5 min");
+    EXPECT_TEXT(written(273600e9), "3 d 4 h");
 }
 
 TEST(a_quiet_trace_is_told_nothing_bad)

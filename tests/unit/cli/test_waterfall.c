@@ -30,7 +30,7 @@ TEST(solid_is_where_the_request_waits_for_the_span_itself)
     maker_add(2, 1, "shop", "load", 25, 75);
     maker_add(3, 1, "shop", "beside", 30, 50)->status = SPAN_STATUS_ERROR;
     EXPECT_TEXT(draw(60, false, true, 100, &left_out),
-                "                            |0                   \n"
+                "                            |0        |50 ms     \n"
                 "GET /  shop                 ######---------######   100 ms\n"
                 "|- load  shop                    ###########       50.0 ms\n"
                 "`- ! beside  shop                 -----            20.0 ms\n");
