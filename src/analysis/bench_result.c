@@ -60,7 +60,8 @@ struct bench_result *bench_results_add(struct bench_results *results, struct str
 {
     results->results = grown(results->results, results->count + 1, sizeof(*results->results));
     struct bench_result *result = &results->results[results->count++];
-    *result = (struct bench_result){.name = text_copy(name), .commit = text_copy(STR(""))};
+    *result = (struct bench_result){
+        .name = text_copy(name), .commit = text_copy(STR("")), .taken_share = NAN};
     return result;
 }
 
@@ -198,6 +199,7 @@ static enum err read_result(const struct node *node, struct bench_results *resul
     const struct node *name_node = node_get(node, "name");
     const struct node *commit = node_get(node, "commit");
     const struct node *times = node_get(node, "times");
+    const struct node *taken = node_get(node, "taken_share");
     struct str name = STR("");
     struct str text;
 
@@ -214,6 +216,8 @@ static enum err read_result(const struct node *node, struct bench_results *resul
         free(result->commit);
         result->commit = text_copy(text);
     }
+    if (taken != NULL && taken->kind != NODE_NULL)
+        TRY(node_double(taken, &result->taken_share, why));
     if (times != NULL)
         return read_values(times, bench_result_metric(result, STR("wall"), STR("s")), why);
     const struct node *metrics;
@@ -515,6 +519,10 @@ void bench_result_write(const struct bench_result *result, struct json *json)
     if (result->commit[0] != '\0') {
         json_key(json, "commit");
         json_add_text(json, result->commit);
+    }
+    if (isfinite(result->taken_share)) {
+        json_key(json, "taken_share");
+        json_add_double(json, result->taken_share);
     }
     json_key(json, "metrics");
     bench_result_write_metrics(result, json);

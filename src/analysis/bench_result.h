@@ -29,6 +29,8 @@ struct bench_metric {
 struct bench_result {
     char *name;   /* The command, or "". */
     char *commit; /* Or "". */
+    double
+        taken_share; /* Of the processors, by others while it was measured; NAN: nobody looked. */
     struct bench_metric *metrics;
     size_t metrics_count;
     char **labels; /* Of runs: the column commit, version, date or time of a CSV file; or NULL. */

@@ -32,8 +32,9 @@ enum {
     SCATTER_COUNT_MIN = 4, /* Medians; fewer do not know their scatter. */
 };
 
-#define SCATTER_ALPHA 0.01
-#define GITLAB_REPORT "gl-code-quality-report.json" /* As GitLab's own jobs name it. */
+#define SCATTER_ALPHA  0.01
+#define TAKEN_DOUBTFUL 0.1
+#define GITLAB_REPORT  "gl-code-quality-report.json" /* As GitLab's own jobs name it. */
 
 enum format { FORMAT_AUTO, FORMAT_TEXT, FORMAT_GITHUB, FORMAT_GITLAB };
 
@@ -389,10 +390,16 @@ static void tell_text(const struct invocation *invocation, const struct gate *ga
             summarize_github(&gate->comparison);
         }
     }
+    double taken = gate->current.results[0].taken_share;
     if (gate->failures > 0)
         buf_printf(out, "FAILED: %zu of %zu metrics got worse.\n", gate->failures,
                    gate->comparison.count);
-    else
+    if (gate->failures > 0 && taken > TAKEN_DOUBTFUL)
+        buf_printf(out,
+                   "Other programs took %.0f %% of the processors while this was measured: measure "
+                   "again before you believe it.\n",
+                   taken * 100);
+    if (gate->failures == 0)
         buf_printf(out, "Passed%s.\n", gate->recorded ? ", and recorded in the history" : "");
 }
 
@@ -407,6 +414,8 @@ static void tell_json(const struct gate *gate, struct buf *out)
     json_add_u64(&json, gate->failures);
     json_key(&json, "history");
     json_add_u64(&json, gate->history.count);
+    json_key(&json, "taken_share");
+    json_add_double(&json, gate->current.results[0].taken_share);
     json_key(&json, "recorded");
     json_add_bool(&json, gate->recorded);
     json_key(&json, "comparison");

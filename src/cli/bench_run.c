@@ -416,6 +416,8 @@ static enum err measure_and_save(const struct invocation *invocation, struct sid
     bench_machine_begin(machine);
     TRY(run_all(invocation, sides, results, why));
     bench_machine_end(machine, sides[0].cpu_s + sides[1].cpu_s);
+    for (size_t i = 0; i < results->count; i++)
+        results->results[i].taken_share = fmax(machine->other_share, machine->steal_share);
     if (results->results[results->count - 1].metrics_count == 0)
         return fail(why, ERR_CANCELLED, "interrupted before the first run was complete");
     return save(invocation, results, why);

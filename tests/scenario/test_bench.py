@@ -163,6 +163,19 @@ class Gating(Bench):
         again = self.gate("a.json", wall=noise(7), rss=noise(57, 2e6, 0.01))
         self.assertEqual(again.returncode, GOOD)  # What failed is no part of the baseline.
 
+    def test_a_busy_machine_is_named_when_the_gate_fails(self):
+        self.fill()
+        for taken, doubted in ((0.5, True), (0.01, False)):
+            path = self.file("busy.json", json.dumps({"results": [
+                {"taken_share": taken, "metrics": {"wall": noise(99, 140)}}]}))
+            answer = self.bench("gate", path, "--history", self.path("history.jsonl"))
+            self.assertEqual(answer.returncode, FINDING, answer.stdout)
+            self.assertEqual("took 50 % of the processors" in answer.stdout, doubted)
+        saved = self.path("saved.json")
+        self.bench("run", "--runs", "4", "--save", saved, "--", "true")
+        with open(saved, encoding="utf-8") as file:
+            self.assertGreaterEqual(json.load(file)["results"][0]["taken_share"], 0)
+
     def test_a_file_of_two_results_is_refused(self):
         path = self.file("two.json", json.dumps({"results": [{"metrics": {"wall": noise(1)}},
                                                              {"metrics": {"wall": noise(2)}}]}))
