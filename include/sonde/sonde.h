@@ -120,12 +120,18 @@ SONDE_API void sonde_record(struct sonde_operation *operation, int64_t duration_
 SONDE_API void sonde_timer_cleanup_(struct sonde_timer *timer);
 #define SONDE_JOIN2_(a, b) a##b
 #define SONDE_JOIN_(a, b)  SONDE_JOIN2_(a, b)
-/* Times the rest of the block under a name that is the same each time it gets here. */
+/* Times the rest of the block under a name that is the same each time it gets here. In C++ it fails
+ * when an exception leaves the block. */
 #define SONDE_SCOPE(sonde, name) SONDE_SCOPE_AS(SONDE_JOIN_(sonde_scope_, __LINE__), sonde, name)
 /* The same with a name for the timer, for sonde_timer_fail(&timer) and sonde_timer_note. */
+#ifdef __cplusplus
+#define SONDE_SCOPE_AS(timer, sonde, name) \
+    sonde_timer_scope_ timer(sonde_operation((sonde), (name)))
+#else
 #define SONDE_SCOPE_AS(timer, sonde, name)                                   \
     struct sonde_timer timer __attribute__((cleanup(sonde_timer_cleanup_))); \
     sonde_timer_begin(&timer, sonde_operation((sonde), (name)))
+#endif
 #endif
 
 /* ---- Spans. ---- */
@@ -245,10 +251,15 @@ struct sonde_span_scope {
 SONDE_API void sonde_span_enter_(struct sonde_span_scope *scope, struct sonde *sonde,
                                  const char *name);
 SONDE_API void sonde_span_leave_(struct sonde_span_scope *scope);
-/* A span over the rest of the block, which its thread works for meanwhile: &scope.span. */
+/* A span over the rest of the block, which its thread works for meanwhile: &scope.span. In C++ it
+ * fails when an exception leaves the block. */
+#ifdef __cplusplus
+#define SONDE_SPAN_SCOPE(scope, sonde, name) sonde_span_scope_ scope((sonde), (name))
+#else
 #define SONDE_SPAN_SCOPE(scope, sonde, name)                                   \
     struct sonde_span_scope scope __attribute__((cleanup(sonde_span_leave_))); \
     sonde_span_enter_(&scope, (sonde), (name))
+#endif
 #endif
 
 /* ---- Calls of language models. ---- */
@@ -418,6 +429,58 @@ struct sonde_drops {
 SONDE_API void sonde_read_drops(const struct sonde *sonde, struct sonde_drops *ret_drops);
 
 #ifdef __cplusplus
+}
+
+/* ---- The scopes of C++, by way of SONDE_SCOPE, SONDE_SCOPE_AS and SONDE_SPAN_SCOPE. ---- */
+
+extern "C++" {
+#include <exception>
+
+/* How many exceptions are on their way: more than when a block began is how it is left by one. */
+inline int sonde_thrown_()
+{
+#if __cplusplus >= 201703L
+    return std::uncaught_exceptions();
+#else
+    return std::uncaught_exception();
+#endif
+}
+
+struct sonde_timer_scope_ : sonde_timer {
+    explicit sonde_timer_scope_(struct sonde_operation *of) : thrown(sonde_thrown_())
+    {
+        sonde_timer_begin(this, of);
+    }
+    ~sonde_timer_scope_()
+    {
+        if (sonde_thrown_() > thrown)
+            sonde_timer_fail(this);
+        sonde_timer_cleanup_(this);
+    }
+
+  private:
+    int thrown;
+    sonde_timer_scope_(const sonde_timer_scope_ &);
+    sonde_timer_scope_ &operator=(const sonde_timer_scope_ &);
+};
+
+struct sonde_span_scope_ : sonde_span_scope {
+    sonde_span_scope_(struct sonde *of, const char *name) : thrown(sonde_thrown_())
+    {
+        sonde_span_enter_(this, of, name);
+    }
+    ~sonde_span_scope_()
+    {
+        if (sonde_thrown_() > thrown)
+            sonde_span_fail(&span, "left by an exception");
+        sonde_span_leave_(this);
+    }
+
+  private:
+    int thrown;
+    sonde_span_scope_(const sonde_span_scope_ &);
+    sonde_span_scope_ &operator=(const sonde_span_scope_ &);
+};
 }
 #endif
 

@@ -155,6 +155,62 @@ class Libsonde(unittest.TestCase):
                 self.check_output(run([program], env=self.environment), f"{name} {kind}")
         self.assertGreater(tried, 0)
 
+    def test_an_exception_of_c_plus_plus_fails_what_it_leaves_and_passes_on(self):
+        need("g++")
+        source = self.folder / "throws.cc"
+        source.write_text(r"""
+extern "C" {
+#include <sonde/sonde.h> /* As hosts do that do not know that it does so by itself. */
+}
+#include <stdexcept>
+
+static void work(struct sonde *sonde, bool throws)
+{
+    SONDE_SCOPE(sonde, "scope");
+    SONDE_SCOPE_AS(timer, sonde, "named");
+    SONDE_SPAN_SCOPE(span, sonde, "span");
+    sonde_timer_note(&timer, "key", "value");
+    sonde_span_note(&span.span, "key", "value");
+    if (throws)
+        throw std::runtime_error("as meant");
+}
+
+struct tidy { /* A block entered while an exception passes is not left by it. */
+    struct sonde *sonde;
+    ~tidy() { work(sonde, false); }
+};
+
+int main()
+{
+    struct sonde *sonde = sonde_open(NULL);
+    int caught = 0;
+
+    work(sonde, false);
+    try {
+        struct tidy tidy = {sonde};
+        work(sonde, true);
+    } catch (const std::runtime_error &) {
+        caught++;
+    }
+    const char *const names[] = {"scope", "named", "span"};
+    for (int i = 0; i < 3; i++) {
+        struct sonde_stats stats;
+        sonde_operation_stats(sonde_operation(sonde, names[i]), &stats);
+        printf("%s %d %d\n", names[i], (int)stats.count, (int)stats.failures);
+    }
+    sonde_close(sonde);
+    return caught == 1 ? 0 : 1;
+}
+""")
+        for standard in ("c++11", "c++17", "c++20"):
+            program = self.folder / f"throws-{standard}"
+            done = run(["g++", f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Wno-deprecated",
+                        "-Werror", source, "-o", program, *self.flags("--cflags", "--libs")])
+            self.assertEqual(done.returncode, 0, done.stderr)
+            done = run([program], env=self.environment)
+            self.assertEqual((done.returncode, done.stdout),
+                             (0, "scope 3 1\nnamed 3 1\nspan 3 1\n"), standard)
+
     def test_the_command_in_the_head_of_the_example_is_the_one_that_works(self):
         with open(EXAMPLE, encoding="utf-8") as file:
             command = re.search(r"^ \*\s+(cc c_program\.c .*)$", file.read(), re.M)[1]
