@@ -9,6 +9,7 @@
 #include "serve/benchmarks.h"
 #include "serve/figures.h"
 #include "serve/load_explain.h"
+#include "serve/load_request.h"
 #include "serve/params.h"
 #include "serve/server_priv.h"
 #include "serve/tenant_view.h"
@@ -25,15 +26,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LOAD_RUN_KIND   STR("load_run")
-#define PROGRAM         "/proc/self/exe"
-#define KEEP_BYTES      ((size_t)512 << 20)
-#define MARGIN_NS       (60 * CLOCK_NS_PER_S)
-#define DURATION_MS_MAX (24 * 3600 * CLOCK_MS_PER_S)
+#define LOAD_RUN_KIND STR("load_run")
+#define KEEP_BYTES    ((size_t)512 << 20)
+#define MARGIN_NS     (60 * CLOCK_NS_PER_S)
 
 enum {
     RUNNING_MAX = 2,
-    ARGUMENTS_MAX = 64,
     LIST_MAX = 500,
     KEPT_MAX = 1000,
     ID_SIZE = 48,
@@ -229,122 +227,6 @@ static void finished(void *self, const struct process_result *result)
 
 /* ---- Starting. ---- */
 
-struct words {
-    struct arena *arena;
-    const char *items[ARGUMENTS_MAX + 1];
-    size_t count;
-};
-
-static enum err add_word(struct words *words, struct str text, struct why *why)
-{
-    const char *word = arena_printf(words->arena, "%.*s", STR_ARG(text));
-
-    if (word == NULL)
-        return arena_spent(words->arena, "the request", why);
-    if (words->count == ARGUMENTS_MAX)
-        return fail(why, ERR_LIMIT, "the request says too much");
-    words->items[words->count++] = word;
-    return ERR_NONE;
-}
-
-/* "--key" and the value of that key. A value cannot become an option: it stands behind '='. */
-static enum err add_option(struct words *words, const struct node *node, const char *option,
-                           struct why *why)
-{
-    struct str text;
-
-    TRY(node_text(node, &text, why));
-    const char *word = arena_printf(words->arena, "--%s=%.*s", option, STR_ARG(text));
-    if (word == NULL)
-        return arena_spent(words->arena, "the request", why);
-    return add_word(words, str_of(word), why);
-}
-
-static const struct {
-    const char *key;
-    const char *option;
-} options[] = {
-    {"connections", "connections"},
-    {"duration", "duration"},
-    {"rate", "rate"},
-    {"arrivals", "arrivals"},
-    {"test", "test"},
-    {"pattern", "pattern"},
-    {"think", "think"},
-    {"warmup", "warmup"},
-    {"timeout", "timeout"},
-    {"method", "method"},
-    {"body", "body"},
-    {"http2", "http2"},
-};
-
-static enum err read_criteria(const struct node *list, struct words *words, struct why *why)
-{
-    struct buf all CLEANUP(buf_done) = {0};
-    struct str text;
-
-    if (list == NULL)
-        return ERR_NONE;
-    TRY(node_list(list, why));
-    NODE_EACH(list, item)
-    {
-        TRY(node_text(item, &text, why));
-        buf_printf(&all, "%s%.*s", all.size == 0 ? "--require=" : ", ", STR_ARG(text));
-    }
-    return all.size == 0 ? ERR_NONE : add_word(words, buf_view(&all), why);
-}
-
-static enum err read_url(const struct node *root, struct str *ret_url, struct why *why)
-{
-    static const char *const schemes[] = {"http://", "https://", "ws://", "wss://", "tcp://"};
-    const struct node *node;
-
-    TRY(node_need(root, "url", &node, why));
-    TRY(node_text(node, ret_url, why));
-    for (size_t i = 0; i < ARRAY_COUNT(schemes); i++) {
-        if (str_starts(*ret_url, str_of(schemes[i])))
-            return ERR_NONE;
-    }
-    return node_fail(node, why, "a URL begins with http://, https://, ws://, wss:// or tcp://");
-}
-
-static enum err read_request(const struct node *root, struct words *words, struct running *running,
-                             struct why *why)
-{
-    static const char *const keys[] = {"url",    "title",    "criteria", "connections", "duration",
-                                       "rate",   "arrivals", "test",     "pattern",     "think",
-                                       "warmup", "timeout",  "method",   "body",        "http2"};
-    const struct node *title = node_get(root, "title");
-    const struct node *duration = node_get(root, "duration");
-    struct str url;
-    struct str text;
-
-    TRY(node_map(root, why));
-    TRY(node_only(root, keys, ARRAY_COUNT(keys), why));
-    TRY(read_url(root, &url, why));
-    running->length_ms = DURATION_MS_MAX;
-    if (duration != NULL)
-        TRY(node_duration_ms(duration, &running->length_ms, why));
-    if (running->length_ms > DURATION_MS_MAX)
-        return node_fail(duration, why, "a load lasts a day at most");
-    /* What this daemon saw it tells itself, when the report is there. */
-    static const char *const first[] = {PROGRAM,      "load",    "--json",
-                                        "--progress", "--trace", "--daemon=none"};
-    for (size_t i = 0; i < ARRAY_COUNT(first); i++)
-        TRY(add_word(words, str_of(first[i]), why));
-    for (size_t i = 0; i < ARRAY_COUNT(options); i++) {
-        if (node_get(root, options[i].key) != NULL)
-            TRY(add_option(words, node_get(root, options[i].key), options[i].option, why));
-    }
-    TRY(read_criteria(node_get(root, "criteria"), words, why));
-    TRY(add_word(words, url, why));
-    text = url;
-    if (title != NULL)
-        TRY(node_text(title, &text, why));
-    buf_str(&running->title, text);
-    return ERR_NONE;
-}
-
 static struct running *find_free(struct load_desk *desk)
 {
     for (size_t i = 0; i < RUNNING_MAX; i++) {
@@ -358,19 +240,17 @@ static enum err start(struct call *call, struct running *running, struct why *wh
 {
     struct load_desk *desk = call->server->load_desk;
     struct arena *arena CLEANUP(arena_freep) = arena_new((size_t)8 << 20);
-    struct words words = {.arena = arena};
-    struct str body = exchange_body(call->exchange);
-    const struct node *root;
+    struct load_request request;
 
-    TRY(json_read(body, "body", body.size, arena, &root, why));
-    TRY(read_request(root, &words, running, why));
-    words.items[words.count] = NULL;
+    TRY(load_request_read(exchange_body(call->exchange), arena, &request, why));
+    running->length_ms = request.length_ms;
+    buf_str(&running->title, request.title);
     running->started_ms = clock_now_ms();
     (void)snprintf(running->id, sizeof(running->id), "%013" PRId64 "-%u", running->started_ms,
                    ++desk->count);
     (void)snprintf(running->tenant, sizeof(running->tenant), "%s", call->identity.tenant);
     const struct process_options how = {
-        .arguments = words.items,
+        .arguments = request.items,
         .timeout_ns = running->length_ms * CLOCK_NS_PER_MS + MARGIN_NS,
         .grace_ns = MARGIN_NS,
         .output_bytes_max = OUTPUT_BYTES_MAX,
