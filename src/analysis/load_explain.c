@@ -77,11 +77,12 @@ static void write_notes(const struct load_look *look)
     const struct load_facts *facts = look->facts;
     const struct load_explained *explained = look->explained;
     bool has_broken = facts->slow.size > 0 || facts->errors.size > 0;
-    size_t told = 0;
+    size_t told = 0, causes = 0;
 
     for (size_t i = 0; i < explained->findings_count && told < CAUSES_TOLD; i++) {
         const struct load_finding *finding = &explained->findings[i];
         bool is_host = finding->trace_ids_count == 0;
+        causes += finding->is_cause;
         if (finding->is_cause)
             note_cause(look, finding);
         else if (is_host && finding->finding.severity >= SEVERITY_WARNING)
@@ -90,11 +91,12 @@ static void write_notes(const struct load_look *look)
             continue;
         told++;
     }
-    if (told == 0 && (has_broken || facts->has_failed))
+    if (causes == 0 && (has_broken || facts->has_failed))
         note(look, true,
              load_text(look, "Nothing that the daemon saw of the target explains it: %s, and %s.",
-                       facts->is_here ? "no resource of its machine was saturated"
-                                      : "it watches another machine",
+                       !facts->is_here ? "it watches another machine"
+                       : told == 0     ? "no resource of its machine was saturated"
+                                       : "what its machine was short of makes slow, not wrong",
                        explained->entry_spans == 0 ? "there are no spans of that time"
                                                    : "no span stands out"));
 }

@@ -359,7 +359,7 @@ static void write_users(const struct load_look *look, struct buf *out)
         double cores = process->cores;
         if (str_eq(process->name, STR("sonde"))) /* The generator, and perhaps a daemon. */
             cores -= generator;
-        if (cores < 0.05)
+        if (cores < (str_eq(process->name, STR("sonde")) ? 0.2 : 0.05))
             continue;
         buf_printf(out, "%s%.*s used %.1f %s", told == 0 ? "process " : ", ",
                    STR_ARG(process->name), cores, told == 0 ? "cores" : "");

@@ -82,7 +82,9 @@ static enum err read_broken(const struct node *report, struct load_facts *facts,
         struct str text = text_at(item, "criterion");
         struct str measured = text_at(item, "measured");
         struct str *place = is_about_errors(text) ? &facts->errors : &facts->slow;
-        if (flag_at(item, "holds") || place->size > 0)
+        /* Where nothing was answered, no time is to be explained. */
+        if (flag_at(item, "holds") || place->size > 0 ||
+            (count_at(report, "answers") == 0 && !is_about_errors(text)))
             continue;
         *place = str_of(arena_printf(arena, "%.*s broke (%.*s)", STR_ARG(text), STR_ARG(measured)));
         if (place->data == NULL)
@@ -156,7 +158,9 @@ static enum err read_facts(const struct server *server,
     if (!facts->has_failed || facts->slow.size > 0 || facts->errors.size > 0)
         return ERR_NONE;
     /* It failed by what its kind of test looks for. */
-    if (facts->failures * 100 > facts->requests)
+    if (count_at(report, "answers") == 0)
+        facts->errors = STR("Nothing was answered");
+    else if (facts->failures * 100 > facts->requests)
         facts->errors = STR("The test failed");
     else
         facts->slow = STR("The test failed");

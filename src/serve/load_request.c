@@ -22,8 +22,8 @@ static enum err add_word(struct load_request *request, struct str text, struct w
 }
 
 /* "--key" and the value of that key. A value cannot become an option: it stands behind '='. */
-static enum err add_option(struct load_request *request, const struct node *node, const char *option,
-                           struct why *why)
+static enum err add_option(struct load_request *request, const struct node *node,
+                           const char *option, struct why *why)
 {
     struct str text;
 
@@ -52,7 +52,8 @@ static const struct {
     {"http2", "http2"},
 };
 
-static enum err read_criteria(const struct node *list, struct load_request *request, struct why *why)
+static enum err read_criteria(const struct node *list, struct load_request *request,
+                              struct why *why)
 {
     struct buf all CLEANUP(buf_done) = {0};
     struct str text;

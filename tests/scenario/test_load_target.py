@@ -179,12 +179,16 @@ class WhoIsAsked(Scenario):
 
     def test_a_report_of_refusals_is_explained_and_kept_too(self):
         made = subprocess.run([BINARY, "load", "--json", "--daemon", self.sonde.url, "--keep",
-                               "--duration", "1s", "--connections", "1", "http://127.0.0.1:1/"],
+                               "--duration", "1s", "--connections", "1", "--require", "p95 < 1s",
+                               "http://127.0.0.1:1/"],
                               capture_output=True, text=True, timeout=120, check=False)
         report = json.loads(made.stdout)
         self.assertEqual(made.returncode, 1, made.stderr)
         self.assertGreater(report["errors_by_kind"]["refused"], 0)
         self.assertIn("target", report)
+        said = " ".join(texts(report))
+        self.assertIn("Nothing that the daemon saw of the target explains it", said)
+        self.assertNotIn("p95 < 1s broke", said)
         self.assertTrue([run for run in self.sonde.json("/api/v1/load/runs")["runs"]
                          if run["title"] == "http://127.0.0.1:1/"])
 
