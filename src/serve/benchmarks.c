@@ -217,13 +217,16 @@ void route_benchmark_remove(struct call *call)
 
 /* ---- Comparing. ---- */
 
-static enum err read_share(struct call *call, const char *name, double *value, struct why *why)
+#define SHARE_MAX 10 /* Ten times as much. */
+
+static enum err read_share(struct call *call, const char *name, double most, double *value,
+                           struct why *why)
 {
     struct str text = call_parameter(call, name);
 
     if (text.size == 0)
         return ERR_NONE;
-    if (!str_to_double(text, value) || !(*value > 0) || *value > 10)
+    if (!str_to_double(text, value) || !(*value >= 0) || *value > most)
         return fail(why, ERR_INVALID, "invalid parameter \"%s\": \"%.*s\" is no share such as 0.05",
                     name, STR_ARG(text));
     return ERR_NONE;
@@ -236,9 +239,9 @@ static enum err read_contest(struct call *call, const struct benchmark *benchmar
     struct params_range range;
 
     ret_contest->judging = benchmark_judging_default;
-    TRY(read_share(call, "alpha", &ret_contest->judging.alpha, why));
-    TRY(read_share(call, "min_change", &ret_contest->judging.min_change, why));
-    TRY(read_share(call, "threshold", &ret_contest->judging.threshold, why));
+    TRY(read_share(call, "alpha", 1, &ret_contest->judging.alpha, why));
+    TRY(read_share(call, "min_change", SHARE_MAX, &ret_contest->judging.min_change, why));
+    TRY(read_share(call, "threshold", SHARE_MAX, &ret_contest->judging.threshold, why));
     TRY(params_time(call, "end", clock_now_ms(), &range.end_ms, why));
     range.start_ms = range.end_ms - (benchmark->end_ms - benchmark->start_ms);
     TRY(params_range(call, &range, why));

@@ -99,6 +99,9 @@ class Benchmarks(Scenario):
         self.assertEqual(verdicts["answer"]["severity"], "warning")
         self.assertAlmostEqual(verdicts["answer"]["change"], 0.5, delta=0.05)
         self.assertEqual(verdicts["calm"]["verdict"], "stable")
+        for wrong in ("alpha=2", "alpha=-1", "min_change=x", "threshold=11", "start=5&end=1"):
+            answer = self.sonde.get(f"/api/performance/benchmarks/before/compare?{wrong}")
+            self.assertEqual(answer.status, 400, wrong)
         worse = self.sonde.json("/api/performance/regressions")
         self.assertIn(("before", "answer"), [(row["benchmark"], row["metric"])
                                              for row in worse["regressions"]])
