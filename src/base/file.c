@@ -31,6 +31,8 @@ enum err file_read_fd(int fd, const char *name, size_t limit_bytes, struct buf *
     for (;;) {
         char *room = buf_reserve(out, READ_SIZE);
         ssize_t size = pread(fd, room, out->capacity - out->size, offset);
+        if (size < 0 && errno == ESPIPE) /* A pipe, such as a shell's <(command). */
+            size = read(fd, room, out->capacity - out->size);
         if (size < 0 && errno == EINTR)
             continue;
         if (size < 0)

@@ -4,7 +4,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* Appends the file to out. ERR_TOO_LARGE past limit_bytes; works on /proc, where sizes lie. */
+/* Appends the file to out. ERR_TOO_LARGE past limit_bytes; works on /proc, where sizes lie,
+ * and on pipes. */
 CHECKED enum err file_read(const char *path, size_t limit_bytes, struct buf *out, struct why *why);
 
 /* As file_read, from a descriptor that stays open, from offset 0 (pread): for /proc files that are

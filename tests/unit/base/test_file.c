@@ -57,6 +57,19 @@ TEST(proc_files_whose_size_lies_are_read_whole)
     EXPECT(strstr(buf_cstr(&content), "VmRSS") != NULL);
 }
 
+TEST(a_pipe_is_read_to_its_end)
+{
+    struct buf out CLEANUP(buf_done) = {0};
+    int ends[2];
+
+    ASSERT(pipe(ends) == 0);
+    ASSERT(write(ends[1], "from a pipe", 11) == 11);
+    (void)close(ends[1]);
+    EXPECT(file_read_fd(ends[0], "pipe", 100, &out, NULL) == ERR_NONE);
+    EXPECT_TEXT(buf_cstr(&out), "from a pipe");
+    (void)close(ends[0]);
+}
+
 TEST(an_absent_file_is_not_found)
 {
     struct buf content CLEANUP(buf_done) = {0};
