@@ -50,12 +50,23 @@ class SLAConfig:
         if not isinstance(operations, Mapping):
             raise ValueError(f"{where}operations: targets by operation are wanted, "
                              f"not {operations!r}")
-        targets = {name: value for name, value in data.items() if name != "operations"}
+        targets = {name: _share(value) if name == "min_success_rate" else value
+                   for name, value in data.items() if name != "operations"}
         for name, value in targets.items():
             _check(name, value, where)
         return cls(**targets, operations={
             name: cls._read(below, f"{where}operations.{name}.")
             for name, below in operations.items()})
+
+
+def _share(value: Any) -> Any:
+    """0.95 of "95%", as `sonde sla check` reads it."""
+    if isinstance(value, str) and value.endswith("%"):
+        try:
+            return float(value[:-1]) / 100
+        except ValueError:
+            pass  # Told as it stands.
+    return value
 
 
 def _check(name: str, value: Any, where: str = "") -> None:

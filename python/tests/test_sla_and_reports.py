@@ -62,6 +62,8 @@ class Promises(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "no target is called 'max_p96_latency_ms'"):
             SLAConfig.from_dict({"max_p96_latency_ms": 1})
         self.assertEqual(SLAConfig.from_dict({"operations": None}), SLAConfig())
+        self.assertEqual(SLAConfig.from_dict({"min_success_rate": "95%"}),
+                         SLAConfig(min_success_rate=0.95))
 
     def test_what_is_wrong_is_said_with_its_place(self):
         for wrong, words in (
@@ -73,6 +75,7 @@ class Promises(unittest.TestCase):
                 ({"operations": ["retrieval"]}, "operations: targets by operation"),
                 ([], "a promise: targets by name"),
                 ({"min_success_rate": 95}, "min_success_rate: a success rate is 0 to 1, not 95"),
+                ({"min_success_rate": "high%"}, "min_success_rate: 'high%' is not a number"),
                 ({"min_throughput_rps": True}, "min_throughput_rps: True is not a number")):
             with self.assertRaises(ValueError) as told:
                 SLAConfig.from_dict(wrong)

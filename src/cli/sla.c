@@ -108,11 +108,26 @@ static enum err take_report(struct inquiry *inquiry, struct str json, const char
     return performance_read(json, name, inquiry->arena, &inquiry->services, &inquiry->own, why);
 }
 
+static bool is_report_for_people(const char *name)
+{
+    static const char *const endings[] = {".csv", ".html", ".htm", ".md", ".txt"};
+    const char *ending = strrchr(name, '.');
+
+    for (size_t i = 0; ending != NULL && i < ARRAY_COUNT(endings); i++) {
+        if (strcmp(ending, endings[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum err take_promises(struct inquiry *inquiry, struct str yaml, const char *name,
                               struct why *why)
 {
     inquiry->is_promised = true;
-    return promises_read(yaml, name, inquiry->arena, &inquiry->promises, why);
+    enum err err = promises_read(yaml, name, inquiry->arena, &inquiry->promises, why);
+    if (err == ERR_INVALID && is_report_for_people(name))
+        hint(why, "of reports only those in JSON can be read: save it as .json");
+    return err;
 }
 
 static enum err measure_live(struct inquiry *inquiry, struct why *why)

@@ -179,6 +179,11 @@ class Services(unittest.TestCase):
 
             report = os.path.join(self.folder, "report.json")
             self.command(sonde, "report", "--output", report)
+            table = os.path.join(self.folder, "report.csv")
+            self.command(sonde, "report", "--output", table)
+            refused = self.command(sonde, "sla", "suggest", table)
+            self.assertEqual(refused.returncode, 2)
+            self.assertIn("save it as .json", refused.stderr)
         saved = subprocess.run([BINARY, "sla", "check", report, "--targets", self.sla, "--json"],
                                capture_output=True, text=True, check=False)
         self.assertEqual(saved.returncode, 1)
