@@ -396,8 +396,8 @@ static void tell_text(const struct invocation *invocation, const struct gate *ga
                    gate->comparison.count);
     if (gate->failures > 0 && taken > TAKEN_DOUBTFUL)
         buf_printf(out,
-                   "Other programs took %.0f %% of the processors while this was measured: measure "
-                   "again before you believe it.\n",
+                   "Other programs took %.0f %% of the processors while this was measured: unless "
+                   "that was the service under test, measure again.\n",
                    taken * 100);
     if (gate->failures == 0)
         buf_printf(out, "Passed%s.\n", gate->recorded ? ", and recorded in the history" : "");
