@@ -79,6 +79,7 @@ struct call {
     enum ingest_answer ingest_answer;
     uint64_t accepted_count;
     uint64_t rejected_count;
+    struct str warning; /* Static; of what was kept nevertheless (serve/otlp.c). */
 };
 
 struct call *call_new(struct server *server, struct exchange *exchange); /* NULL: arena spent. */

@@ -93,7 +93,7 @@ void otlp_fail(struct call *call, enum err err, const struct why *why)
 
 static void answer_kept(struct call *call)
 {
-    struct str message = call->rejected_count > 0 ? str_of(call->why.text) : STR("");
+    struct str message = call->rejected_count > 0 ? str_of(call->why.text) : call->warning;
     bool as_json = is_json(call) && call->form == FORM_OTLP;
 
     otlp_write_answer(signal_of(call), as_json, call->rejected_count, message, &call->answer.body);
@@ -125,6 +125,30 @@ void otlp_finish(struct call *call)
 
 /* ---- Taking in. ---- */
 
+/* What is not known must be ignored; a list without the one name that matters is a mistake that the
+ * sender would otherwise never hear of: snake_case, or metrics sent as traces. */
+static struct str warn(enum otlp_signal signal, struct str json)
+{
+    static const struct {
+        struct str name;
+        struct str warning;
+    } wanted[] = {
+        [OTLP_TRACES] = {STR("\"resourceSpans\""),
+                         STR("nothing was taken: the JSON has no resourceSpans (names are "
+                             "lowerCamelCase)")},
+        [OTLP_METRICS] = {STR("\"resourceMetrics\""),
+                          STR("nothing was taken: the JSON has no resourceMetrics (names are "
+                              "lowerCamelCase)")},
+        [OTLP_LOGS] = {STR("\"resourceLogs\""),
+                       STR("nothing was taken: the JSON has no resourceLogs (names are "
+                           "lowerCamelCase)")},
+    };
+
+    if (memchr(json.data, '[', json.size) == NULL || str_find_str(json, wanted[signal].name) >= 0)
+        return STR("");
+    return wanted[signal].warning;
+}
+
 static enum err work_export(struct call *call, struct why *why)
 {
     struct buf body CLEANUP(buf_done) = {0};
@@ -140,6 +164,8 @@ static enum err work_export(struct call *call, struct why *why)
         TRY(grpc_read_message(call->exchange, call->server->limits.body_bytes_max, &body, why));
     else
         exchange_take_body(call->exchange, &body);
+    if (request.is_json && body.size > 0)
+        call->warning = warn(request.signal, buf_view(&body));
     TRY(otlp_receive(call->server->otlp, &request, &batch, why));
     ingest_hand_over(call, &batch, INGEST_OTLP);
     return ERR_NONE;

@@ -236,6 +236,18 @@ class SomebodySendsByHand(Scenario):
         self.assertIn("older than what is kept", partial["errorMessage"])
         self.assertEqual(len(self.sonde.json("/api/v1/traces/" + "aa" * 16)["spans"]), 1)
 
+    def test_data_without_a_known_name_is_warned_of(self):
+        snake = {"resource_spans": [{"scope_spans": [{"spans": [a_span()]}]}]}
+        for path, name in (("traces", "resourceSpans"), ("metrics", "resourceMetrics"),
+                           ("logs", "resourceLogs")):
+            answer = self.sonde.post(f"/v1/{path}", snake, JSON)
+            self.assertEqual(answer.status, 200)
+            partial = answer.json()["partialSuccess"]
+            self.assertEqual(list(partial), ["errorMessage"])  # A warning: nothing was rejected.
+            self.assertIn(f"no {name}", partial["errorMessage"])
+        self.assertEqual(self.sonde.post("/v1/traces", {"resourceSpans": []}, JSON).json(), {})
+        self.assertEqual(self.sonde.post("/v1/traces", {"later": {}}, JSON).json(), {})
+
     def test_bad_data_is_told_as_a_status_in_the_requests_own_form(self):
         answer = self.sonde.post("/v1/traces", b'{"resourceSpans":[', JSON)
         self.assertEqual((answer.status, answer.json()["code"]), (400, 3))
