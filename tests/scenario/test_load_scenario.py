@@ -396,7 +396,8 @@ class Imports(unittest.TestCase):
             self.server.last.clear()
             path = self.write(name, json.dumps(described))
             said, text = self.import_and_run("openapi", str(path))
-            self.assertEqual((said["requests"], said["errors"]), (2, 0), text)
+            self.assertEqual((said["requests"], said["errors"]), (2, 0),
+                             f"{said['errors_by_kind']} {said['status']}\n{text}")
             self.assertIn("1 deletions were left out", text)
             (path, (headers, body, query)), = [item for item in self.server.last.items()
                                                if item[0].startswith("/upload")]
