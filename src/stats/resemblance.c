@@ -13,10 +13,15 @@
  * are averaged over it (compare_timed). What is believed beforehand counts for much there; it is
  * learnt from all metrics of a comparison together (empirical Bayes, the mixing distribution by
  * expectation and maximization), what is usual counting as one metric more: runs are as likely
- * independent as not, and if not, weak resemblance is likelier than strong. */
+ * independent as not, and if not, weak resemblance is likelier than strong.
+ *
+ * Where r is given, the difference of two means over its error is exactly Student's t with n - 2
+ * degrees of freedom (generalized least squares): each value, less r times the one before, is a
+ * fresh look at the scatter, however few independent looks at the mean there are. */
 #include "stats/resemblance.h"
 #include "stats/array.h"
 #include "stats/describe.h"
+#include "stats/distribution.h"
 
 #include <math.h>
 
@@ -41,6 +46,7 @@ double resemblance_inflation_at(size_t k)
 }
 
 struct sums {
+    double centre;
     double square;  /* Of all values about the middle. */
     double product; /* Of neighbours. */
     double total;   /* Of the values. */
@@ -52,7 +58,7 @@ static struct sums sums_of(const double *values, size_t count)
 {
     double centre = describe_median(values, count);
     double reach = CLIP_MADS * DESCRIBE_MAD_SCALE * describe_mad(values, count);
-    struct sums sums = {0};
+    struct sums sums = {.centre = centre};
     double before = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -71,6 +77,25 @@ static struct sums sums_of(const double *values, size_t count)
     return sums;
 }
 
+/* A sample seen under one correlation, in units of the series' variance. */
+struct fit {
+    double above; /* The best guess of the mean, less the middle. */
+    double ones;  /* 1'S1: what the sample says of the mean, in independent values. */
+    double rest;  /* What the best guess leaves unexplained: its square, by S. */
+};
+
+static struct fit fit_at(const struct sums *sums, size_t count, double r)
+{
+    double n = (double)count;
+    double square =
+        ((1 + r * r) * sums->square - r * r * sums->end_square - 2 * r * sums->product) /
+        (1 - r * r);
+    double total = ((1 - r) * sums->total + r * sums->end) / (1 + r);
+    double ones = (n - (n - 2) * r) / (1 + r);
+
+    return (struct fit){total / ones, ones, square - total * total / ones};
+}
+
 /* Adds to the logarithms; false when the sample says nothing. */
 static bool add_sample(const double *values, size_t count, double logs[RESEMBLANCE_COUNT])
 {
@@ -82,19 +107,36 @@ static bool add_sample(const double *values, size_t count, double logs[RESEMBLAN
     struct sums sums = sums_of(values, count);
     for (size_t k = 0; k < RESEMBLANCE_COUNT; k++) {
         double r = correlation_at(k);
-        double square =
-            ((1 + r * r) * sums.square - r * r * sums.end_square - 2 * r * sums.product) /
-            (1 - r * r);
-        double total = ((1 - r) * sums.total + r * sums.end) / (1 + r);
-        double ones = (n - (n - 2) * r) / (1 + r);
-        double rest = square - total * total / ones;
-        if (!(rest > 0) || !isfinite(rest))
+        struct fit fit = fit_at(&sums, count, r);
+        if (!(fit.rest > 0) || !isfinite(fit.rest))
             return false; /* Constant. */
-        added[k] = -0.5 * ((n - 1) * (log(1 - r * r) + log(rest)) + log(ones));
+        added[k] = -0.5 * ((n - 1) * (log(1 - r * r) + log(fit.rest)) + log(fit.ones));
     }
     for (size_t k = 0; k < RESEMBLANCE_COUNT; k++)
         logs[k] += added[k];
     return true;
+}
+
+void resemblance_distance(const double *a, size_t a_count, const double *b, size_t b_count,
+                          double ret_p[RESEMBLANCE_COUNT])
+{
+    bool enough = a_count >= 2 && b_count >= 2;
+    struct sums a_sums = enough ? sums_of(a, a_count) : (struct sums){0};
+    struct sums b_sums = enough ? sums_of(b, b_count) : (struct sums){0};
+    double freedom = (double)(a_count + b_count) - 2;
+
+    for (size_t k = 0; k < RESEMBLANCE_COUNT; k++) {
+        ret_p[k] = NAN;
+        if (!enough)
+            continue;
+        struct fit a_fit = fit_at(&a_sums, a_count, correlation_at(k));
+        struct fit b_fit = fit_at(&b_sums, b_count, correlation_at(k));
+        double variance = (a_fit.rest + b_fit.rest) / freedom;
+        double difference = b_sums.centre + b_fit.above - a_sums.centre - a_fit.above;
+        double t = difference / sqrt(variance * (1 / a_fit.ones + 1 / b_fit.ones));
+        if (variance > 0 && isfinite(t))
+            ret_p[k] = 2 * student_sf(fabs(t), freedom);
+    }
 }
 
 struct resemblance resemblance_of(const double *a, size_t a_count, const double *b, size_t b_count)

@@ -29,6 +29,12 @@ struct resemblance resemblance_learn(const struct resemblance *likelihoods, size
 struct resemblance resemblance_believe(const struct resemblance *prior,
                                        const struct resemblance *likelihood);
 
+/* For each correlation, how likely means so far apart would be by chance: two-sided, by generalized
+ * least squares (Prais and Winsten 1954), values beyond four scaled MADs of their median clipped to
+ * there. NAN where nothing varies. */
+void resemblance_distance(const double *a, size_t a_count, const double *b, size_t b_count,
+                          double ret_p[RESEMBLANCE_COUNT]);
+
 /* By what factor the variance of a mean exceeds that of independent runs; the belief's median. */
 double resemblance_inflation(const struct resemblance *belief);
 

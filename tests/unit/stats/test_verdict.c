@@ -196,6 +196,34 @@ TEST(two_hills_are_pointed_out)
     EXPECT(verdict.after_many_hills && !verdict.before_many_hills);
 }
 
+/* The runs after drift, so they say little of each other, but all of them are seven times less. */
+TEST(what_is_far_beyond_any_drift_is_seen_although_neighbours_resemble_each_other)
+{
+    double before[12];
+    double after[24];
+    struct random random = random_begin(3);
+
+    for (int i = 0; i < 12; i++)
+        before[i] = 5600 + 180 * random_normal(&random);
+    for (int i = 0; i < 24; i++)
+        after[i] = 820 - (i < 12 ? 0 : 22 * (i - 12)) + 20 * random_normal(&random);
+    const struct verdict_options options = {.alpha = 0.05,
+                                            .min_change = 0.02,
+                                            .threshold = 0.1,
+                                            .min_cliff = 0.5,
+                                            .higher_is_better = true};
+    struct verdict_input input = {before, 12, after, 24, options};
+    struct verdict verdict = verdict_judge(&input);
+    EXPECT(verdict.inflation > 10 && verdict.kind == VERDICT_DEGRADED);
+    /* Within what such a drift does by itself, nobody knows. */
+    for (int i = 0; i < 12; i++)
+        before[i] = 700 + 20 * random_normal(&random);
+    input.after_count = 12;
+    for (int i = 0; i < 12; i++)
+        after[i] = 900 - 30 * i + 5 * random_normal(&random);
+    EXPECT(verdict_judge(&input).kind == VERDICT_CANNOT_TELL);
+}
+
 TEST(errors_from_nothing_are_an_infinite_change)
 {
     double a[RUNS] = {0};
