@@ -5,12 +5,17 @@
 #include "cli/load.h"
 #include "load/parcel.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { JUDGEMENT_BYTES_MAX = 8 << 20 };
+enum {
+    JUDGEMENT_BYTES_MAX = 8 << 20,
+    /* A histogram is larger and mostly empty: in a mapping of its own only touched pages cost. */
+    MMAP_BYTES = 64 << 10,
+};
 
 /* The one thing that a signal handler can reach: how often somebody asked to end. */
 static atomic_int interrupts;
@@ -223,6 +228,7 @@ static enum exit_code run(struct invocation *invocation)
     const char *first = invocation->arguments_count > 0 ? invocation->arguments[0] : "";
     if (strcmp(first, "import") == 0)
         return load_import(invocation);
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES); /* Without: some pages more. */
     (void)signal(SIGINT, on_interrupt);
     (void)signal(SIGTERM, on_interrupt);
     if (strcmp(first, "agent") == 0 && invocation->arguments_count > 1)
