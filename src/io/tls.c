@@ -179,9 +179,17 @@ static enum tls_result result_of(struct tls_session *session, int result)
     }
 }
 
+/* OpenSSL tells by its queue of errors what a call met with, so nothing of an earlier one may be
+ * left there. To look costs a fifth of clearing, and there is hardly ever anything. */
+static void forget_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 enum tls_result tls_handshake(struct tls_session *session)
 {
-    ERR_clear_error();
+    forget_errors();
     return result_of(session, SSL_do_handshake(session->ssl));
 }
 
@@ -196,20 +204,20 @@ bool tls_chose_http2(const struct tls_session *session)
 
 enum tls_result tls_read(struct tls_session *session, void *data, size_t size, size_t *ret_size)
 {
-    ERR_clear_error();
+    forget_errors();
     return result_of(session, SSL_read_ex(session->ssl, data, size, ret_size));
 }
 
 enum tls_result tls_write(struct tls_session *session, const void *data, size_t size,
                           size_t *ret_size)
 {
-    ERR_clear_error();
+    forget_errors();
     return result_of(session, SSL_write_ex(session->ssl, data, size, ret_size));
 }
 
 void tls_shutdown(struct tls_session *session)
 {
-    ERR_clear_error();
+    forget_errors();
     (void)SSL_shutdown(session->ssl); /* A courtesy: the connection closes either way. */
-    ERR_clear_error();
+    forget_errors();
 }
