@@ -196,6 +196,7 @@ def integrate_performance_profiling(app: Any, profiler: Optional[PerformanceProf
 
 def _add_routes(app: Any, profiler: PerformanceProfiler, path: str) -> None:
     from starlette.responses import HTMLResponse, JSONResponse, Response
+    from starlette.routing import Route, Router
 
     from .reporter import FORMS, PerformanceReporter
 
@@ -207,7 +208,7 @@ def _add_routes(app: Any, profiler: PerformanceProfiler, path: str) -> None:
 
     async def reports(request: Any) -> Any:
         return JSONResponse({"reports": [
-            {"form": form, "address": f"{path}/reports/{form}"} for form in FORMS]})
+            {"form": form, "address": f"{path.rstrip('/')}/reports/{form}"} for form in FORMS]})
 
     async def report_in_form(request: Any) -> Any:
         form = request.path_params["form"]
@@ -220,8 +221,10 @@ def _add_routes(app: Any, profiler: PerformanceProfiler, path: str) -> None:
         violations = profiler.check_sla()
         return JSONResponse({"kept": not violations, "violations": violations})
 
-    app.add_route(f"{path}/stats", stats)
-    app.add_route(f"{path}/report", report)
-    app.add_route(f"{path}/reports", reports)
-    app.add_route(f"{path}/reports/{{form}}", report_in_form)
-    app.add_route(f"{path}/sla", sla)
+    routes = [Route("/stats", stats), Route("/report", report), Route("/reports", reports),
+              Route("/reports/{form}", report_in_form), Route("/sla", sla)]
+    prefix = path.rstrip("/")
+    if prefix:
+        app.mount(prefix, Router(routes))  # One look, not five, for a request to elsewhere.
+    else:
+        app.router.routes.extend(routes)

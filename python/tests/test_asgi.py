@@ -156,6 +156,18 @@ class FastApi(Story):
         self.assertIn("there are console, json", refused.json()["error"])
         self.assertEqual(self.client.get("/profiling/sla").json(),
                          {"kept": True, "violations": []})
+        names = self.client.get("/profiling/stats").json()["operations"]
+        self.assertLessEqual({"GET /profiling/sla", "GET /profiling/reports/{form}"}, set(names))
+
+    def test_its_own_routes_may_stand_at_the_root(self):
+        app = FastAPI()
+        integrate_performance_profiling(app, PerformanceProfiler(endpoint=""), path="/")
+        app.get("/later")(lambda: "here")
+        with TestClient(app) as client:
+            self.assertEqual(client.get("/later").json(), "here")
+            self.assertEqual(client.get("/reports").json()["reports"][0]["address"],
+                             "/reports/console")
+            self.assertIn("GET /later", client.get("/stats").json()["operations"])
 
     def test_lifespan_passes_through(self):
         seen = []
