@@ -96,10 +96,12 @@ static const struct option_row rows[BENCH_OPTIONS_COUNT] = {
                         .help = "gate: how many of the newest results are what is compared with."},
     [BENCH_FAIL_ON] = {.name = "fail-on",
                        .type = OPTION_CHOICE,
-                       .preset = "info",
+                       .preset = "warning",
                        .range = "info|warning|critical",
                        .flags = OPTION_FLAG_ONLY,
-                       .help = "gate: the least severe degradation that fails it."},
+                       .help = "gate: the least severe degradation that fails it. info: any that "
+                               "matters; warning: from the metric's threshold on; critical: from "
+                               "twice that on."},
     [BENCH_RECORD] = {.name = "record",
                       .type = OPTION_BOOL,
                       .preset = "true",

@@ -329,6 +329,7 @@ struct gate {
     struct bench_results baseline;
     struct bench_comparison comparison;
     size_t failures;
+    size_t let_through; /* Got worse, but by less than fails. */
     bool recorded;
 };
 
@@ -366,8 +367,10 @@ static enum err gate_judge(const struct invocation *invocation, struct gate *gat
             within_scatter(&gate->history, &gate->comparison.rows[i]);
     for (size_t i = 0; i < gate->comparison.count; i++) {
         const struct bench_row *row = &gate->comparison.rows[i];
-        gate->failures += row->verdict.kind == VERDICT_DEGRADED && !row->quarantined &&
-                          row->verdict.severity >= least;
+        if (row->verdict.kind != VERDICT_DEGRADED || row->quarantined)
+            continue;
+        gate->failures += row->verdict.severity >= least;
+        gate->let_through += row->verdict.severity < least;
     }
     TRY(write_report(invocation, &gate->comparison, gate->place.name, why));
     if (gate->failures == 0 && options_bool(options, BENCH_RECORD)) {
@@ -392,7 +395,7 @@ static void tell_text(const struct invocation *invocation, const struct gate *ga
     }
     double taken = gate->current.results[0].taken_share;
     if (gate->failures > 0)
-        buf_printf(out, "FAILED: %zu of %zu metrics got worse.\n", gate->failures,
+        buf_printf(out, "FAILED: %zu of %zu metrics got worse by too much.\n", gate->failures,
                    gate->comparison.count);
     if (gate->failures > 0 && taken > TAKEN_DOUBTFUL)
         buf_printf(out,
@@ -401,6 +404,11 @@ static void tell_text(const struct invocation *invocation, const struct gate *ga
                    taken * 100);
     if (gate->failures == 0)
         buf_printf(out, "Passed%s.\n", gate->recorded ? ", and recorded in the history" : "");
+    if (gate->failures == 0 && gate->let_through > 0)
+        buf_printf(out,
+                   "%zu metric%s got worse by less than fails the gate; --fail-on info fails on any "
+                   "change that matters.\n",
+                   gate->let_through, gate->let_through == 1 ? "" : "s");
 }
 
 static void tell_json(const struct gate *gate, struct buf *out)
@@ -412,6 +420,8 @@ static void tell_json(const struct gate *gate, struct buf *out)
     json_add_bool(&json, gate->failures == 0);
     json_key(&json, "failures");
     json_add_u64(&json, gate->failures);
+    json_key(&json, "let_through");
+    json_add_u64(&json, gate->let_through);
     json_key(&json, "history");
     json_add_u64(&json, gate->history.count);
     json_key(&json, "taken_share");

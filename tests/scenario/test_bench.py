@@ -231,12 +231,25 @@ class Gating(Bench):
         slow = self.gate("slow.json", "--no-record", wall=noise(99, 130, 0.01))
         self.assertEqual(slow.returncode, FINDING, slow.stdout)
 
-    def test_a_small_degradation_may_be_let_through(self):
+    def test_what_fails_is_a_degradation_from_its_threshold_on(self):
+        self.fill()
+        for wall, code in ((108, (FINDING, GOOD, GOOD)), (135, (FINDING, FINDING, GOOD)),
+                           (170, (FINDING, FINDING, FINDING))):
+            metrics = {"wall": noise(99, wall), "rss": noise(98, 2e6, 0.01)}
+            for least, expected in zip(("info", "warning", "critical"), code):
+                answer = self.gate("b.json", "--no-record", "--fail-on", least, **metrics)
+                self.assertEqual(answer.returncode, expected, (wall, least, answer.stdout))
+            usual = self.gate("b.json", "--no-record", **metrics)
+            self.assertEqual(usual.returncode, code[1], usual.stdout)
+
+    def test_what_is_let_through_is_told(self):
         self.fill()
         metrics = {"wall": noise(99, 108), "rss": noise(98, 2e6, 0.01)}
-        self.assertEqual(self.gate("b.json", "--no-record", **metrics).returncode, FINDING)
-        self.assertEqual(self.gate("b.json", "--no-record", "--fail-on", "critical",
-                                   **metrics).returncode, GOOD)
+        told = self.gate("b.json", "--no-record", **metrics).stdout
+        self.assertIn("1 metric got worse by less than fails the gate", told)
+        answer = json.loads(self.gate("b.json", "--json", "--no-record", **metrics).stdout)
+        self.assertTrue(answer["passed"])
+        self.assertEqual((answer["failures"], answer["let_through"]), (0, 1))
 
 
 class Changepoints(Bench):
