@@ -48,7 +48,8 @@ const struct option_row load_options[LOAD_OPTIONS_COUNT] = {
                       .range = "0..64",
                       .flags = OPTION_FLAG_ONLY,
                       .help = "Threads that make traffic; 0 is as many as the load needs, at "
-                              "most one for each processor."},
+                              "most one for each processor, or for every second one if the target "
+                              "is on this machine."},
     [LOAD_REQUESTS] = {.name = "requests",
                        .type = OPTION_INTEGER,
                        .preset = "0",

@@ -274,9 +274,9 @@ static enum err plan_load(struct load_run *run, const struct scenario_load *said
 
 /* ---- Settings. ---- */
 
-/* One for each processor where users go as fast as they can; on a schedule only as many as it
- * needs, because a thread more is one that takes time from the target, and wakes the machine for
- * less. */
+/* One for each processor where users go as fast as they can, half of them if the target needs the
+ * others; on a schedule only as many as it needs, because a thread more is one that takes time from
+ * the target, and wakes the machine for less. */
 static unsigned threads_of(const struct load_run *run, int64_t told)
 {
     const struct plan *plan = run->plan;
@@ -285,6 +285,8 @@ static unsigned threads_of(const struct load_run *run, int64_t told)
 
     if (told > 0)
         return (unsigned)told;
+    if (processors > 1 && plan_is_local(plan))
+        processors /= 2;
     if (plan->model == MODEL_OPEN)
         wanted = 1 + pattern_peak(&plan->pattern) / plan->parts / RATE_PER_THREAD;
     if (run->load->target == LOAD_TARGET_LLM)
@@ -426,7 +428,7 @@ enum err load_plan_make(struct load_run *run, struct why *why)
         break;
     }
     TRY(plan_load(run, &said, why));
-    run->plan->threads = threads_of(run, options_i64(run->load->invocation->options, LOAD_THREADS));
     TRY(plan_finish(run->plan, why));
+    run->plan->threads = threads_of(run, options_i64(run->load->invocation->options, LOAD_THREADS));
     return read_criteria(run, why);
 }
