@@ -44,6 +44,7 @@ struct load_run {
     double level;
     int64_t probe_ns; /* Of a probe of a search: how long, whatever was told; 0: as told. */
     unsigned probe_connections; /* … and how many; 0: as told. */
+    const char *caption;        /* … and which one it is, for those who look; or NULL. */
     struct plan *plan;
     struct parcel *parcel;   /* What it is made of, for agents; or NULL. */
     const struct kind *kind; /* Of the test; NULL: a plain run. */

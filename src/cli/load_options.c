@@ -208,8 +208,14 @@ const struct option_row load_options[LOAD_OPTIONS_COUNT] = {
                        .preset = "false",
                        .flags = OPTION_FLAG_ONLY,
                        .help = "Searches for the highest rate that is kept: probes of --duration, "
-                               "first at --rate (10), then doubling, halving the gap, and "
+                               "first at --rate (10), then doubling, narrowing the gap, and "
                                "confirming. --require says what keeping is."},
+    [LOAD_WITHIN] = {.name = "within",
+                     .type = OPTION_DURATION,
+                     .range = "1s..",
+                     .flags = OPTION_FLAG_ONLY,
+                     .help = "With --capacity: the search ends by then and tells what it knows. "
+                             "Default: thirty times --duration, two minutes at least."},
     [LOAD_MODEL] = {.name = "model",
                     .type = OPTION_TEXT,
                     .value_name = "NAME",

@@ -39,6 +39,7 @@ enum load_option {
     LOAD_SWEEP_RATE,
     LOAD_SWEEP_USERS,
     LOAD_CAPACITY,
+    LOAD_WITHIN,
     LOAD_MODEL,
     LOAD_API,
     LOAD_INPUT,

@@ -86,6 +86,10 @@ static void add_progress(struct load_view *view, struct buf *out)
     terminal_fit(terminal, out, str_of(plan->title), (size_t)terminal->columns, false);
     terminal_style(terminal, out, STYLE_PLAIN);
     buf_byte(out, '\n');
+    if (view->run->caption != NULL) {
+        terminal_fit(terminal, out, str_of(view->run->caption), (size_t)terminal->columns, false);
+        buf_byte(out, '\n');
+    }
     terminal_style(terminal, out, STYLE_GOOD);
     for (int i = 0; i < cells; i++) {
         if (i == full)

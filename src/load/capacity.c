@@ -9,6 +9,10 @@
 
 #include <math.h>
 
+/* From what was answered to the rates that are aimed at, below and above: a gap that is just
+ * narrow. */
+#define AIM_WIDTH (0.49 * CAPACITY_PRECISION)
+
 void capacity_init(struct capacity *capacity, double start, double least)
 {
     MUST(least > 0 && least <= start && start <= CAPACITY_RATE_MAX);
@@ -63,8 +67,40 @@ static bool is_narrow(const struct gap *gap)
 
 static bool probe(struct capacity_probe *ret_probe, double rate, enum capacity_phase phase)
 {
-    *ret_probe = (struct capacity_probe){rate, phase, phase == CAPACITY_CLIMB};
+    *ret_probe =
+        (struct capacity_probe){.rate = rate, .phase = phase, .is_brief = phase == CAPACITY_CLIMB};
     return true;
+}
+
+static bool is_within(const struct gap *gap, double rate)
+{
+    return rate > gap->kept->rate && rate < gap->broken->rate;
+}
+
+/* Below what was answered first; false: nothing was learned of that, or it has been tried. A
+ * service that answers less the more it is asked for would lead astray for long, hence the bound.
+ */
+static bool aim(const struct capacity *capacity, const struct gap *gap,
+                struct capacity_probe *ret_probe)
+{
+    double below = gap->broken->beyond * (1 - AIM_WIDTH);
+    double above = gap->broken->beyond * (1 + AIM_WIDTH);
+
+    if (isnan(below) || capacity->aims_count >= CAPACITY_AIMS_MAX)
+        return false;
+    if (!is_within(gap, below) && !is_within(gap, above))
+        return false;
+    (void)probe(ret_probe, is_within(gap, below) ? below : above, CAPACITY_NARROW);
+    ret_probe->is_aimed = true;
+    return true;
+}
+
+/* Between the two, which are not close enough. */
+static bool narrow(const struct capacity *capacity, const struct gap *gap,
+                   struct capacity_probe *ret_probe)
+{
+    return aim(capacity, gap, ret_probe) ||
+           probe(ret_probe, sqrt(gap->kept->rate * gap->broken->rate), CAPACITY_NARROW);
 }
 
 bool capacity_next(const struct capacity *capacity, struct capacity_probe *ret_probe)
@@ -86,7 +122,7 @@ bool capacity_next(const struct capacity *capacity, struct capacity_probe *ret_p
         return rate < gap.broken->rate && probe(ret_probe, rate, CAPACITY_CLIMB);
     }
     if (!is_narrow(&gap))
-        return probe(ret_probe, sqrt(gap.kept->rate * gap.broken->rate), CAPACITY_NARROW);
+        return narrow(capacity, &gap, ret_probe);
     if (!is_decided(gap.kept))
         return probe(ret_probe, gap.kept->rate, CAPACITY_CONFIRM);
     if (!is_decided(gap.broken))
@@ -101,22 +137,33 @@ static struct capacity_level *level_of(struct capacity *capacity, double rate)
             return &capacity->levels[i];
     }
     MUST(capacity->levels_count < CAPACITY_PROBES_MAX);
-    capacity->levels[capacity->levels_count] = (struct capacity_level){.rate = rate};
+    capacity->levels[capacity->levels_count] = (struct capacity_level){.rate = rate, .beyond = NAN};
     return &capacity->levels[capacity->levels_count++];
 }
 
-void capacity_tell(struct capacity *capacity, const struct capacity_probe *probe, bool kept)
+void capacity_tell(struct capacity *capacity, const struct capacity_probe *probe, bool kept,
+                   double beyond)
 {
     MUST(capacity->probes_count < CAPACITY_PROBES_MAX);
     struct capacity_level *level = level_of(capacity, probe->rate);
 
     capacity->probes_count++;
+    capacity->aims_count += probe->is_aimed;
+    if (!kept && !isnan(beyond))
+        level->beyond = beyond;
     if (probe->is_brief)
         level->briefly_kept = kept;
     else if (kept)
         level->kept++;
     else
         level->broken++;
+}
+
+static struct capacity_votes votes_of(const struct capacity_level *level, bool kept)
+{
+    if (level == NULL)
+        return (struct capacity_votes){0};
+    return (struct capacity_votes){kept ? level->kept : level->broken, level->kept + level->broken};
 }
 
 struct capacity_answer capacity_answer(const struct capacity *capacity)
@@ -126,6 +173,9 @@ struct capacity_answer capacity_answer(const struct capacity *capacity)
     return (struct capacity_answer){
         .kept = gap.kept == NULL ? NAN : gap.kept->rate,
         .broken = gap.broken == NULL ? NAN : gap.broken->rate,
+        .beyond = gap.broken == NULL ? NAN : gap.broken->beyond,
+        .kept_votes = votes_of(gap.kept, true),
+        .broken_votes = votes_of(gap.broken, false),
         .confirmed = gap.kept != NULL && gap.broken != NULL && is_narrow(&gap) &&
                      is_decided(gap.kept) && is_decided(gap.broken),
     };

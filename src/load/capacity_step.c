@@ -196,6 +196,15 @@ void capacity_step_judge(const struct outcome *outcome, const struct capacity_co
     blame(outcome, rest, step);
 }
 
+double capacity_step_beyond(const struct capacity_step *step)
+{
+    double share = step->answered * (1 - step->error_rate);
+
+    if (step->limit != CAPACITY_LIMIT_TARGET || share <= 0 || share >= CAPACITY_ANSWERED_LEAST)
+        return NAN;
+    return step->rate * share;
+}
+
 const char *capacity_limit_name(enum capacity_limit limit)
 {
     static const char *const names[] = {"none", "target", "generator", "connections"};

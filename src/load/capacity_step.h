@@ -57,6 +57,10 @@ void capacity_step_judge(const struct outcome *outcome, const struct capacity_co
                          double rate, const struct criterion *criteria, size_t criteria_count,
                          struct capacity_rest *rest, struct capacity_step *ret_step);
 
+/* What the target answered a second, and well, where that was less than the rate asked for; NAN:
+ * it answered all of it, or nothing of it, or the limit was not the target. */
+double capacity_step_beyond(const struct capacity_step *step);
+
 /* Is it a promise about errors; about time? */
 bool capacity_is_of_errors(const struct criterion *criterion);
 bool capacity_is_of_time(const struct criterion *criterion);

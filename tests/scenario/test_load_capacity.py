@@ -118,6 +118,12 @@ class Capacity(unittest.TestCase):
         self.assertTrue(found["confirmed"])
         confirmations = [step for step in said["steps"] if step["phase"] == "confirm"]
         self.assertGreaterEqual(len(confirmations), 2)
+        # Two ways to the same figure: what is kept, and what is answered when asked for more.
+        self.assertAlmostEqual(found["answered_beyond"], 400, delta=20, msg=said)
+        self.assertLessEqual(found["uncertainty"], 0.0155)
+        for end in ("kept_probes", "broken_probes"):
+            self.assertGreaterEqual(found[end]["agreed"], 2)
+        self.assertEqual(said["ended"], "done")
 
     def test_other_limits_than_the_workers_are_named(self):
         with (Workers(2, 0.010, queue_max=4) as refusing, Workers(64, 0.020) as wide,
@@ -136,6 +142,29 @@ class Capacity(unittest.TestCase):
         with Workers(1, 0.010, queue_max=0) as server:
             said = search(server, "--duration", "1s", code=1)
         self.assertIsNone(said["capacity"]["rate"])
+
+    def test_a_search_ends_in_time_and_says_how_little_it_knows(self):
+        with tempfile.TemporaryDirectory() as folder, Workers(4, 0.010) as server:
+            page = pathlib.Path(folder, "capacity.md")
+            done = subprocess.run([BINARY, "load", "--capacity", "--json", "--progress",
+                                   "--duration", "1s", "--within", "3500ms", "--rate", "50",
+                                   "--report", page, server.url], capture_output=True, text=True,
+                                  timeout=PATIENCE * 2)
+            text = page.read_text("utf-8")
+        said = json.loads(done.stdout)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual((said["ended"], said["interrupted"]), ("time", False))
+        self.assertLessEqual(said["elapsed_s"], 3.5 + PATIENCE)
+        self.assertFalse(said["capacity"]["confirmed"])
+        self.assertGreaterEqual(said["capacity"]["highest_kept"], 50)
+        self.assertEqual(said["capacity"]["kept_probes"], {"agreed": 0, "count": 0})
+        self.assertIn("--within", text)
+        lines = [json.loads(line) for line in done.stderr.splitlines()]
+        probes = [line for line in lines if "probe" in line]
+        self.assertEqual([probe["level"] for probe in probes],
+                         [step["rate"] for step in said["steps"]])
+        self.assertEqual(probes[-1]["highest_kept"], said["capacity"]["highest_kept"])
+        self.assertEqual(probes[-1]["within_s"], 3.5)
 
     def test_an_interrupted_search_tells_what_it_knows(self):
         with Workers(4, 0.010) as server:
