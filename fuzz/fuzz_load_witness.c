@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(!judgement.failed); /* A daemon explains; it does not judge. */
     MUST(str_starts(witness_json(witness), STR("{\"daemon\":")));
     struct document *document CLEANUP(document_freep) = document_new("fuzz", ARENA_BYTES);
-    witness_document(witness, document);
+    witness_document(witness, " at 5/s", document);
     for (int form = 0; form < FORM_COUNT; form++) {
         struct buf out CLEANUP(buf_done) = {0};
         (void)document_write(document, (enum document_form)form, NULL, &out, NULL);

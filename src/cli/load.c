@@ -194,13 +194,14 @@ static enum exit_code run_load(struct load *load)
     enum err err = load_report_check(load, &why);
     if (err == ERR_NONE)
         err = read_levels(load, &runs, &count, &why);
-    if (err == ERR_NONE && !runs[0].has_level) /* A sweep has a report of its own. */
+    if (err == ERR_NONE)
         err = load_witness_find(load, &why);
     if (err == ERR_NONE)
         err = run_all(runs, count, &finished, &why);
     load->view = load_view_close(load->view);
-    for (size_t i = 0; i < finished && err == ERR_NONE; i++)
-        load_witness_ask(&runs[i], &interrupts);
+    struct load_run *worth = err == ERR_NONE ? load_witness_choose(runs, finished) : NULL;
+    if (worth != NULL)
+        load_witness_ask(worth, &interrupts);
     if (err == ERR_NONE && finished == 0)
         err = fail(&why, ERR_CANCELLED, "interrupted before the first run");
     code = err == ERR_NONE ? load_report_tell(load, runs, finished)

@@ -52,7 +52,8 @@ struct load_run {
     size_t criteria_count;
     struct judgement judgement;
     struct outcome outcome;
-    size_t told; /* Intervals, to a program. */
+    size_t told;       /* Intervals, to a program. */
+    bool is_explained; /* The daemon was asked about it, whatever it said. */
 };
 
 /* load_plan: from flags and files to a finished plan. */
@@ -95,6 +96,9 @@ enum exit_code load_report_tell(struct load *load, struct load_run *runs, size_t
 struct str load_daemon_url(const struct load *load); /* Named, or where one may be. */
 /* Is there one? Before the first run. ERR_UPSTREAM: the one that was named does not answer. */
 CHECKED enum err load_witness_find(struct load *load, struct why *why);
+/* Of the levels of a sweep, the lowest whose promises broke; the only run, where there is one;
+ * NULL: none broke. */
+struct load_run *load_witness_choose(struct load_run *runs, size_t count);
 /* The plan's requests carry trace ids, where somebody looks for them. Before load_plan_make. */
 void load_witness_trace(const struct load *load, struct plan *plan);
 /* What it saw, into the judgement; a note where it does not say. Waits a few seconds for spans that

@@ -29,7 +29,9 @@ enum {
 
 double hunt_seconds(const struct hunt *hunt)
 {
-    return (double)(clock_monotonic_ns() - hunt->start_ns) / (double)CLOCK_NS_PER_S;
+    int64_t end_ns = hunt->end_ns > 0 ? hunt->end_ns : clock_monotonic_ns();
+
+    return (double)(end_ns - hunt->start_ns) / (double)CLOCK_NS_PER_S;
 }
 
 struct rate_text rate_text(double rate)
@@ -108,6 +110,9 @@ static enum err probe_once(struct hunt *hunt, const struct capacity_probe *probe
     hunt->course.count = 0;
     run->plan = plan_new(LOAD_PLAN_BYTES_MAX);
     TRY(load_pack(run, why));
+    /* Not because a daemon watches: being traced costs the target, and would move its capacity. */
+    if (options_bool(hunt->load->invocation->options, LOAD_TRACE))
+        load_witness_trace(hunt->load, run->plan);
     TRY(load_plan_make(run, why));
     TRY(check_criteria(run, why));
     /* Equal probes draw arrivals of their own, else they would confirm each other for nothing. */
@@ -182,6 +187,29 @@ static bool goes_on(struct hunt *hunt, struct capacity_probe *ret_probe)
     return hunt->end == HUNT_IS_DONE;
 }
 
+/* Takes over the run that has just broken at the lowest rate that breaks, so that a daemon can be
+ * asked about it. */
+static void keep_broken(struct hunt *hunt, const struct capacity_step *step)
+{
+    if (step->limit == CAPACITY_LIMIT_NONE ||
+        step->rate != capacity_answer(&hunt->capacity).broken) /* A probe there told both. */
+        return;
+    load_run_done(&hunt->broken);
+    hunt->broken = hunt->run;
+    hunt->run = (struct load_run){0};
+    hunt->broken.judgement.failed = true;
+    hunt->broken.judgement.failed_by = step->reason;
+    judgement_judge(&hunt->broken.judgement, hunt->broken.criteria, hunt->broken.criteria_count,
+                    &hunt->broken.outcome);
+}
+
+/* What limited the target there? */
+static void explain(struct hunt *hunt)
+{
+    if (hunt->broken.plan != NULL && hunt->broken.level == capacity_answer(&hunt->capacity).broken)
+        load_witness_ask(&hunt->broken, hunt->interrupts);
+}
+
 static enum err hunt_on(struct hunt *hunt, struct why *why)
 {
     struct capacity_probe probe;
@@ -191,7 +219,6 @@ static enum err hunt_on(struct hunt *hunt, struct why *why)
         struct capacity_step *step = &hunt->steps[hunt->steps_count];
         enum err err = probe_once(hunt, &probe, step, why);
         bool leaves = err == ERR_NONE && leaves_work(&hunt->run.outcome);
-        load_run_done(&hunt->run);
         TRY(err);
         if (hunt->end == HUNT_INTERRUPTED)
             break; /* Half a probe says too little. */
@@ -201,6 +228,8 @@ static enum err hunt_on(struct hunt *hunt, struct why *why)
                           capacity_step_beyond(step));
             blamed = false;
         }
+        keep_broken(hunt, step);
+        load_run_done(&hunt->run);
         hunt_tell_step(hunt, step);
         if (leaves)
             wait_ns(hunt, hunt->length_ns);
@@ -251,16 +280,23 @@ enum exit_code load_capacity(struct load *load, const atomic_int *interrupts)
     hunt->load = load;
     hunt->interrupts = interrupts;
     hunt->length_ns = options_ms(options, LOAD_LENGTH) * CLOCK_NS_PER_MS; /* Never 0: its range. */
-    hunt->start_ns = clock_monotonic_ns();
     hunt->limit_ns = limit_ns(hunt);
     double start = load_is_told(load, LOAD_RATE) ? options_double(options, LOAD_RATE) : RATE_FIRST;
     start = fmin(start, CAPACITY_RATE_MAX);
     capacity_init(&hunt->capacity, start,
                   fmin(start, FEWEST * (double)CLOCK_NS_PER_S / (double)hunt->length_ns));
     if (err == ERR_NONE)
+        err = load_witness_find(load, &why);
+    hunt->start_ns = clock_monotonic_ns();
+    if (err == ERR_NONE)
         err = hunt_on(hunt, &why);
+    hunt->end_ns = clock_monotonic_ns();
     load->view = load_view_close(load->view);
+    if (err == ERR_NONE)
+        explain(hunt);
     code = err == ERR_NONE ? hunt_tell(hunt) : command_fail(load->invocation, &why);
+    load_run_done(&hunt->run);
+    load_run_done(&hunt->broken);
     free(hunt);
     return code;
 }

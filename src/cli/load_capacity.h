@@ -26,16 +26,18 @@ struct hunt {
     struct capacity_step steps[HUNT_STEPS_MAX];
     enum capacity_phase phases[HUNT_STEPS_MAX];
     size_t steps_count;
-    struct load_run run; /* The one under way. */
+    struct load_run run;    /* The one under way. */
+    struct load_run broken; /* One at the lowest rate that broke; without a plan: none yet. */
     unsigned connections;
     int64_t length_ns;
     int64_t started_ms;
     int64_t start_ns; /* Monotonic. */
+    int64_t end_ns;   /* 0: it goes on. */
     int64_t limit_ns; /* How long it may last. */
     enum hunt_end end;
 };
 
-double hunt_seconds(const struct hunt *hunt); /* Since its start. */
+double hunt_seconds(const struct hunt *hunt); /* From its start to its end, or to now. */
 
 /* "12.5", "397.4", "43620": four digits, and all before the point. */
 struct rate_text {

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "cli/load_capacity.h"
 #include "document/document.h"
+#include "load/witness.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -70,6 +71,15 @@ static void mark_limit(struct document *document, const struct capacity_step *br
                       "All %u connections were in use while answers took no longer than at rest: "
                       "the target may keep more. Give more with --connections.",
                       broken->connections);
+}
+
+/* What the daemon says of the rate that broke. */
+static void mark_notes(struct document *document, const struct judgement *judgement)
+{
+    static const enum status marks[] = {STATUS_GOOD, STATUS_INFO, STATUS_WARNING, STATUS_BAD};
+
+    for (size_t i = 0; i < judgement->notes_count; i++)
+        document_mark(document, marks[judgement->notes[i].kind], "%s", judgement->notes[i].text);
 }
 
 /* Too short to see a backlog grow: behind the first answers, or out of so few requests? */
@@ -160,6 +170,7 @@ static void add_answer(struct document *document, const struct hunt *hunt)
     document_section(document, "capacity", "Capacity");
     mark_answer(document, hunt, &answer);
     mark_limit(document, limit_of(hunt, answer.broken));
+    mark_notes(document, &hunt->broken.judgement);
     mark_end(document, hunt);
     document_number(document, "rate", "Kept", answer.kept, UNIT_RPS);
     document_number(document, "broken_rate", "Broken", answer.broken, UNIT_RPS);
@@ -227,6 +238,19 @@ static void add_chart(struct document *document, const struct hunt *hunt)
     chart_series(chart, "P99", x, p99, hunt->steps_count);
 }
 
+/* What a daemon saw of the target at the rate that broke. */
+static void add_target(struct document *document, const struct load_run *broken)
+{
+    const struct witness *witness = broken->judgement.witness;
+    char at[64];
+
+    if (witness == NULL)
+        return;
+    (void)snprintf(at, sizeof(at), " at %s/s", rate_text(broken->level).text);
+    witness_document(witness, at, document);
+    witness_document_slowest(witness, &broken->outcome, document);
+}
+
 static struct document *hunt_document(const struct hunt *hunt)
 {
     struct document *document =
@@ -236,6 +260,7 @@ static struct document *hunt_document(const struct hunt *hunt)
     add_answer(document, hunt);
     add_steps(document, hunt);
     add_chart(document, hunt);
+    add_target(document, &hunt->broken);
     return document;
 }
 
@@ -288,6 +313,21 @@ static void put_answer(struct json *json, const struct hunt *hunt)
     json_put_double(json, "rest_p99_ms", hunt->rest.p99_ms);
 }
 
+/* As a plain run has it; about the rate that broke. */
+static void put_target(struct json *json, const struct hunt *hunt)
+{
+    const struct judgement *judgement = &hunt->broken.judgement;
+
+    if (!hunt->broken.is_explained)
+        return;
+    json_put_double(json, "explained_rate", hunt->broken.level);
+    judgement_add_notes(judgement, json);
+    if (judgement->witness == NULL)
+        return;
+    json_key(json, "target");
+    json_add_raw(json, witness_json(judgement->witness));
+}
+
 static void write_json(const struct hunt *hunt, struct buf *out)
 {
     struct json json = json_begin(out);
@@ -305,6 +345,7 @@ static void write_json(const struct hunt *hunt, struct buf *out)
     json_put_text(&json, "ended", end_names[hunt->end]);
     json_put_double(&json, "elapsed_s", hunt_seconds(hunt));
     json_put_double(&json, "within_s", (double)hunt->limit_ns / (double)CLOCK_NS_PER_S);
+    put_target(&json, hunt);
     json_key(&json, "steps");
     json_open(&json, '[');
     for (size_t i = 0; i < hunt->steps_count; i++)

@@ -6,6 +6,7 @@
 #include "cli/load.h"
 #include "document/document.h"
 #include "load/outcome_write.h"
+#include "load/witness.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -115,8 +116,24 @@ static void add_charts(struct document *document, const struct load_run *runs, s
     chart_series(chart, "finished", x, rate, count);
 }
 
+/* What a daemon saw of the level that broke. */
+static void add_targets(struct document *document, const struct load_run *runs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct witness *witness = runs[i].judgement.witness;
+        char text[32], at[64];
+        if (witness == NULL)
+            continue;
+        write_level(&runs[i], text);
+        (void)snprintf(at, sizeof(at), " at %s", text);
+        witness_document(witness, at, document);
+        witness_document_slowest(witness, &runs[i].outcome, document);
+    }
+}
+
 static struct document *sweep_document(const struct load_run *runs, size_t count)
 {
+    static const enum status marks[] = {STATUS_GOOD, STATUS_INFO, STATUS_WARNING, STATUS_BAD};
     struct document *document =
         document_new(runs[0].plan->title == NULL ? "Load" : runs[0].plan->title, SWEEP_BYTES_MAX);
 
@@ -131,11 +148,11 @@ static struct document *sweep_document(const struct load_run *runs, size_t count
             const struct judgement_note *note = &runs[i].judgement.notes[j];
             char text[32];
             write_level(&runs[i], text);
-            if (note->kind >= NOTE_WARNING)
-                document_mark(document, note->kind == NOTE_BAD ? STATUS_BAD : STATUS_WARNING,
-                              "%s: %s", text, note->text);
+            if (note->kind >= NOTE_WARNING || runs[i].is_explained)
+                document_mark(document, marks[note->kind], "%s: %s", text, note->text);
         }
     }
+    add_targets(document, runs, count);
     return document;
 }
 

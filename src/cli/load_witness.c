@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A daemon that watches the target is asked, after the run, what it saw meanwhile.
+/* A daemon that watches the target is asked, after the run, what it saw meanwhile: after a sweep
+ * about the first level that broke, after a search for capacity about the lowest rate that did.
  *
  * One that was named (--daemon, SONDE_URL) is asked whatever the target is. Else one is looked for
  * at the usual address of this machine, and only asked about a target on this machine; where nobody
@@ -26,6 +27,7 @@
 #define ASK_TIMEOUT_MS   60000
 #define SPANS_WAIT_MS    7000 /* SDKs send every five seconds. */
 #define LOOK_AGAIN_MS    500
+#define SLO_SHARE_LEAST  0.9 /* Of the requests; else a level of a sweep is explained. */
 
 enum { ANSWER_BYTES_MAX = 4 << 20, COUNT_BYTES_MAX = 64 << 10, PORT_DEFAULT = 7070 };
 
@@ -133,6 +135,41 @@ static bool is_beside(const struct plan *plan, struct str daemon, bool daemon_is
     return true;
 }
 
+/* ---- About what? ---- */
+
+/* Did too few streams keep what --slo promises? It is no verdict, but worth an explanation. */
+static bool breaks_slo(struct load_run *run)
+{
+    const struct stream_tally *streams = run->outcome.streams;
+    uint64_t requests = run->outcome.total.requests;
+    const struct slo *slo = &run->plan->slo;
+
+    if (streams == NULL || requests == 0 || slo->ttft_ns + slo->tpot_ns + slo->e2e_ns == 0)
+        return false;
+    double share = (double)streams->good / (double)requests;
+    if (share >= SLO_SHARE_LEAST)
+        return false;
+    run->judgement.failed_by =
+        arena_printf(run->load->arena, "%.1f %% of the requests kept the promises of --slo",
+                     share * 100); /* NULL: a reason less. */
+    return true;
+}
+
+struct load_run *load_witness_choose(struct load_run *runs, size_t count)
+{
+    struct load_run *chosen = NULL;
+
+    if (count == 1 && !runs[0].has_level)
+        return &runs[0];
+    for (size_t i = 0; i < count; i++) {
+        struct load_run *run = &runs[i];
+        if ((chosen == NULL || run->level < chosen->level) &&
+            (run->judgement.failed || breaks_slo(run)))
+            chosen = run;
+    }
+    return chosen;
+}
+
 /* ---- Asking. ---- */
 
 static void nap(int64_t ms)
@@ -217,7 +254,8 @@ static enum err ask(struct load_run *run, const atomic_int *interrupts, struct w
                is_beside(run->plan, load->daemon, is_local) ? "true" : "false",
                is_local && !run->plan->is_elsewhere ? "true" : "false");
     const struct asking asking = {run, buf_view(&report), buf_cstr(&path), load->arena};
-    if (run->outcome.trail.run != 0)
+    /* Probes carry no ids unless told, but their spans are as late. */
+    if (run->outcome.trail.run != 0 || run->probe_ns > 0)
         TRY(wait_for_spans(&asking, interrupts, why));
     TRY(call_daemon(load->daemon, asking.path, asking.report, ASK_TIMEOUT_MS, ANSWER_BYTES_MAX,
                     &answer, why));
@@ -235,6 +273,7 @@ void load_witness_ask(struct load_run *run, const atomic_int *interrupts)
     if (load->daemon.size == 0 || run->plan == NULL ||
         (!load->daemon_is_named && !plan_is_local(run->plan)))
         return;
+    run->is_explained = true;
     if (ask(run, interrupts, &why) != ERR_NONE)
         judgement_note(&run->judgement, NOTE_INFO, "The daemon at %.*s did not say what it saw: %s",
                        STR_ARG(load->daemon), why.text);

@@ -12,6 +12,8 @@
 /* From what was answered to the rates that are aimed at, below and above: a gap that is just
  * narrow. */
 #define AIM_WIDTH (0.49 * CAPACITY_PRECISION)
+/* What is closer to a rate that is known would show nothing new. */
+#define AIM_APART (0.25 * CAPACITY_PRECISION)
 
 void capacity_init(struct capacity *capacity, double start, double least)
 {
@@ -74,7 +76,7 @@ static bool probe(struct capacity_probe *ret_probe, double rate, enum capacity_p
 
 static bool is_within(const struct gap *gap, double rate)
 {
-    return rate > gap->kept->rate && rate < gap->broken->rate;
+    return rate > gap->kept->rate * (1 + AIM_APART) && rate < gap->broken->rate * (1 - AIM_APART);
 }
 
 /* Below what was answered first; false: nothing was learned of that, or it has been tried. A

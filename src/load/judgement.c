@@ -178,11 +178,8 @@ static void add_results(const struct judgement *judgement, struct json *json)
     json_close(json, ']');
 }
 
-void judgement_add_json(const struct judgement *judgement, struct json *json)
+void judgement_add_notes(const struct judgement *judgement, struct json *json)
 {
-    json_key(json, "verdict");
-    json_add_text(json, judgement->failed ? "failed" : "passed");
-    add_results(judgement, json);
     json_key(json, "notes");
     json_open(json, '[');
     for (size_t i = 0; i < judgement->notes_count; i++) {
@@ -194,6 +191,16 @@ void judgement_add_json(const struct judgement *judgement, struct json *json)
         json_close(json, '}');
     }
     json_close(json, ']');
+}
+
+void judgement_add_json(const struct judgement *judgement, struct json *json)
+{
+    json_key(json, "verdict");
+    json_add_text(json, judgement->failed ? "failed" : "passed");
+    if (judgement->failed_by != NULL)
+        json_put_text(json, "failed_by", judgement->failed_by);
+    add_results(judgement, json);
+    judgement_add_notes(judgement, json);
     json_key(json, "figures");
     json_open(json, '{');
     for (size_t i = 0; i < judgement->figures_count; i++) {

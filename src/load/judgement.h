@@ -32,6 +32,7 @@ struct judgement_result {
 struct judgement {
     struct arena *arena;
     bool failed;
+    const char *failed_by; /* What it broke by that is no criterion; or NULL. */
     struct judgement_result results[JUDGEMENT_CRITERIA_MAX];
     size_t results_count;
     struct judgement_note notes[JUDGEMENT_NOTES_MAX];
@@ -55,5 +56,6 @@ void judgement_note(struct judgement *judgement, enum note_kind kind, const char
 void judgement_figure(struct judgement *judgement, const char *key, const char *title,
                       double value);
 
-/* "verdict", "criteria", "notes", "figures" into an open JSON object. */
+/* "verdict", "criteria", "notes", "figures" into an open JSON object; or its notes alone. */
 void judgement_add_json(const struct judgement *judgement, struct json *json);
+void judgement_add_notes(const struct judgement *judgement, struct json *json);

@@ -341,7 +341,7 @@ struct document *outcome_document(const struct outcome *outcome, const struct ju
     outcome_document_streams_course(document, outcome);
     outcome_document_agents(document, outcome);
     if (judgement != NULL && judgement->witness != NULL)
-        witness_document(judgement->witness, document);
+        witness_document(judgement->witness, "", document);
     add_generator(document, outcome);
     return document;
 }

@@ -258,12 +258,12 @@ void witness_document_slowest(const struct witness *witness, const struct outcom
     }
 }
 
-void witness_document(const struct witness *witness, struct document *document)
+void witness_document(const struct witness *witness, const char *at, struct document *document)
 {
     bool is_here = str_eq(text_at(witness->root, "is_here"), STR("true"));
 
     document_section(document, "target", "Target");
-    document_text(document, "Seen by the daemon at %.*s, which watches %s%.*s.",
+    document_text(document, "Seen%s by the daemon at %.*s, which watches %s%.*s.", at,
                   STR_ARG(witness->url),
                   is_here ? "its machine, " : "another machine than the target's, ",
                   STR_ARG(text_at(witness->root, "host")));

@@ -19,8 +19,8 @@ CHECKED enum err witness_read(struct str json, struct str url, struct arena *are
 struct str witness_json(const struct witness *witness);
 /* Its sentences for the verdict. */
 void witness_note(const struct witness *witness, struct judgement *judgement);
-/* A section of its own. */
-void witness_document(const struct witness *witness, struct document *document);
+/* A section of its own; at: the load that it is about, as " at 812/s", where there were several. */
+void witness_document(const struct witness *witness, const char *at, struct document *document);
 /* The slowest requests by trace id, with links where there is a witness; nothing without ids. */
 void witness_document_slowest(const struct witness *witness, const struct outcome *outcome,
                               struct document *document);

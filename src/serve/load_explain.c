@@ -123,6 +123,23 @@ static bool read_run(struct str text, uint8_t run[SPAN_ID_BYTES])
     return true;
 }
 
+/* It broke by something else than a criterion: as the report says, or by what its kind of test
+ * looks for. */
+static void read_reason(const struct node *report, struct load_facts *facts)
+{
+    struct str reason = text_at(report, "failed_by");
+    bool is_of_errors = count_at(report, "answers") == 0 || facts->failures * 100 > facts->requests;
+    struct str *place = is_of_errors ? &facts->errors : &facts->slow;
+
+    if (facts->slow.size > 0 || facts->errors.size > 0)
+        return;
+    if (reason.size > 0)
+        *place = reason;
+    else if (facts->has_failed)
+        *place =
+            count_at(report, "answers") == 0 ? STR("Nothing was answered") : STR("The test failed");
+}
+
 static enum err read_facts(const struct server *server,
                            const struct load_explain_question *question, struct arena *arena,
                            struct load_facts *facts, struct why *why)
@@ -155,15 +172,7 @@ static enum err read_facts(const struct server *server,
         facts->generator_cores = 0;
     TRY(read_broken(report, facts, arena, why));
     read_quantile(report, facts);
-    if (!facts->has_failed || facts->slow.size > 0 || facts->errors.size > 0)
-        return ERR_NONE;
-    /* It failed by what its kind of test looks for. */
-    if (count_at(report, "answers") == 0)
-        facts->errors = STR("Nothing was answered");
-    else if (facts->failures * 100 > facts->requests)
-        facts->errors = STR("The test failed");
-    else
-        facts->slow = STR("The test failed");
+    read_reason(report, facts);
     return ERR_NONE;
 }
 

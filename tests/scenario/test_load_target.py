@@ -92,6 +92,17 @@ class TheShopUnderLoad(unittest.TestCase):
         notes = [note["text"] for note in run["report"]["target"]["notes"]]
         self.assertTrue([text for text in notes if STATEMENT in text], notes)
 
+    def test_the_slow_query_is_what_limits_the_capacity(self):
+        report, code = load("--capacity", "--daemon", self.sonde.url, "--rate", "5", "--duration",
+                            "2s", "--require", "p95 < 1ms", self.orders)
+        self.assertEqual((code, report["capacity"]["rate"]), (1, None))
+        self.assertEqual(report["explained_rate"], report["capacity"]["lowest_broken"])
+        # Probes have no ids of their own; the shop traces by itself.
+        self.assertFalse(report["target"]["entries_are_ours"])
+        self.assertGreater(report["target"]["entry_spans"], 0)
+        said = [text for text in texts(report) if text.startswith("p95 < 1ms broke (")]
+        self.assertTrue([text for text in said if STATEMENT in text], report["notes"])
+
     def test_where_nothing_is_wrong_nothing_is_said_to_be(self):
         self.index("CREATE INDEX cured ON orders (email, placed_at)")
         try:

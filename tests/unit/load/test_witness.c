@@ -21,7 +21,7 @@ static void write_document(const struct witness *witness, enum document_form for
 {
     struct document *document CLEANUP(document_freep) = document_new("t", 1 << 20);
 
-    witness_document(witness, document);
+    witness_document(witness, " at 5/s", document);
     EXPECT(document_write(document, form, NULL, out, NULL) == ERR_NONE);
 }
 
@@ -39,6 +39,7 @@ TEST(what_a_daemon_saw_is_told_in_each_form)
     write_document(witness, FORM_HTML, &html);
     struct str text = buf_view(&html);
     EXPECT(str_find_str(text, STR("It waits. Often. Look.")) >= 0);
+    EXPECT(str_find_str(text, STR("Seen at 5/s by the daemon")) >= 0);
     EXPECT(str_find_str(text, STR("app&lt;1&gt;")) >= 0 && str_find_str(text, STR("1.25")) >= 0);
     EXPECT(str_find_str(text, STR("<a href=\"http://127.0.0.1:7070/#/trace?id=00aa\">00aa</a>")) >=
            0);
