@@ -405,10 +405,11 @@ static void tell_text(const struct invocation *invocation, const struct gate *ga
     if (gate->failures == 0)
         buf_printf(out, "Passed%s.\n", gate->recorded ? ", and recorded in the history" : "");
     if (gate->failures == 0 && gate->let_through > 0)
-        buf_printf(out,
-                   "%zu metric%s got worse by less than fails the gate; --fail-on info fails on any "
-                   "change that matters.\n",
-                   gate->let_through, gate->let_through == 1 ? "" : "s");
+        buf_printf(
+            out,
+            "%zu metric%s got worse by less than fails the gate; --fail-on info fails on any "
+            "change that matters.\n",
+            gate->let_through, gate->let_through == 1 ? "" : "s");
 }
 
 static void tell_json(const struct gate *gate, struct buf *out)

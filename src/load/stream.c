@@ -3,8 +3,9 @@
  * values mean follows from where they stand, so one table, stream.def, serves all
  * formats.
  *
- * The table is asked for every value of every event, thousands of times a second: the size of its
- * key alone rules out nearly all, and what is left meets few rows. */
+ * The table is asked for every value of an event, thousands of times a second: the size of its key
+ * alone rules out nearly all, and what is left meets few rows. And an event that is the last one
+ * but for its token's text means what that one meant. */
 #include "load/stream.h"
 
 #include "codec/json_walk.h"
@@ -22,7 +23,7 @@ enum meaning {
     MEANS_ERROR, /* Anything but null. */
 };
 
-enum { PATH_DEPTH_MAX = 7, KEY_BYTES_MAX = 63 };
+enum { PATH_DEPTH_MAX = 7, KEY_BYTES_MAX = 63, EVENT_BYTES_MAX = 4096 /* To be remembered. */ };
 
 struct row {
     enum meaning meaning;
@@ -55,15 +56,18 @@ static const bool has_size[PATH_DEPTH_MAX + 1][KEY_BYTES_MAX + 1] = {
 void stream_done(struct stream *stream)
 {
     buf_done(&stream->line);
+    buf_done(&stream->event);
     *stream = (struct stream){0};
 }
 
 void stream_begin(struct stream *stream)
 {
     struct buf line = stream->line;
+    struct buf event = stream->event;
 
     buf_clear(&line);
-    *stream = (struct stream){.line = line};
+    buf_clear(&event);
+    *stream = (struct stream){.line = line, .event = event};
 }
 
 static bool is_at(const struct row *row, const struct json_walk *walk)
@@ -156,11 +160,37 @@ static bool heed(struct stream *stream, const struct row *row, enum json_walk_ki
     }
 }
 
-static void read_event(struct stream *stream, struct str json, int64_t now_ns,
-                       struct histogram *gaps)
+/* Is it the last event with another token? A text without a quote inside, and without a backslash
+ * before the one that ends it, is one text to any reader, so all else stands where it stood. */
+static bool is_alike(const struct stream *stream, struct str json)
+{
+    const char *known = (const char *)stream->event.data;
+    size_t around = stream->before + stream->after;
+
+    if (stream->event.size == 0 || json.size <= around)
+        return false;
+    struct str token = {json.data + stream->before, json.size - around};
+    return memcmp(json.data, known, stream->before) == 0 &&
+           memcmp(token.data + token.size, known + stream->event.size - stream->after,
+                  stream->after) == 0 &&
+           memchr(token.data, '"', token.size) == NULL && token.data[token.size - 1] != '\\';
+}
+
+static void remember(struct stream *stream, struct str json, struct str token)
+{
+    buf_clear(&stream->event);
+    if (token.size == 0 || json.size > EVENT_BYTES_MAX)
+        return;
+    buf_str(&stream->event, json);
+    stream->before = (size_t)(token.data - json.data);
+    stream->after = json.size - stream->before - token.size;
+}
+
+/* Its token, the first of several; empty: none. */
+static struct str read_event(struct stream *stream, struct str json)
 {
     struct json_walk walk = json_walk_begin(json);
-    bool token = false;
+    struct str token = STR_NONE;
     struct str value;
 
     for (;;) {
@@ -171,10 +201,17 @@ static void read_event(struct stream *stream, struct str json, int64_t now_ns,
             continue;
         bool opens = kind == JSON_WALK_MAP || kind == JSON_WALK_LIST;
         const struct row *row = row_of(&walk, walk.depth - opens);
-        if (row != NULL && heed(stream, row, kind, value))
-            token = true;
+        if (row != NULL && heed(stream, row, kind, value) && token.size == 0)
+            token = value;
     }
-    if (!token)
+    remember(stream, json, token);
+    return token;
+}
+
+static void take_event(struct stream *stream, struct str json, int64_t now_ns,
+                       struct histogram *gaps)
+{
+    if (!is_alike(stream, json) && read_event(stream, json).size == 0)
         return;
     if (stream->chunks++ == 0)
         stream->first_ns = now_ns;
@@ -192,7 +229,7 @@ static void read_line(struct stream *stream, struct str line, int64_t now_ns,
     if (line.size == 0)
         return;
     if (line.data[0] == '{')
-        read_event(stream, line, now_ns, gaps);
+        take_event(stream, line, now_ns, gaps);
     else if (str_eq(line, STR("[DONE]")))
         stream->ended = true;
 }

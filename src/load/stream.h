@@ -13,7 +13,10 @@
 enum { STREAM_LINE_BYTES_MAX = 4 << 20 };
 
 struct stream {
-    struct buf line;           /* The start of one that is cut off. */
+    struct buf line;  /* The start of one that is cut off. */
+    struct buf event; /* The last one with a token, empty: it had none. The next differs from it by
+                         the token alone, so it need not be read again: */
+    size_t before, after;      /* Bytes of it that stand around the token. */
     int64_t first_ns, last_ns; /* Of token chunks; 0: none yet. */
     uint64_t chunks;           /* With tokens. */
     /* As the server tells. */

@@ -124,6 +124,55 @@ TEST(it_does_not_matter_where_the_bytes_are_cut)
     }
 }
 
+/* Each by itself, as if nothing had come before. */
+static void feed_apart(struct stream *stream, const char *text, int64_t now_ms)
+{
+    buf_clear(&stream->event);
+    feed(stream, text, now_ms);
+}
+
+TEST(an_event_like_the_last_one_means_the_same_as_read_by_itself)
+{
+    static const char *const events[] = {
+        CHUNK("{\"content\":\"a\"}"),
+        CHUNK("{\"content\":\"bcd\"}"),
+        CHUNK("{\"content\":\"\"}"),
+        CHUNK("{\"content\":\"\\\\\"}"),
+        CHUNK("{\"content\":\"\\\"}"),
+        CHUNK("{\"content\":\"\\\"\"}"),
+        CHUNK("{\"content\":\"\",\"x\":\"y\"}"),
+        CHUNK("{\"content\":\"a\",\"x\":\"y\"}"),
+        CHUNK("{\"content\":\"\\n\"}"),
+        CHUNK("{\"content\":null}"),
+        CHUNK("{\"role\":\"assistant\"}"),
+        "data: "
+        "{\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":{\"completion_tokens\":3}}\n",
+        "data: {\"choices\":[],\"usage\":{\"completion_tokens\":7}}\n",
+        "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n",
+        "{\"a\n",
+        "{}\n",
+    };
+    uint32_t draw = 1;
+
+    for (int round = 0; round < 200; round++) {
+        struct stream stream = {0};
+        struct stream apart = {0};
+        for (int i = 0; i < 60; i++) {
+            draw = draw * 1664525 + 1013904223;
+            const char *event = events[(draw >> 16) % ARRAY_COUNT(events)];
+            for (uint32_t again = 0; again <= (draw >> 9) % 3; again++) {
+                feed(&stream, event, i + 1);
+                feed_apart(&apart, event, i + 1);
+            }
+            EXPECT(stream.chunks == apart.chunks && stream.last_ns == apart.last_ns);
+            EXPECT(stream.ended == apart.ended && stream.failed == apart.failed);
+            EXPECT(stream.told == apart.told && stream.tokens_out == apart.tokens_out);
+        }
+        stream_done(&stream);
+        stream_done(&apart);
+    }
+}
+
 TEST(a_line_without_end_is_refused)
 {
     struct stream stream = {0};
