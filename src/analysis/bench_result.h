@@ -53,8 +53,8 @@ bool bench_metric_add(struct bench_metric *metric, double value);
 
 /* More is better, judged by the name and the unit: rates, throughput, hits. */
 bool bench_higher_is_better(struct str name, struct str unit);
-/* From where on a change of such a metric is a warning: CPU 20 %, memory 15 %, time 25 %, error
- * rate 5 %, else 10 %. */
+/* From where on a change of such a metric is a warning: CPU 20 %, memory 15 %, time 25 %,
+ * throughput 20 %, error rate 5 %, else 10 %. */
 double bench_threshold(const struct bench_metric *metric);
 
 /* name is for messages. ERR_INVALID says where it is wrong; ERR_LIMIT names the bound. */

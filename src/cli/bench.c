@@ -68,8 +68,8 @@ static const struct option_row rows[BENCH_OPTIONS_COUNT] = {
                          .type = OPTION_RATIO,
                          .flags = OPTION_FLAG_ONLY,
                          .help = "From here on a change is a warning, from twice that critical. "
-                                 "Without it: CPU 20 %, memory 15 %, time 25 %, error rate 5 %, "
-                                 "else 10 %."},
+                                 "Without it: CPU 20 %, memory 15 %, time 25 %, throughput 20 %, "
+                                 "error rate 5 %, else 10 %."},
     [BENCH_COLUMN] = {.name = "column",
                       .type = OPTION_TEXT,
                       .value_name = "NAME",

@@ -94,6 +94,15 @@ TEST(names_and_units_tell_direction_and_threshold)
     EXPECT(bench_threshold(&metric) == 0.25);
     metric.name = (char[]){"error_rate"};
     EXPECT(bench_threshold(&metric) == 0.05);
+    metric.name = (char[]){"success_rate"};
+    EXPECT(bench_threshold(&metric) == 0.05);
+    metric.name = (char[]){"throughput"};
+    metric.unit = (char[]){"/s"};
+    EXPECT(bench_threshold(&metric) == 0.20);
+    metric.name = (char[]){"hit_rate"};
+    metric.unit = (char[]){""};
+    EXPECT(bench_threshold(&metric) == 0.10);
+    EXPECT(bench_higher_is_better(STR("hit_rate"), STR("")));
     EXPECT(bench_higher_is_better(STR("parse"), STR("MB/s")));
     EXPECT(bench_higher_is_better(STR("Throughput"), STR("")));
     EXPECT(!bench_higher_is_better(STR("latency"), STR("ms")));
