@@ -6,16 +6,14 @@
  *
  * While it is in its place, questions about it are answered from there. */
 #include "serve/load_runs.h"
-#include "serve/benchmarks.h"
-#include "serve/figures.h"
 #include "serve/load_explain.h"
+#include "serve/load_kept.h"
 #include "serve/load_request.h"
-#include "serve/params.h"
 #include "serve/server_priv.h"
 #include "serve/tenant_view.h"
 
-#include "analysis/bench_load.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "codec/json_tree.h"
 #include "io/process.h"
 #include "store/record.h"
@@ -26,15 +24,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LOAD_RUN_KIND STR("load_run")
-#define KEEP_BYTES    ((size_t)512 << 20)
-#define MARGIN_NS     (60 * CLOCK_NS_PER_S)
+#define MARGIN_NS (60 * CLOCK_NS_PER_S)
 
 enum {
     RUNNING_MAX = 2,
-    LIST_MAX = 500,
-    KEPT_MAX = 1000,
-    ID_SIZE = 48,
     OUTPUT_BYTES_MAX = RECORD_BODY_BYTES_MAX,
 };
 
@@ -46,7 +39,7 @@ enum state { STATE_FREE, STATE_RUNNING, STATE_KEEPING };
 struct running {
     struct load_desk *desk;
     enum state state;
-    char id[ID_SIZE];
+    char id[LOAD_ID_SIZE];
     char tenant[BATCH_TENANT_BYTES];
     int64_t started_ms;
     int64_t length_ms;
@@ -67,14 +60,6 @@ struct load_desk {
 };
 
 /* ---- Keeping. ---- */
-
-static double number_at(const struct node *node, const char *key)
-{
-    const struct node *child = node_get(node, key);
-    double value;
-
-    return child != NULL && node_double(child, &value, NULL) == ERR_NONE ? value : NAN;
-}
 
 static void put_failure(struct json *json, const struct running *running)
 {
@@ -103,7 +88,7 @@ static void write_record(const struct running *running, struct buf *out)
 static enum err explain(struct running *running, struct why *why)
 {
     struct server *server = running->desk->server;
-    struct arena *arena CLEANUP(arena_freep) = arena_new(KEEP_BYTES);
+    struct arena *arena CLEANUP(arena_freep) = arena_new(LOAD_KEPT_BYTES);
     CLEANUP(store_view_releasep) struct store_view *view = NULL;
     struct buf told CLEANUP(buf_done) = {0};
     struct str report = str_trim(buf_view(&running->report));
@@ -139,12 +124,8 @@ static void keep_run(struct job *job)
     if (running->waits)
         return;
     write_record(running, &body);
-    const struct record record = {LOAD_RUN_KIND, str_of(running->id), running->started_ms,
-                                  buf_view(&body)};
-    enum err err = store_record_put(store, running->tenant, &record, &why);
-    if (err == ERR_NONE)
-        err = store_record_trim(store, running->tenant, LOAD_RUN_KIND, STR(""), KEPT_MAX, &why);
-    if (err != ERR_NONE)
+    const struct load_kept record = {str_of(running->id), running->started_ms, buf_view(&body)};
+    if (load_kept_add(store, running->tenant, &record, &why) != ERR_NONE)
         fprintf(stderr, "sonde: the load %s was not kept: %s\n", running->id, why.text);
 }
 
@@ -344,81 +325,12 @@ void route_load_stop(struct call *call)
     call_answer(call);
 }
 
-/* ---- Those that were kept. ---- */
-
-static enum err load_record(struct call *call, struct str id, struct record *ret_record,
-                            struct why *why)
-{
-    enum err err = store_record_get(call->server->options.store, call->identity.tenant,
-                                    LOAD_RUN_KIND, id, call->arena, ret_record, why);
-
-    if (err == ERR_NOT_FOUND) {
-        (void)fail(why, ERR_NOT_FOUND, "there is no load %.*s", STR_ARG(id));
-        hint(why, "GET /api/v1/load/runs lists them");
-    }
-    return err;
-}
-
-/* How this machine did meanwhile. */
-static enum err put_host(struct call *call, struct json *json, const struct node *root,
-                         int64_t started_ms, struct why *why)
-{
-    double duration_s = number_at(node_get(root, "report"), "duration_s");
-    static const char *const names[] = {"cpu_percent", "memory_percent", "load1"};
-
-    json_key(json, "host");
-    json_open(json, '{');
-    for (size_t i = 0; i < figures_count && !isnan(duration_s); i++) {
-        const struct figure_range range = {
-            started_ms, started_ms + (int64_t)(duration_s * CLOCK_MS_PER_S),
-            duration_s > 240 ? (int64_t)(duration_s * CLOCK_MS_PER_S / 240) : CLOCK_MS_PER_S};
-        struct promql_result result;
-        double sum = 0;
-        double most = NAN;
-        bool wanted = false;
-        for (size_t k = 0; k < ARRAY_COUNT(names); k++)
-            wanted = wanted || strcmp(figures[i].name, names[k]) == 0;
-        if (!wanted)
-            continue;
-        TRY(figure_ask(call, &figures[i], &range, &result, why));
-        size_t count = result.series_count == 0 ? 0 : result.series[0].count;
-        for (size_t k = 0; k < count; k++) {
-            sum += result.series[0].values[k];
-            most = fmax(most, result.series[0].values[k]);
-        }
-        json_key(json, figures[i].name);
-        json_open(json, '{');
-        json_put_double(json, "average", count == 0 ? NAN : sum / (double)count);
-        json_put_double(json, "maximum", most);
-        json_close(json, '}');
-    }
-    json_close(json, '}');
-    return ERR_NONE;
-}
-
-static enum err work_get(struct call *call, struct why *why)
-{
-    struct record record;
-    const struct node *root;
-
-    TRY(load_record(call, call->captures[0], &record, why));
-    TRY(json_read(record.body, "load", record.body.size, call->arena, &root, why));
-    struct json json = json_begin(&call->answer.body);
-    call->answer.content_type = MEDIA_JSON;
-    json_open(&json, '{');
-    json_key(&json, "run");
-    json_add_raw(&json, record.body);
-    TRY(put_host(call, &json, root, record.time_ms, why));
-    json_close(&json, '}');
-    return ERR_NONE;
-}
-
 void route_load_get(struct call *call)
 {
     struct running *running = find_running(call, call->captures[0]);
 
     if (running == NULL) {
-        call_work(call, CALL_NEEDS_VIEW, work_get);
+        load_kept_get(call);
         return;
     }
     struct json json = json_begin(&call->answer.body);
@@ -429,66 +341,6 @@ void route_load_get(struct call *call)
     put_progress(&json, running->process == NULL ? STR("") : process_errors(running->process));
     json_close(&json, '}');
     call_answer(call);
-}
-
-static void put_percentiles(struct json *json, const struct node *report)
-{
-    const struct node *latency = node_get(report, "latency_ms");
-    static const char *const keys[] = {"p50", "p95", "p99"};
-    static const char *const names[] = {"p50_ms", "p95_ms", "p99_ms"};
-
-    for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
-        json_put_double(json, names[i], number_at(latency, keys[i]));
-}
-
-static struct str text_at(const struct node *node, const char *key)
-{
-    const struct node *child = node_get(node, key);
-
-    return child != NULL && child->kind == NODE_SCALAR ? child->text : STR("");
-}
-
-static enum err put_kept(struct json *json, const struct record *record, struct arena *arena,
-                         struct why *why)
-{
-    const struct node *root;
-
-    TRY(json_read(record->body, "load", record->body.size, arena, &root, why));
-    const struct node *report = node_get(root, "report");
-    json_open(json, '{');
-    json_put_str(json, "id", record->name);
-    json_put_str(json, "title", text_at(report == NULL ? root : report, "title"));
-    json_put_str(json, "state", text_at(root, "state"));
-    json_put_i64(json, "started_ms", record->time_ms);
-    json_put_double(json, "duration_s", number_at(report, "duration_s"));
-    json_put_double(json, "requests", number_at(report, "requests"));
-    json_put_double(json, "errors", number_at(report, "errors"));
-    json_put_double(json, "rate", number_at(report, "rate"));
-    put_percentiles(json, report);
-    json_put_str(json, "verdict", text_at(report, "verdict"));
-    json_close(json, '}');
-    return ERR_NONE;
-}
-
-static enum err work_list(struct call *call, struct why *why)
-{
-    struct arena *one CLEANUP(arena_freep) = arena_new(KEEP_BYTES);
-    struct record_list list;
-    uint64_t limit;
-
-    TRY(params_count(call, "limit", 50, LIST_MAX, &limit, why));
-    const struct record_question question = {LOAD_RUN_KIND, STR(""), limit, true};
-    TRY(store_record_list(call->server->options.store, call->identity.tenant, &question,
-                          call->arena, &list, why));
-    struct json json = json_begin(&call->answer.body);
-    json.comma = str_ends(buf_view(&call->answer.body), STR("}"));
-    for (size_t i = 0; i < list.count; i++) {
-        TRY(put_kept(&json, &list.items[i], one, why));
-        arena_clear(one);
-    }
-    json_close(&json, ']');
-    json_close(&json, '}');
-    return ERR_NONE;
 }
 
 /* Those that run are told here, on the loop; those that were kept behind them, on a worker. */
@@ -506,116 +358,7 @@ void route_load_list(struct call *call)
             strcmp(desk->places[i].tenant, call->identity.tenant) == 0)
             put_running(&json, &desk->places[i]);
     }
-    call_work(call, CALL_NEEDS_ARENA, work_list);
-}
-
-static enum err work_remove(struct call *call, struct why *why)
-{
-    TRY(store_record_remove(call->server->options.store, call->identity.tenant, LOAD_RUN_KIND,
-                            call->captures[0], why));
-    call->answer.status = 204;
-    return ERR_NONE;
-}
-
-void route_load_remove(struct call *call)
-{
-    call_work(call, CALL_NEEDS_ARENA, work_remove);
-}
-
-/* ---- A report that was made elsewhere. ---- */
-
-static enum err work_keep(struct call *call, struct why *why)
-{
-    struct str text = exchange_body(call->exchange);
-    struct buf body CLEANUP(buf_done) = {0};
-    char id[ID_SIZE];
-    const struct node *root;
-    int64_t now_ms = clock_now_ms();
-
-    TRY(json_read(text, "body", text.size, call->arena, &root, why));
-    /* One in which nothing was answered has no latencies, and is a report all the same. */
-    if (!bench_load_is(root) && !load_explain_can(root)) {
-        (void)fail(why, ERR_INVALID, "body: this is no report of a load");
-        hint(why, "send what `sonde load --json` prints");
-        return ERR_INVALID;
-    }
-    double duration_s = number_at(root, "duration_s");
-    int64_t started_ms = now_ms - (isfinite(duration_s) && duration_s > 0 && duration_s < 1e7
-                                       ? (int64_t)(duration_s * CLOCK_MS_PER_S)
-                                       : 0);
-    (void)snprintf(id, sizeof(id), "%013" PRId64 "-%08x", started_ms,
-                   (unsigned)(clock_monotonic_ns() & 0xffffffff));
-    struct json json = json_begin(&body);
-    json_open(&json, '{');
-    json_put_text(&json, "id", id);
-    json_put_i64(&json, "started_ms", started_ms);
-    json_put_text(&json, "state", "done");
-    json_key(&json, "report");
-    json_add_raw(&json, str_trim(text));
-    json_close(&json, '}');
-    const struct record record = {LOAD_RUN_KIND, str_of(id), started_ms, buf_view(&body)};
-    TRY(store_record_put(call->server->options.store, call->identity.tenant, &record, why));
-    TRY(store_record_trim(call->server->options.store, call->identity.tenant, LOAD_RUN_KIND,
-                          STR(""), KEPT_MAX, why));
-    struct json answer = json_begin(&call->answer.body);
-    call->answer.content_type = MEDIA_JSON;
-    call->answer.status = 201;
-    json_open(&answer, '{');
-    json_put_text(&answer, "id", id);
-    json_close(&answer, '}');
-    return ERR_NONE;
-}
-
-void route_load_keep(struct call *call)
-{
-    call_work(call, CALL_NEEDS_VIEW, work_keep);
-}
-
-/* ---- Comparing. ---- */
-
-static enum err read_side(struct call *call, struct str id, struct bench_results *ret_results,
-                          struct why *why)
-{
-    struct bench_results results CLEANUP(bench_results_done) = {0};
-    struct record record;
-    const struct node *root;
-
-    TRY(load_record(call, id, &record, why));
-    TRY(json_read(record.body, "load", record.body.size, call->arena, &root, why));
-    const struct node *report = node_get(root, "report");
-    if (report == NULL)
-        return fail(why, ERR_INVALID, "the load %.*s has no report", STR_ARG(id));
-    TRY(bench_load_add_timeline(report, bench_results_add(&results, id), why));
-    *ret_results = results;
-    results = (struct bench_results){0};
-    return ERR_NONE;
-}
-
-static enum err work_compare(struct call *call, struct why *why)
-{
-    struct bench_results before CLEANUP(bench_results_done) = {0};
-    struct bench_results after CLEANUP(bench_results_done) = {0};
-    struct bench_comparison comparison CLEANUP(bench_comparison_done) = {0};
-    struct str against = call_parameter(call, "against");
-
-    if (against.size == 0)
-        return fail(why, ERR_INVALID, "missing parameter \"against\": the id of an earlier load");
-    TRY(read_side(call, against, &before, why));
-    TRY(read_side(call, call->captures[0], &after, why));
-    bench_compare(&before.results[0], &after.results[0], &benchmark_judging_default, &comparison);
-    struct json json = json_begin(&call->answer.body);
-    call->answer.content_type = MEDIA_JSON;
-    json_open(&json, '{');
-    json_put_str(&json, "before", against);
-    json_put_str(&json, "after", call->captures[0]);
-    bench_comparison_put(&comparison, &json);
-    json_close(&json, '}');
-    return ERR_NONE;
-}
-
-void route_load_compare(struct call *call)
-{
-    call_work(call, CALL_NEEDS_ARENA, work_compare);
+    load_kept_list(call);
 }
 
 /* ---- The desk. ---- */

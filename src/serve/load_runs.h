@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* load_runs - loads that the daemon was asked to make, and all that were kept.
+/* load_runs - loads that the daemon was asked to make, while they go on.
  *
  * The daemon makes none itself: it runs its own program as `sonde load`, looks at the progress that
- * this tells, and keeps the report as a record of kind "load_run". A report that somebody made
- * elsewhere is kept the same way. Loop thread. */
+ * this tells, and hands the report to load_kept. Loop thread. */
 #pragma once
 struct load_desk;
 struct server;
