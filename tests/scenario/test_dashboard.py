@@ -32,9 +32,12 @@ class StreamlessProxy:
         self.streams = False
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
 
     def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)  # Wakes who waits in it; closing does not.
+        self.thread.join()
         self.listener.close()
 
     def accept(self):

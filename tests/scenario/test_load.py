@@ -5,6 +5,7 @@ Each odd server is a few lines of Python on a loopback port of its own; what it 
 under its name, and nothing else may.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -51,16 +52,23 @@ def reset(peer):
 
 
 class Server:
-    """Calls behave(peer) for each connection, each in a thread."""
+    """Calls behave(peer) for each connection, each in a thread.
+
+    At its end sockets are shut down, which wakes who waits in them, and closed by their own threads.
+    One that is closed beneath a thread leaves it waiting, and when the process is stopped and goes
+    on, the kernel begins its accept() or recv() anew: by the descriptor's number, which by then may
+    be another test's, whose connections and bytes it takes."""
 
     def __init__(self, behave, accept=True):
         self.behave = behave
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = self.listener.getsockname()[1]
+        self.lock = threading.Lock()
         self.peers = []
         self.connections = 0
+        self.thread = threading.Thread(target=self.run, daemon=True) if accept else None
         if accept:
-            threading.Thread(target=self.run, daemon=True).start()
+            self.thread.start()
 
     def run(self):
         while True:
@@ -77,6 +85,9 @@ class Server:
             self.behave(peer)
         except OSError:
             pass
+        finally:
+            with self.lock:
+                peer.close()
 
     def url(self, path="/"):
         return f"http://127.0.0.1:{self.port}{path}"
@@ -85,9 +96,14 @@ class Server:
         return self
 
     def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        if self.thread:
+            self.thread.join(PATIENCE)
         self.listener.close()
-        for peer in self.peers:
-            peer.close()
+        with self.lock:
+            for peer in self.peers:
+                with contextlib.suppress(OSError):  # Most have ended.
+                    peer.shutdown(socket.SHUT_RDWR)
 
 
 def steadily(peer):
