@@ -200,15 +200,26 @@ static enum err read_metric(const struct node *node, struct bench_result *result
     return read_values(values, metric, why);
 }
 
+static enum err read_commit(const struct node *node, struct bench_result *result, struct why *why)
+{
+    const struct node *commit = node_get(node, "commit");
+    struct str text;
+
+    if (commit == NULL)
+        return ERR_NONE;
+    TRY(node_text(commit, &text, why));
+    free(result->commit);
+    result->commit = text_copy(text);
+    return ERR_NONE;
+}
+
 /* An element of "results": ours has "metrics", hyperfine's has "times". */
 static enum err read_result(const struct node *node, struct bench_results *results, struct why *why)
 {
     const struct node *name_node = node_get(node, "name");
-    const struct node *commit = node_get(node, "commit");
     const struct node *times = node_get(node, "times");
     const struct node *taken = node_get(node, "taken_share");
     struct str name = STR("");
-    struct str text;
 
     TRY(node_map(node, why));
     if (results->count == BENCH_RESULTS_MAX)
@@ -218,11 +229,7 @@ static enum err read_result(const struct node *node, struct bench_results *resul
     if (name_node != NULL)
         TRY(node_text(name_node, &name, why));
     struct bench_result *result = bench_results_add(results, name);
-    if (commit != NULL) {
-        TRY(node_text(commit, &text, why));
-        free(result->commit);
-        result->commit = text_copy(text);
-    }
+    TRY(read_commit(node, result, why));
     if (taken != NULL && taken->kind != NODE_NULL)
         TRY(node_double(taken, &result->taken_share, why));
     if (times != NULL)
@@ -244,6 +251,11 @@ static enum err read_root(const struct node *root, struct bench_results *results
         TRY(node_list(list, why));
         NODE_EACH(list, item)
         TRY(read_result(item, results, why));
+        /* A line of a history tells it beside. */
+        for (size_t i = 0; i < results->count; i++) {
+            if (results->results[i].commit[0] == '\0')
+                TRY(read_commit(root, &results->results[i], why));
+        }
         return ERR_NONE;
     }
     if (node_get(root, "metrics") != NULL)
@@ -315,7 +327,7 @@ struct csv {
     size_t columns;
 };
 
-static void add_label(struct bench_result *result, struct str text)
+void bench_result_add_label(struct bench_result *result, struct str text)
 {
     result->labels = grown(result->labels, result->labels_count + 1, sizeof(*result->labels));
     result->labels[result->labels_count++] = text_copy(text);
@@ -359,7 +371,7 @@ static enum err csv_row(struct csv *csv, struct str line, struct why *why)
         struct str text = str_trim(buf_view(&field));
         double value;
         if (column == csv->label) {
-            add_label(csv->result, text);
+            bench_result_add_label(csv->result, text);
             continue;
         }
         if (metric == csv->result->metrics_count)
@@ -373,7 +385,7 @@ static enum err csv_row(struct csv *csv, struct str line, struct why *why)
     for (; metric < csv->result->metrics_count; metric++)
         (void)bench_metric_add(&csv->result->metrics[metric], NAN); /* In step with the others. */
     if (csv->label >= column)
-        add_label(csv->result, STR(""));
+        bench_result_add_label(csv->result, STR(""));
     return ERR_NONE;
 }
 

@@ -33,7 +33,8 @@ struct bench_result {
         taken_share; /* Of the processors, by others while it was measured; NAN: nobody looked. */
     struct bench_metric *metrics;
     size_t metrics_count;
-    char **labels; /* Of runs: the column commit, version, date or time of a CSV file; or NULL. */
+    char **labels; /* Of runs: the column commit, version, date or time of a CSV file, or the commit
+                      of each of a history; or NULL. */
     size_t labels_count;
 };
 
@@ -50,6 +51,9 @@ struct bench_metric *bench_result_metric(struct bench_result *result, struct str
                                          struct str unit);
 /* False past BENCH_VALUES_MAX. */
 bool bench_metric_add(struct bench_metric *metric, double value);
+
+/* Of the next run. */
+void bench_result_add_label(struct bench_result *result, struct str text);
 
 /* More is better, judged by the name and the unit: rates, throughput, hits. */
 bool bench_higher_is_better(struct str name, struct str unit);

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sonde bench - did it get slower? Measured, compared, held against history. */
 #include "cli/bench.h"
-#include "cli/grid.h"
 #include "cli/remote.h"
-#include "stats/array.h"
-#include "stats/changepoint.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 static const struct option_row rows[BENCH_OPTIONS_COUNT] = {
@@ -75,19 +70,19 @@ static const struct option_row rows[BENCH_OPTIONS_COUNT] = {
                       .value_name = "NAME",
                       .flags = OPTION_FLAG_ONLY,
                       .help = "changepoints: the column of the file. Without it: 'value', or the "
-                              "only one, or the second."},
+                              "only one, or the second; of the gate's history every metric."},
     [BENCH_HISTORY] = {.name = "history",
                        .type = OPTION_PATH,
                        .preset = ".sonde-bench.jsonl",
                        .value_name = "FILE",
                        .flags = OPTION_FLAG_ONLY,
-                       .help = "gate: the file of earlier results, a line each."},
+                       .help = "gate, changepoints: the file of earlier results, a line each."},
     [BENCH_SHARED] = {.name = "shared",
                       .type = OPTION_TEXT,
                       .value_name = "NAME",
                       .flags = OPTION_FLAG_ONLY,
-                      .help = "gate: the history that the daemon at --url keeps by that name, "
-                              "instead of a file."},
+                      .help = "gate, changepoints: the history that the daemon at --url keeps by "
+                              "that name, instead of a file."},
     [BENCH_BASELINE] = {.name = "baseline",
                         .type = OPTION_INTEGER,
                         .preset = "5",
@@ -158,7 +153,7 @@ static const struct command_action actions[] = {
      "Measures a command, or two that take turns."},
     {"compare", "BEFORE [AFTER] | NAME",
      "Compares two saved results, the two in one file, or what is now with a benchmark."},
-    {"changepoints", "FILE.csv", "Finds where a history changed."},
+    {"changepoints", "[FILE.csv]", "Finds where a history changed; without a file, the gate's."},
     {"gate", "RESULT", "Holds a result against the history; fails when something got worse."},
     {"create", "NAME [METRIC=EXPRESSION ...]",
      "Keeps a stretch of a daemon's history by name, to hold later ones against."},
@@ -231,173 +226,12 @@ static enum exit_code compare(struct invocation *invocation)
     return tell_comparison(invocation, &before.results[0], &before.results[1]);
 }
 
-/* ---- changepoints ---- */
-
-static const struct bench_metric *choose_column(const struct bench_result *result,
-                                                struct str wanted)
-{
-    for (size_t i = 0; i < result->metrics_count; i++) {
-        struct str name = str_of(result->metrics[i].name);
-        if (wanted.size > 0 ? str_eq(name, wanted) : str_eq_nocase(name, STR("value")))
-            return &result->metrics[i];
-    }
-    if (wanted.size > 0)
-        return NULL;
-    return &result->metrics[result->metrics_count > 1 ? 1 : 0];
-}
-
-struct history {
-    const struct bench_result *result;
-    const struct bench_metric *metric;
-    double *values; /* What is there, */
-    size_t *places; /* and which row it was. */
-    size_t count;
-};
-
-static void history_done(struct history *history)
-{
-    array_free(history->values);
-    free(history->places);
-}
-
-static void history_init(struct history *history, const struct bench_result *result,
-                         const struct bench_metric *metric)
-{
-    *history = (struct history){result, metric, array_new(metric->count),
-                                calloc(metric->count + 1, sizeof(size_t)), 0};
-    if (history->places == NULL)
-        must_memory((metric->count + 1) * sizeof(size_t));
-    for (size_t i = 0; i < metric->count; i++) {
-        if (!isfinite(metric->values[i]))
-            continue;
-        history->places[history->count] = i;
-        history->values[history->count++] = metric->values[i];
-    }
-}
-
-static const char *label_at(const struct history *history, size_t row)
-{
-    return row < history->result->labels_count ? history->result->labels[row] : "";
-}
-
-static double relative_change(const struct changepoint *change)
-{
-    return (change->after - change->before) / fabs(change->before);
-}
-
-static void write_changes_json(const struct history *history, const struct changepoint *changes,
-                               size_t count, struct json *json)
-{
-    json_open(json, '{');
-    json_key(json, "column");
-    json_add_text(json, history->metric->name);
-    json_key(json, "n");
-    json_add_u64(json, history->metric->count);
-    json_key(json, "indices");
-    json_open(json, '[');
-    for (size_t i = 0; i < count; i++)
-        json_add_u64(json, history->places[changes[i].index]);
-    json_close(json, ']');
-    json_key(json, "changes");
-    json_open(json, '[');
-    for (size_t i = 0; i < count; i++) {
-        size_t index = changes[i].index;
-        json_open(json, '{');
-        json_key(json, "index");
-        json_add_u64(json, history->places[index]);
-        json_key(json, "before");
-        json_add_double(json, changes[i].before);
-        json_key(json, "after");
-        json_add_double(json, changes[i].after);
-        json_key(json, "change");
-        json_add_double(json, relative_change(&changes[i]));
-        json_key(json, "p");
-        json_add_double(json, changes[i].p);
-        if (history->result->labels_count > 0) {
-            json_key(json, "last_good");
-            json_add_text(json, label_at(history, history->places[index - 1]));
-            json_key(json, "first_changed");
-            json_add_text(json, label_at(history, history->places[index]));
-        }
-        json_close(json, '}');
-    }
-    json_close(json, ']');
-    json_close(json, '}');
-    buf_byte(json->out, '\n');
-}
-
-static void write_changes_text(const struct history *history, const struct changepoint *changes,
-                               size_t count, const struct terminal *terminal, struct buf *out)
-{
-    static const struct grid_column columns[] = {
-        {.title = "Row", .right = true},   {.title = "Before", .right = true},
-        {.title = "After", .right = true}, {.title = "Change", .right = true},
-        {.title = "p", .right = true},     {.title = "Between", .shrink = true}};
-    struct grid *grid = grid_new(columns, ARRAY_COUNT(columns));
-
-    for (size_t i = 0; i < count; i++) {
-        size_t index = changes[i].index;
-        const char *from = label_at(history, history->places[index - 1]);
-        const char *to = label_at(history, history->places[index]);
-        grid_cellf(grid, "%zu", history->places[index]);
-        grid_cellf(grid, "%.5g", changes[i].before);
-        grid_cellf(grid, "%.5g", changes[i].after);
-        double change = 100 * relative_change(&changes[i]);
-        grid_cellf(grid, isfinite(change) ? "%+.1f%%" : "from 0", change);
-        grid_cellf(grid, "%.2g", changes[i].p);
-        grid_cellf(grid, from[0] == '\0' && to[0] == '\0' ? "%s%s" : "%s..%s", from, to);
-    }
-    if (count > 0)
-        grid_write(grid, terminal, out);
-    else
-        buf_printf(out, "No change in the %zu values of %s.\n", history->count,
-                   history->metric->name);
-    grid_free(grid);
-}
-
-/* The search compares each row with all rows before it where nothing ever changes. */
-enum { HISTORY_ROWS_MAX = 50000 };
-
-static enum exit_code changepoints(struct invocation *invocation)
-{
-    struct bench_results results CLEANUP(bench_results_done) = {0};
-    struct changepoint_options options = CHANGEPOINT_OPTIONS_DEFAULT;
-    struct changepoint *changes CLEANUP(changepoint_freep) = NULL;
-    struct history history CLEANUP(history_done) = {0};
-    struct buf out CLEANUP(buf_done) = {0};
-    struct json json = json_begin(&out);
-    struct why why = WHY_INIT;
-
-    if (invocation->arguments_count != 2)
-        return command_usage(invocation, "sonde bench changepoints takes one file");
-    if (bench_results_read(invocation->arguments[1], &results, &why) != ERR_NONE)
-        return command_fail(invocation, &why);
-    struct str wanted = options_text(invocation->options, BENCH_COLUMN);
-    const struct bench_metric *metric =
-        results.results[0].metrics_count == 0 ? NULL : choose_column(&results.results[0], wanted);
-    if (metric == NULL)
-        return command_usage(invocation, "%s has no column '%.*s'", invocation->arguments[1],
-                             STR_ARG(wanted));
-    history_init(&history, &results.results[0], metric);
-    if (history.count > HISTORY_ROWS_MAX)
-        return command_usage(invocation,
-                             "%s has %zu values, more than %d: give the newest, or one median for "
-                             "each build or hour",
-                             invocation->arguments[1], history.count, HISTORY_ROWS_MAX);
-    size_t count = changepoint_find(history.values, history.count, &options, &changes);
-    if (invocation->json)
-        write_changes_json(&history, changes, count, &json);
-    else
-        write_changes_text(&history, changes, count, &invocation->terminal, &out);
-    return command_print(invocation, &out, EXIT_GOOD);
-}
-
 /* ---- All. ---- */
 
 static enum exit_code run(struct invocation *invocation)
 {
     static enum exit_code (*const runs[])(struct invocation *) = {
-        bench_run, compare, changepoints, bench_gate, bench_create, bench_list, bench_remove};
+        bench_run, compare, bench_changepoints, bench_gate, bench_create, bench_list, bench_remove};
     ptrdiff_t action = command_action_of(invocation);
 
     return action < 0 ? EXIT_USAGE : runs[action](invocation);
@@ -428,6 +262,8 @@ const struct command command_bench = {
         "sonde bench run --save result.json -- ./bench\tKeeps the measurements.\n"
         "sonde bench compare before.json after.csv\tTwo saved results.\n"
         "sonde bench changepoints --json history.csv\tThe rows where a history changed.\n"
+        "sonde bench changepoints --history bench/history.jsonl\tThe commits that changed what the "
+        "gate has seen.\n"
         "sonde bench gate result.json --history bench/history.jsonl\tIn continuous integration.\n"
         "sonde bench gate result.json --shared checkout --url http://ci:7070\tThe same, the "
         "history "

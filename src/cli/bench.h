@@ -46,6 +46,7 @@ void bench_write_name(struct buf *path, const char *name);
 
 /* Each is handed what follows its name in invocation->arguments + 1. */
 enum exit_code bench_run(struct invocation *invocation);
+enum exit_code bench_changepoints(struct invocation *invocation);
 enum exit_code bench_gate(struct invocation *invocation);
 enum exit_code bench_create(struct invocation *invocation);
 enum exit_code bench_list(struct invocation *invocation);

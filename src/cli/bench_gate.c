@@ -1,25 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sonde bench gate. The history is a file of lines, oldest first, made to be kept in the
- * repository:
- *     {"time":"2026-…Z","commit":"abc","results":[{"name":…,"metrics":{…}}]}
- * or the same lines kept by a daemon.
- * The newest results together are the baseline. Runs of one result resemble each other more than
- * they do those of the next day; the verdict heeds that, since it looks at how neighbours resemble
- * each other within the baseline.
+/* sonde bench gate. The newest results together are the baseline. Runs of one result resemble each
+ * other more than they do those of the next day; the verdict heeds that, since it looks at how
+ * neighbours resemble each other within the baseline.
  *
  * What days do to each other, the runs of one day cannot tell. Only results that passed are
  * recorded, so between them nothing real happened; a metric whose new median lies where the earlier
  * ones, by their scatter, let the next one be expected is flaky rather than worse: it is told, in
  * quarantine. */
 #include "analysis/bench_unit.h"
-#include "base/clock.h"
 #include "base/file.h"
 #include "cli/bench.h"
+#include "cli/bench_history.h"
 #include "stats/array.h"
 #include "stats/distribution.h"
 
-#include <assert.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -27,7 +21,6 @@
 #include <unistd.h>
 
 enum {
-    HISTORY_LINES_MAX = 10000,
     FLAKY_WINDOW = 20,     /* Of the newest results. */
     SCATTER_COUNT_MIN = 4, /* Medians; fewer do not know their scatter. */
 };
@@ -40,101 +33,13 @@ enum format { FORMAT_AUTO, FORMAT_TEXT, FORMAT_GITHUB, FORMAT_GITLAB };
 
 /* ---- History. ---- */
 
-/* Of a daemon, "/histories/NAME", or of a file. */
-struct place {
-    const struct invocation *invocation;
-    const char *name; /* Of the file, or what the daemon knows it by. */
-    struct buf path;  /* At the daemon; empty: a file. */
-};
-
-static struct place place_of(const struct invocation *invocation)
+static enum err newest(const struct bench_history *history, size_t keep,
+                       struct bench_results *ret_results, struct why *why)
 {
-    struct place place = {.invocation = invocation,
-                          .name = options_cstr(invocation->options, BENCH_SHARED)};
+    size_t count = bench_history_count(history);
 
-    if (place.name == NULL) {
-        place.name = options_cstr(invocation->options, BENCH_HISTORY);
-        return place;
-    }
-    buf_text(&place.path, "/histories");
-    bench_write_name(&place.path, place.name);
-    return place;
-}
-
-static enum err read_text(struct place *place, struct buf *ret_text, struct why *why)
-{
-    if (place->path.size == 0)
-        return file_read(place->name, BENCH_FILE_BYTES_MAX, ret_text, why);
-    return bench_ask(place->invocation, NULL, buf_cstr(&place->path), STR_NONE, ret_text, why);
-}
-
-/* The newest `keep` results, each a result. */
-static enum err read_history(struct place *place, size_t keep, struct bench_results *ret_results,
-                             struct why *why)
-{
-    struct buf text CLEANUP(buf_done) = {0};
-    const char *path = place->name;
-    static_assert(HISTORY_LINES_MAX * sizeof(struct str) <= 1 << 18, "fits on a stack");
-    struct str lines[HISTORY_LINES_MAX];
-    size_t count = 0;
-    enum err err = read_text(place, &text, why);
-
-    if (err == ERR_NOT_FOUND && place->path.size == 0)
-        return ERR_NONE; /* The first time. */
-    TRY(err);
-    struct str rest = buf_view(&text);
-    while (rest.data != NULL) {
-        struct str line = str_trim(str_split(&rest, '\n'));
-        if (line.size == 0)
-            continue;
-        if (count == HISTORY_LINES_MAX)
-            return fail(why, ERR_LIMIT, "%s: more than %d lines; keep the newest", path,
-                        HISTORY_LINES_MAX);
-        lines[count++] = line;
-    }
-    for (size_t i = count > keep ? count - keep : 0; i < count; i++) {
-        char name[512];
-        struct bench_results one CLEANUP(bench_results_done) = {0};
-        (void)snprintf(name, sizeof(name), "%s:%zu", path, i + 1); /* Cut is fine. */
-        TRY(bench_results_parse(lines[i], name, &one, why));
-        /* Moved over whole. */
-        struct bench_result *added = bench_results_add(ret_results, STR(""));
-        struct bench_result swap = *added;
-        *added = one.results[0];
-        one.results[0] = swap;
-    }
-    return ERR_NONE;
-}
-
-static enum err append_history(struct place *place, const struct bench_result *result,
-                               const char *commit, struct why *why)
-{
-    struct buf out CLEANUP(buf_done) = {0};
-    struct buf answer CLEANUP(buf_done) = {0};
-    const char *path = place->name;
-    struct json json = json_begin(&out);
-    char time[CLOCK_TEXT_SIZE];
-
-    clock_text(time, clock_now_ms());
-    json_open(&json, '{');
-    json_key(&json, "time");
-    json_add_text(&json, time);
-    json_key(&json, "commit");
-    json_add_text(&json, commit);
-    json_key(&json, "results");
-    json_open(&json, '[');
-    bench_result_write(result, &json);
-    json_close(&json, ']');
-    json_close(&json, '}');
-    if (place->path.size > 0)
-        return bench_ask(place->invocation, "POST", buf_cstr(&place->path), buf_view(&out), &answer,
-                         why);
-    buf_byte(&out, '\n');
-    int fd CLEANUP(file_closep) = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return fail_errno(why, errno, "cannot open %s", path);
-    if (write(fd, out.data, out.size) != (ssize_t)out.size)
-        return fail_errno(why, errno, "cannot append to %s", path);
+    for (size_t i = count > keep ? count - keep : 0; i < count; i++)
+        TRY(bench_history_result(history, i, ret_results, why));
     return ERR_NONE;
 }
 
@@ -323,8 +228,8 @@ static enum err write_report(const struct invocation *invocation,
 /* ---- The gate. ---- */
 
 struct gate {
-    struct place place;
-    struct bench_results history;
+    struct bench_history *kept;
+    struct bench_results history; /* The newest of it. */
     struct bench_results current;
     struct bench_results baseline;
     struct bench_comparison comparison;
@@ -335,7 +240,7 @@ struct gate {
 
 static void gate_done(struct gate *gate)
 {
-    buf_done(&gate->place.path);
+    bench_history_free(gate->kept);
     bench_comparison_done(&gate->comparison);
     bench_results_done(&gate->history);
     bench_results_done(&gate->current);
@@ -349,15 +254,15 @@ static enum err gate_judge(const struct invocation *invocation, struct gate *gat
     size_t wanted = (size_t)options_i64(options, BENCH_BASELINE);
     enum verdict_severity least = (enum verdict_severity)options_i64(options, BENCH_FAIL_ON);
 
-    gate->place = place_of(invocation);
     TRY(bench_results_read(invocation->arguments[1], &gate->current, why));
     if (gate->current.count != 1) {
+        enum err err = fail(why, ERR_INVALID, "%s holds %zu results; the gate judges one",
+                            invocation->arguments[1], gate->current.count);
         hint(why, "sonde bench compare holds two results of one file against each other");
-        return fail(why, ERR_INVALID, "%s holds %zu results; the gate judges one",
-                    invocation->arguments[1], gate->current.count);
+        return err;
     }
-    TRY(read_history(&gate->place, wanted > FLAKY_WINDOW ? wanted : FLAKY_WINDOW, &gate->history,
-                     why));
+    TRY(bench_history_read(invocation, &gate->kept, why));
+    TRY(newest(gate->kept, wanted > FLAKY_WINDOW ? wanted : FLAKY_WINDOW, &gate->history, why));
     struct bench_result *result = &gate->current.results[0];
     struct bench_result *baseline = bench_results_add(&gate->baseline, STR("baseline"));
     pool(&gate->history, wanted, baseline);
@@ -372,9 +277,9 @@ static enum err gate_judge(const struct invocation *invocation, struct gate *gat
         gate->failures += row->verdict.severity >= least;
         gate->let_through += row->verdict.severity < least;
     }
-    TRY(write_report(invocation, &gate->comparison, gate->place.name, why));
+    TRY(write_report(invocation, &gate->comparison, bench_history_name(gate->kept), why));
     if (gate->failures == 0 && options_bool(options, BENCH_RECORD)) {
-        TRY(append_history(&gate->place, result, commit_of(invocation, result), why));
+        TRY(bench_history_append(gate->kept, result, commit_of(invocation, result), why));
         gate->recorded = true;
     }
     return ERR_NONE;
@@ -385,7 +290,8 @@ static void tell_text(const struct invocation *invocation, const struct gate *ga
     enum format format = format_of(invocation);
 
     if (gate->history.count == 0) {
-        buf_printf(out, "%s holds no results yet: nothing to compare with.\n", gate->place.name);
+        buf_printf(out, "%s holds no results yet: nothing to compare with.\n",
+                   bench_history_name(gate->kept));
     } else {
         bench_comparison_write_table(&gate->comparison, &invocation->terminal, out);
         if (format == FORMAT_GITHUB) {

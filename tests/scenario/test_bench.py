@@ -182,6 +182,7 @@ class Gating(Bench):
         answer = self.bench("gate", path)
         self.assertEqual(answer.returncode, USAGE)
         self.assertIn("holds 2 results; the gate judges one", answer.stderr)
+        self.assertIn("sonde bench compare holds two", answer.stderr)
 
     def test_annotations_for_github_and_gitlab(self):
         self.fill()
@@ -264,10 +265,10 @@ class Changepoints(Bench):
         self.assertIn("c39..c40", self.bench("changepoints", self.path("history.csv")).stdout)
 
     def test_what_is_no_history_is_refused_and_what_is_flat_has_no_change(self):
-        for text, said in (("", "empty"), ("value\n", "no column"),
-                           ("value\n" + "1\n" * 50001, "one median for")):
+        for text, code, said in (("", USAGE, "empty"), ("value\n", USAGE, "no column"),
+                                 ("value\n" + "1\n" * 50001, REFUSED, "one median for")):
             answer = self.bench("changepoints", self.file("h.csv", text))
-            self.assertEqual(answer.returncode, USAGE, answer.stdout)
+            self.assertEqual(answer.returncode, code, answer.stdout)
             self.assertIn(said, answer.stderr)
         for text in ("value\n1\n", "value\n" + "5\n" * 100, "value\nNaN\n3\nNaN\n"):
             path = self.file("h.csv", text)
@@ -276,6 +277,36 @@ class Changepoints(Bench):
                                      + noise(2, 110, 0.01, 40))
         answer = self.json("changepoints", "--json", self.file("h.csv", rising))
         self.assertAlmostEqual(answer["changes"][0]["change"], -0.1, delta=0.02)
+
+    def test_the_gates_history_tells_the_commit_that_changed_a_metric(self):
+        lines = []
+        for i in range(60):
+            metrics = {"wall": noise(i, 100 if i < 35 else 108, 0.01, 5), "rss": noise(i + 99, 50)}
+            lines.append(json.dumps({"commit": f"c{i}", "results": [{"metrics": metrics}]}))
+        path = self.file("history.jsonl", "\n".join(lines) + "\n")
+        answer = self.json("changepoints", "--json", "--history", path)
+        found = {metric["column"]: metric for metric in answer["metrics"]}
+        self.assertEqual(found["wall"]["indices"], [35])
+        self.assertEqual(found["wall"]["changes"][0]["last_good"], "c34")
+        self.assertEqual(found["wall"]["changes"][0]["first_changed"], "c35")
+        self.assertEqual(found["rss"]["indices"], [])
+        one = self.json("changepoints", "--json", "--history", path, "--column", "wall")
+        self.assertEqual(one, found["wall"])
+        text = self.bench("changepoints", "--history", path).stdout
+        self.assertIn("c34..c35", text)
+        self.assertIn("No change in the 60 values of rss", text)
+
+    def test_an_empty_history_and_a_broken_one_are_told(self):
+        nothing = self.bench("changepoints", "--history", self.path("none.jsonl"))
+        self.assertNotEqual(nothing.returncode, GOOD)
+        self.assertIn("holds no results", nothing.stderr)
+        self.assertIn("--shared NAME", nothing.stderr)
+        for line, said in (("{\"results\":[]}", "broken.jsonl:2"), ("{", "broken.jsonl:2")):
+            path = self.file("broken.jsonl", "{\"wall\":[1,2,3]}\n" + line + "\n")
+            for words in (("changepoints",), ("gate", self.file("r.json", "{\"wall\":[1,2,3]}"))):
+                answer = self.bench(*words, "--history", path)
+                self.assertEqual(answer.returncode, USAGE, answer.stdout)
+                self.assertIn(said, answer.stderr)
 
     def test_gaps_keep_their_rows_and_columns_can_be_chosen(self):
         rows = [f"{i},{'' if i % 10 == 3 else (5 if i < 30 else 9) + i % 3 * 0.1},7"
