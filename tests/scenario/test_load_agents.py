@@ -87,12 +87,12 @@ class Asked(http.server.BaseHTTPRequestHandler):
 class Agent:
     """`sonde load agent` on a free port, in a folder of its own with nothing in it."""
 
-    def __init__(self, *arguments, **environment):
+    def __init__(self, *arguments, within=(), **environment):
         self.folder = tempfile.mkdtemp(prefix="sonde-agent-")
         self.log_path = os.path.join(self.folder, "log")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [BINARY, "load", "agent", "--listen", "127.0.0.1:0", *arguments], cwd=self.folder,
+                [*within, BINARY, "load", "agent", "--listen", "127.0.0.1:0", *arguments], cwd=self.folder,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, **environment})
         found = wait_for(lambda: re.search(r"waits on (\S+:\d+)", self.log()), "an agent")
@@ -133,6 +133,24 @@ def load(*arguments, code=0, **options):
     if done.returncode != code:
         raise AssertionError(f"exit code {done.returncode}, wanted {code}: {done.stderr}")
     return json.loads(done.stdout)
+
+
+class Clocks(unittest.TestCase):
+    def test_clocks_that_are_days_apart_make_one_load(self):
+        need_binary()
+        ahead = ["unshare", "--time", "--monotonic", "200000"]
+        if subprocess.run([*ahead, "true"], capture_output=True, check=False).returncode != 0:
+            self.skipTest("no namespace for clocks: needs root and util-linux's unshare")
+        with Target() as target, Agent() as here, Agent(within=ahead) as there:
+            said = load("--agents", names(here, there), "--rate", "100", "--duration", "2s",
+                        "--timeout", "60s", target.url())
+            self.assertEqual((said["requests"], target.total()), (200, 200))
+        self.assertEqual([agent["requests"] for agent in said["agents"]], [100, 100])
+        self.assertEqual([agent["state"] for agent in said["agents"]], ["ran", "ran"])
+        self.assertLess(said["latency_ms"]["max"], 60000)
+        # A course of seconds, not of days.
+        self.assertLessEqual(len(said["timeline"]), 60)
+        self.assertLess(max(agent["late_p99_ms"] for agent in said["agents"]), 60000)
 
 
 class Sharing(unittest.TestCase):
