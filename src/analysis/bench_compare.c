@@ -209,6 +209,15 @@ void bench_row_write_verdict(const struct bench_row *row, struct buf *out)
     verdict_write_reason(verdict, &row->options, out);
 }
 
+void bench_write_missing(size_t count, struct buf *out)
+{
+    if (count > 0)
+        buf_printf(out,
+                   count == 1 ? "%zu metric is on one side only and was not compared.\n"
+                              : "%zu metrics are on one side only and were not compared.\n",
+                   count);
+}
+
 void bench_comparison_write_notes(const struct bench_comparison *comparison, struct buf *out)
 {
     for (size_t i = 0; i < comparison->count; i++) {
@@ -221,11 +230,12 @@ void bench_comparison_write_notes(const struct bench_comparison *comparison, str
                        : !row->verdict.before_many_hills ? "after"
                                                          : "on both sides");
     }
-    if (comparison->missing > 0)
-        buf_printf(out, "%zu metrics are on one side only and were not compared.\n",
-                   comparison->missing);
+    bench_write_missing(comparison->missing, out);
     if (comparison->strange > 0)
-        buf_printf(out, "%zu metrics have another unit than before and were not compared.\n",
+        buf_printf(out,
+                   comparison->strange == 1
+                       ? "%zu metric has another unit than before and was not compared.\n"
+                       : "%zu metrics have another unit than before and were not compared.\n",
                    comparison->strange);
 }
 
@@ -333,10 +343,12 @@ void bench_row_put(const struct bench_row *row, struct json *json)
 void bench_comparison_put(const struct bench_comparison *comparison, struct json *json)
 {
     json_put_text(json, "verdict",
-                  bench_comparison_count(comparison, VERDICT_DEGRADED) > 0      ? "degraded"
-                  : bench_comparison_count(comparison, VERDICT_IMPROVED) > 0    ? "improved"
-                  : bench_comparison_count(comparison, VERDICT_CANNOT_TELL) > 0 ? "cannot tell"
-                                                                                : "stable");
+                  bench_comparison_count(comparison, VERDICT_DEGRADED) > 0   ? "degraded"
+                  : bench_comparison_count(comparison, VERDICT_IMPROVED) > 0 ? "improved"
+                  : bench_comparison_count(comparison, VERDICT_CANNOT_TELL) > 0 ||
+                          comparison->count == 0
+                      ? "cannot tell"
+                      : "stable");
     json_put_u64(json, "missing_count", comparison->missing);
     json_put_u64(json, "other_unit_count", comparison->strange);
     json_key(json, "metrics");

@@ -51,5 +51,7 @@ void bench_write_median(const struct describe *describe, const struct interval *
                         const char *unit, struct buf *out);
 /* "degraded (warning)", "stable: a change of 15 % is ruled out". */
 void bench_row_write_verdict(const struct bench_row *row, struct buf *out);
+/* "1 metric is on one side only and was not compared."; nothing of none. */
+void bench_write_missing(size_t count, struct buf *out);
 /* What the rows cannot tell: metrics with several hills, metrics of one side only. */
 void bench_comparison_write_notes(const struct bench_comparison *comparison, struct buf *out);

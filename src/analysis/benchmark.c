@@ -135,11 +135,12 @@ enum err benchmark_read(const struct node *root, int64_t now_ms, struct arena *a
 {
     static const char *const keys[] = {"name",    "description", "queries", "services", "end_ms",
                                        "range",   "step",        "every",   "start_ms", "step_ms",
-                                       "made_ms", "every_ms",    "metrics"};
+                                       "made_ms", "every_ms",    "metrics", "replace"};
     struct benchmark benchmark = {0};
     const struct node *name;
     const struct node *description = node_get(root, "description");
     const struct node *services = node_get(root, "services");
+    const struct node *replace = node_get(root, "replace");
 
     TRY(node_map(root, why));
     TRY(node_only(root, keys, ARRAY_COUNT(keys), why));
@@ -152,6 +153,8 @@ enum err benchmark_read(const struct node *root, int64_t now_ms, struct arena *a
     benchmark.services = benchmark.queries_count == 0;
     if (services != NULL)
         TRY(node_bool(services, &benchmark.services, why));
+    if (replace != NULL)
+        TRY(node_bool(replace, &benchmark.replace, why));
     if (!benchmark.services && benchmark.queries_count == 0)
         return node_fail(root, why, "needs queries, or services: true");
     TRY(read_stretch(root, now_ms, &benchmark, why));

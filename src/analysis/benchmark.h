@@ -34,6 +34,7 @@ struct benchmark {
     struct benchmark_query *queries;
     size_t queries_count;
     bool services;    /* Every operation's p50, p95 and share of errors as well. */
+    bool replace;     /* Of a request: takes the place of one that has the name. */
     int64_t made_ms;  /* 0 until it is kept. */
     int64_t start_ms; /* The stretch is (start, end], */
     int64_t end_ms;
@@ -44,7 +45,7 @@ struct benchmark {
 /* From a request or a record:
  *   {"name": "before", "description": "…", "services": true, "every": "1d",
  *    "queries": {"load": "node_load1", "p95": {"query": "…", "unit": "s", "better": "lower"}},
- *    "end_ms": …, "range": "1h", "step": "1m"}
+ *    "end_ms": …, "range": "1h", "step": "1m", "replace": true}
  * end_ms defaults to now_ms, range to an hour, step to a sixtieth of it. Without queries and
  * services, services are meant. ERR_INVALID names the key. Texts live in the arena. */
 CHECKED enum err benchmark_read(const struct node *root, int64_t now_ms, struct arena *arena,

@@ -223,6 +223,11 @@ bool str_to_double(struct str str, double *ret_value)
     return true;
 }
 
+const char *str_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 struct duration_unit {
     struct str name;
     int64_t ms;

@@ -52,6 +52,9 @@ bool str_to_u64(struct str str, uint64_t *ret_value);
 /* Decimal, exponent, hex, "Inf", "+Inf", "-Inf", "NaN" in any case: Go's ParseFloat, as Prometheus
  * reads it, without underscores. Correctly rounded. Locale plays no part. */
 bool str_to_double(struct str str, double *ret_value);
+/* The end of a noun that stands behind a count: "" or "s". */
+const char *str_plural(uint64_t count);
+
 /* "250ms", "15s", "1m30s", "2h", "7d", "1w", "1y" (365 d), Prometheus' order and units. */
 bool str_to_duration_ms(struct str str, int64_t *ret_ms);
 

@@ -120,7 +120,7 @@ static const struct option_row rows[BENCH_OPTIONS_COUNT] = {
                      .flags = OPTION_FLAG_ONLY,
                      .help =
                          "create, compare NAME: of how long, up to now. Without it: an hour; as "
-                         "long as the benchmark."},
+                         "long as the benchmark. What came before its end is not compared."},
     [BENCH_EVERY] = {.name = "every",
                      .type = OPTION_DURATION,
                      .range = "10s..",
@@ -133,6 +133,13 @@ static const struct option_row rows[BENCH_OPTIONS_COUNT] = {
                         .flags = OPTION_FLAG_ONLY,
                         .help = "create: durations and errors of every operation as well; without "
                                 "expressions they are meant anyway."},
+    [BENCH_REPLACE] = {.name = "replace",
+                       .type = OPTION_BOOL,
+                       .preset = "false",
+                       .flags = OPTION_FLAG_ONLY,
+                       .help =
+                           "create: in the place of a benchmark that has the name; its verdicts "
+                           "go with it."},
     [BENCH_URL] = {.name = "url",
                    .type = OPTION_TEXT,
                    .value_name = "URL",
@@ -255,7 +262,8 @@ const struct command command_bench = {
         "but fails nothing.\n\n"
         "create keeps a stretch of a daemon's history by name: durations and errors of every "
         "operation, or the numbers of PromQL expressions. compare NAME holds the newest stretch "
-        "against it.",
+        "against it, as far as it came after the benchmark; while that is too short to compare, it "
+        "says how long to wait and exits with 4.",
     .examples =
         "sonde bench run --runs 20 -- ./server --selftest\tTwenty runs after one to warm up.\n"
         "sonde bench run --vs './new' -- ./old\tOld against new, in turns.\n"

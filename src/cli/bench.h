@@ -28,6 +28,7 @@ enum bench_option {
     BENCH_RANGE,
     BENCH_EVERY,
     BENCH_SERVICES,
+    BENCH_REPLACE,
     BENCH_URL,
     BENCH_TOKEN,
     BENCH_CA_FILE,

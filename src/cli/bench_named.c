@@ -157,6 +157,8 @@ static bool write_request(const struct invocation *invocation, struct buf *out)
         put_duration(&json, "every", options_ms(options, BENCH_EVERY));
     if (options_bool(options, BENCH_SERVICES))
         json_put_bool(&json, "services", true);
+    if (options_bool(options, BENCH_REPLACE))
+        json_put_bool(&json, "replace", true);
     json_key(&json, "queries");
     json_open(&json, '{');
     for (size_t i = 2; i < invocation->arguments_count; i++) {
@@ -341,8 +343,30 @@ static void write_comparison(const struct node *root, const struct terminal *ter
     grid_write(grid, terminal, out);
     grid_free(grid);
     if (number_at(root, "missing_count") > 0)
-        buf_printf(out, "%.0f metrics are on one side only and were not compared.\n",
-                   number_at(root, "missing_count"));
+        bench_write_missing((size_t)number_at(root, "missing_count"), out);
+}
+
+/* The daemon has nothing to compare yet. */
+static void write_early(const struct node *root, struct buf *out)
+{
+    double wait_s = number_at(root, "wait_ms") / 1e3;
+
+    buf_printf(out, "Cannot tell yet: %.*s. ", STR_ARG(text_at(root, "reason")));
+    if (wait_s > 0) {
+        buf_text(out, "Ask again in ");
+        quantity_write_age(out, wait_s < 60 ? ceil(wait_s) : 60 * ceil(wait_s / 60));
+        buf_text(out, ".\n");
+    } else {
+        buf_text(out, "Give it a longer stretch (--range).\n");
+    }
+}
+
+/* Nothing compared is neither good nor bad: a script that waits for a verdict goes on waiting. */
+static enum exit_code code_of(const struct node *root)
+{
+    if (node_get(root, "wait_ms") != NULL)
+        return EXIT_REFUSED;
+    return str_eq(text_at(root, "verdict"), STR("degraded")) ? EXIT_FINDING : EXIT_GOOD;
 }
 
 enum exit_code bench_compare_named(struct invocation *invocation)
@@ -370,12 +394,12 @@ enum exit_code bench_compare_named(struct invocation *invocation)
     if (invocation->json) {
         buf_str(&out, buf_view(&body));
         buf_byte(&out, '\n');
+    } else if (node_get(root, "wait_ms") != NULL) {
+        write_early(root, &out);
     } else {
         write_comparison(root, &invocation->terminal, &out);
     }
-    return command_print(invocation, &out,
-                         str_eq(text_at(root, "verdict"), STR("degraded")) ? EXIT_FINDING
-                                                                           : EXIT_GOOD);
+    return command_print(invocation, &out, code_of(root));
 }
 
 /* ---- remove ---- */

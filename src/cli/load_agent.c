@@ -114,9 +114,10 @@ static void tell(const struct desk *desk, const char *peer, const struct guest *
     if (options_bool(desk->load->invocation->options, LOAD_QUIET))
         return;
     if (report->ran)
-        fprintf(stderr, "sonde: %s: %s: %llu requests, %llu errors in %.1f s\n", peer,
+        fprintf(stderr, "sonde: %s: %s: %llu request%s, %llu error%s in %.1f s\n", peer,
                 plan == NULL || plan->title == NULL ? "load" : plan->title,
-                (unsigned long long)report->requests, (unsigned long long)report->failures,
+                (unsigned long long)report->requests, str_plural(report->requests),
+                (unsigned long long)report->failures, str_plural(report->failures),
                 report->duration_s);
     if (why->text[0] != '\0')
         fprintf(stderr, "sonde: %s: %s\n", peer, why->text);

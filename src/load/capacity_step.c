@@ -190,9 +190,10 @@ void capacity_step_judge(const struct outcome *outcome, const struct capacity_co
         broke(step, "%.1f %% of the rate was answered", step->answered * 100);
     judge_criteria(outcome, criteria, criteria_count, step);
     judge_presets(criteria, criteria_count, rest, step);
-    if (!outcome->interrupted && outcome->links.dropped + outcome->links.unfinished > 0)
-        broke(step, "%" PRIu64 " requests were never answered",
-              outcome->links.dropped + outcome->links.unfinished);
+    uint64_t unanswered = outcome->links.dropped + outcome->links.unfinished;
+    if (!outcome->interrupted && unanswered > 0)
+        broke(step, "%" PRIu64 " request%s never answered", unanswered,
+              unanswered == 1 ? " was" : "s were");
     blame(outcome, rest, step);
 }
 

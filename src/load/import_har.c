@@ -119,6 +119,7 @@ enum err import_har(struct str source, const char *name, struct arena *arena, st
     if (recording.steps == 0)
         return fail(why, ERR_INVALID, "%s: the recording holds no request", name);
     if (recording.left_out > 0)
-        buf_printf(out, "# %zu requests to other hosts were left out.\n", recording.left_out);
+        buf_printf(out, "# %zu request%s to other hosts %s left out.\n", recording.left_out,
+                   str_plural(recording.left_out), recording.left_out == 1 ? "was" : "were");
     return ERR_NONE;
 }

@@ -472,7 +472,8 @@ static enum err write_all(struct description *description, const char *name, str
     buf_text(out, "steps:\n");
     buf_str(out, buf_view(&description->steps));
     if (description->left_out > 0)
-        buf_printf(out, "# %zu deletions were left out.\n", description->left_out);
+        buf_printf(out, "# %zu deletion%s left out.\n", description->left_out,
+                   description->left_out == 1 ? " was" : "s were");
     return ERR_NONE;
 }
 

@@ -80,8 +80,8 @@ static void note_generator(struct judgement *judgement, const struct outcome *ou
                        links->dropped, links->arrivals);
     if (links->unfinished > 0)
         judgement_note(judgement, NOTE_WARNING,
-                       "%" PRIu64 " requests were still under way when the run was over.",
-                       links->unfinished);
+                       "%" PRIu64 " request%s still under way when the run was over.",
+                       links->unfinished, links->unfinished == 1 ? " was" : "s were");
 }
 
 static void note_agents(struct judgement *judgement, const struct outcome *outcome)
@@ -151,8 +151,8 @@ void judgement_note_run(struct judgement *judgement, const struct outcome *outco
     for (unsigned i = 0; i < FAULT_COUNT; i++) {
         uint64_t count = outcome->total.faults[i];
         if (count > 0)
-            judgement_note(judgement, NOTE_INFO, "%s: %" PRIu64 " requests, %.2f %%: %s.",
-                           fault_name((enum fault)i), count,
+            judgement_note(judgement, NOTE_INFO, "%s: %" PRIu64 " request%s, %.2f %%: %s.",
+                           fault_name((enum fault)i), count, str_plural(count),
                            100 * (double)count / (double)outcome->total.requests,
                            fault_text((enum fault)i));
     }

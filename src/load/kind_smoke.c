@@ -13,8 +13,9 @@ static enum err shape(struct plan *plan, double level, int64_t length_ns, struct
 static void judge(const struct outcome *outcome, struct judgement *judgement)
 {
     if (outcome->total.requests > 0 && outcome->total.failures == 0)
-        judgement_note(judgement, NOTE_GOOD, "It works: %llu requests, no error.",
-                       (unsigned long long)outcome->total.requests);
+        judgement_note(judgement, NOTE_GOOD, "It works: %llu request%s, no error.",
+                       (unsigned long long)outcome->total.requests,
+                       str_plural(outcome->total.requests));
 }
 
 const struct kind kind_smoke = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Benchmarks with a schedule: every ten seconds those that are due are held against the newest
- * stretch as long as theirs, and the verdict is kept. Of the default tenant. */
+ * stretch as long as theirs (or what there is of it after them), and the verdict is kept. Of the
+ * default tenant. */
 #include "serve/benchmarks.h"
 #include "serve/server_priv.h"
 #include "serve/tenant_view.h"
@@ -40,20 +41,26 @@ static int64_t last_run_ms(const struct benchmark_place *place, struct str name)
     return list.items[0].time_ms;
 }
 
-/* {"time_ms", "verdict", "degraded": ["p95", …], …}, or with "error" when it could not be told. */
-static void write_run(const struct benchmark_contest *contest,
-                      const struct bench_comparison *comparison, const struct why *why,
-                      struct buf *out)
+/* {"start_ms", "end_ms", "verdict", "metrics", …}, or with "error" when it could not be told. */
+static void write_run(const struct benchmark_place *place, const struct benchmark_kept *kept,
+                      int64_t now_ms, struct buf *out)
 {
+    struct bench_results now CLEANUP(bench_results_done) = {0};
+    struct bench_comparison comparison CLEANUP(bench_comparison_done) = {0};
+    struct benchmark_contest contest = benchmark_contest_to(&kept->benchmark, now_ms);
+    bool enough = benchmark_contest_clip(&kept->benchmark, &contest);
     struct json json = json_begin(out);
+    struct why why = WHY_INIT;
 
     json_open(&json, '{');
-    json_put_i64(&json, "start_ms", contest->start_ms);
-    json_put_i64(&json, "end_ms", contest->end_ms);
-    if (why != NULL)
-        json_put_text(&json, "error", why->text);
+    json_put_i64(&json, "start_ms", contest.start_ms);
+    json_put_i64(&json, "end_ms", contest.end_ms);
+    if (!enough)
+        benchmark_put_early(&kept->benchmark, &contest, now_ms, &json);
+    else if (benchmark_compare(place, kept, &contest, &now, &comparison, &why) == ERR_NONE)
+        bench_comparison_put(&comparison, &json);
     else
-        bench_comparison_put(comparison, &json);
+        json_put_text(&json, "error", why.text);
     json_close(&json, '}');
 }
 
@@ -75,10 +82,7 @@ static enum err run_one(const struct benchmark_place *place, struct str name, in
                         struct why *why)
 {
     struct benchmark_kept kept CLEANUP(benchmark_kept_done) = {0};
-    struct bench_results now CLEANUP(bench_results_done) = {0};
-    struct bench_comparison comparison CLEANUP(bench_comparison_done) = {0};
     struct buf body CLEANUP(buf_done) = {0};
-    struct why reason = WHY_INIT;
 
     TRY(benchmark_load(place, name, &kept, why));
     const struct benchmark *benchmark = &kept.benchmark;
@@ -86,10 +90,7 @@ static enum err run_one(const struct benchmark_place *place, struct str name, in
     if (benchmark->every_ms == 0 ||
         now_ms - (last_ms == 0 ? benchmark->made_ms : last_ms) < benchmark->every_ms)
         return ERR_NONE;
-    const struct benchmark_contest contest = {now_ms - (benchmark->end_ms - benchmark->start_ms),
-                                              now_ms, benchmark_judging_default};
-    enum err err = benchmark_compare(place, &kept, &contest, &now, &comparison, &reason);
-    write_run(&contest, &comparison, err == ERR_NONE ? NULL : &reason, &body);
+    write_run(place, &kept, now_ms, &body);
     return keep_run(place, name, now_ms, buf_view(&body), why);
 }
 

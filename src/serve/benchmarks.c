@@ -8,6 +8,7 @@
 #include "codec/json_tree.h"
 #include "store/record.h"
 
+#include <inttypes.h>
 #include <math.h>
 
 enum { LIST_MAX = 1000, REGRESSION_BENCHMARKS_MAX = 50 };
@@ -59,6 +60,44 @@ enum err benchmark_load(const struct benchmark_place *place, struct str name,
         hint(why, "GET /api/v1/performance/benchmarks lists them; `sonde bench create` makes one");
     TRY(err);
     return read_kept(&record, place->arena, ret_kept, why);
+}
+
+struct benchmark_contest benchmark_contest_to(const struct benchmark *benchmark, int64_t end_ms)
+{
+    return (struct benchmark_contest){end_ms - (benchmark->end_ms - benchmark->start_ms), end_ms,
+                                      benchmark_judging_default};
+}
+
+static int64_t contest_values(const struct benchmark *benchmark,
+                              const struct benchmark_contest *contest)
+{
+    int64_t values = (contest->end_ms - contest->start_ms) / benchmark->step_ms;
+
+    return values < 0 ? 0 : values;
+}
+
+bool benchmark_contest_clip(const struct benchmark *benchmark, struct benchmark_contest *contest)
+{
+    if (contest->start_ms < benchmark->end_ms)
+        contest->start_ms = benchmark->end_ms;
+    return contest_values(benchmark, contest) >= VERDICT_COUNT_MIN;
+}
+
+void benchmark_put_early(const struct benchmark *benchmark, const struct benchmark_contest *contest,
+                         int64_t now_ms, struct json *json)
+{
+    const struct bench_comparison nothing = {0};
+    int64_t wait_ms = benchmark->end_ms + VERDICT_COUNT_MIN * benchmark->step_ms - now_ms;
+    struct buf reason CLEANUP(buf_done) = {0};
+
+    buf_printf(&reason,
+               "a comparison takes %d values, one every %g s, and what came after the benchmark "
+               "has %" PRId64,
+               VERDICT_COUNT_MIN, (double)benchmark->step_ms / 1e3,
+               contest_values(benchmark, contest));
+    json_put_str(json, "reason", buf_view(&reason));
+    json_put_i64(json, "wait_ms", wait_ms < 0 ? 0 : wait_ms);
+    bench_comparison_put(&nothing, json);
 }
 
 enum err benchmark_compare(const struct benchmark_place *place, const struct benchmark_kept *kept,
@@ -115,6 +154,31 @@ static struct json begin(struct call *call)
 
 /* ---- Making. ---- */
 
+/* The verdicts on schedule. */
+static enum err forget_runs(const struct benchmark_place *place, struct str name, struct why *why)
+{
+    const char *runs = arena_printf(place->arena, "%.*s/", STR_ARG(name));
+
+    if (runs == NULL)
+        return arena_spent(place->arena, "a name", why);
+    return store_record_trim(place->store, place->tenant, BENCHMARK_RUN_KIND, str_of(runs), 0, why);
+}
+
+/* Verdicts of the benchmark that was replaced go with it: they were held against other numbers. */
+static enum err keep(const struct benchmark_place *place, const struct benchmark *benchmark,
+                     const struct record *record, struct why *why)
+{
+    if (benchmark->replace) {
+        TRY(store_record_put(place->store, place->tenant, record, why));
+        return forget_runs(place, benchmark->name, why);
+    }
+    enum err err = store_record_add(place->store, place->tenant, record, why);
+    if (err == ERR_EXISTS)
+        hint(why, "--replace (\"replace\": true) puts the new one in its place and forgets its "
+                  "verdicts; or choose another name");
+    return err;
+}
+
 static enum err work_create(struct call *call, struct why *why)
 {
     struct benchmark_kept kept CLEANUP(benchmark_kept_done) = {0};
@@ -134,7 +198,7 @@ static enum err work_create(struct call *call, struct why *why)
     TRY(benchmark_gather(&kept.benchmark, &question, &kept.values, why));
     benchmark_write(&kept.benchmark, &kept.values.results[0], &body);
     const struct record record = {BENCHMARK_KIND, kept.benchmark.name, now_ms, buf_view(&body)};
-    TRY(store_record_put(place.store, place.tenant, &record, why));
+    TRY(keep(&place, &kept.benchmark, &record, why));
     struct json json = begin(call);
     put_benchmark(&json, &kept, true);
     call->answer.status = 201;
@@ -200,12 +264,9 @@ void route_benchmark_get(struct call *call)
 static enum err work_remove(struct call *call, struct why *why)
 {
     const struct benchmark_place place = place_of(call);
-    const char *runs = arena_printf(call->arena, "%.*s/", STR_ARG(call->captures[0]));
 
-    if (runs == NULL)
-        return arena_spent(call->arena, "a name", why);
     TRY(store_record_remove(place.store, place.tenant, BENCHMARK_KIND, call->captures[0], why));
-    TRY(store_record_trim(place.store, place.tenant, BENCHMARK_RUN_KIND, str_of(runs), 0, why));
+    TRY(forget_runs(&place, call->captures[0], why));
     call->answer.status = 204;
     return ERR_NONE;
 }
@@ -238,12 +299,12 @@ static enum err read_contest(struct call *call, const struct benchmark *benchmar
 {
     struct params_range range;
 
-    ret_contest->judging = benchmark_judging_default;
+    TRY(params_time(call, "end", clock_now_ms(), &range.end_ms, why));
+    *ret_contest = benchmark_contest_to(benchmark, range.end_ms);
     TRY(read_share(call, "alpha", 1, &ret_contest->judging.alpha, why));
     TRY(read_share(call, "min_change", SHARE_MAX, &ret_contest->judging.min_change, why));
     TRY(read_share(call, "threshold", SHARE_MAX, &ret_contest->judging.threshold, why));
-    TRY(params_time(call, "end", clock_now_ms(), &range.end_ms, why));
-    range.start_ms = range.end_ms - (benchmark->end_ms - benchmark->start_ms);
+    range.start_ms = ret_contest->start_ms;
     TRY(params_range(call, &range, why));
     if ((range.end_ms - range.start_ms) / benchmark->step_ms > BENCHMARK_STEPS_MAX)
         return fail(why, ERR_INVALID,
@@ -272,11 +333,16 @@ static enum err work_compare(struct call *call, struct why *why)
 
     TRY(benchmark_load(&place, call->captures[0], &kept, why));
     TRY(read_contest(call, &kept.benchmark, &contest, why));
-    TRY(benchmark_compare(&place, &kept, &contest, &now, &comparison, why));
+    bool enough = benchmark_contest_clip(&kept.benchmark, &contest);
+    if (enough)
+        TRY(benchmark_compare(&place, &kept, &contest, &now, &comparison, why));
     struct json json = begin(call);
     json_open(&json, '{');
     put_contest(&json, &kept.benchmark, &contest);
-    bench_comparison_put(&comparison, &json);
+    if (enough)
+        bench_comparison_put(&comparison, &json);
+    else
+        benchmark_put_early(&kept.benchmark, &contest, clock_now_ms(), &json);
     json_close(&json, '}');
     return ERR_NONE;
 }
@@ -299,6 +365,8 @@ static enum err add_regressions(struct call *call, const struct record *record, 
 
     TRY(read_kept(record, call->arena, &kept, why));
     TRY(read_contest(call, &kept.benchmark, &contest, why));
+    if (!benchmark_contest_clip(&kept.benchmark, &contest))
+        return ERR_NONE; /* Nothing came after it yet. */
     enum err err = benchmark_compare(&place, &kept, &contest, &now, &comparison, why);
     if (err == ERR_INVALID)
         return ERR_NONE; /* Nothing has a value now: that is no regression. */

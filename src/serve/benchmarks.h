@@ -35,13 +35,22 @@ struct benchmark_place {
 CHECKED enum err benchmark_load(const struct benchmark_place *place, struct str name,
                                 struct benchmark_kept *ret_kept, struct why *why);
 
-/* Holds (start, end] against what was kept, and writes
- * {"benchmark", "start_ms", "end_ms", "verdict", "metrics": […]}. */
+/* The stretch (start, end] that is held against what was kept. */
 struct benchmark_contest {
     int64_t start_ms;
     int64_t end_ms;
     struct bench_judging judging;
 };
+/* As long as the benchmark, up to end_ms. */
+struct benchmark_contest benchmark_contest_to(const struct benchmark *benchmark, int64_t end_ms);
+
+/* Leaves of the stretch what came after the benchmark: a moment held against itself is no news.
+ * False when that is too short to be compared; then benchmark_put_early tells it, in the keys of
+ * bench_comparison_put with no metrics, "reason" and "wait_ms" (0: waiting is no help). */
+bool benchmark_contest_clip(const struct benchmark *benchmark, struct benchmark_contest *contest);
+void benchmark_put_early(const struct benchmark *benchmark, const struct benchmark_contest *contest,
+                         int64_t now_ms, struct json *json);
+
 CHECKED enum err benchmark_compare(const struct benchmark_place *place,
                                    const struct benchmark_kept *kept,
                                    const struct benchmark_contest *contest,

@@ -124,26 +124,32 @@ static enum err check(const struct record *record, struct why *why)
     return ERR_NONE;
 }
 
-static enum err put(struct db *db, const struct record *record, struct why *why)
+static enum err put(struct db *db, const struct record *record, bool replace, struct why *why)
 {
+    const char *sql = replace ? "INSERT OR REPLACE INTO records VALUES(?1, ?2, ?3, ?4)"
+                              : "INSERT OR IGNORE INTO records VALUES(?1, ?2, ?3, ?4)";
     sqlite3_stmt *statement;
     int64_t count;
 
     TRY(db_number(db, "SELECT count(*) FROM records", &count, why));
     if (count >= RECORDS_MAX)
         return fail(why, ERR_LIMIT, "there are %lld records already, the limit", (long long)count);
-    TRY(db_prepare(db, "INSERT OR REPLACE INTO records VALUES(?1, ?2, ?3, ?4)", &statement, why));
+    TRY(db_prepare(db, sql, &statement, why));
     bind(statement, 1, record->kind);
     bind(statement, 2, record->name);
     (void)sqlite3_bind_int64(statement, 3, record->time_ms);
     (void)db_bind_blob(statement, 4, record->body);
     enum err err = db_finish(db, statement, why);
+    bool ignored = sqlite3_changes(db->handle) == 0;
     (void)sqlite3_finalize(statement); /* Repeats the error just told. */
+    if (err == ERR_NONE && ignored)
+        return fail(why, ERR_EXISTS, "there is a %.*s '%.*s' already", STR_ARG(record->kind),
+                    STR_ARG(record->name));
     return err;
 }
 
-enum err store_record_put(struct store *store, const char *tenant, const struct record *record,
-                          struct why *why)
+static enum err keep(struct store *store, const char *tenant, const struct record *record,
+                     bool replace, struct why *why)
 {
     struct db db = {0};
 
@@ -151,10 +157,22 @@ enum err store_record_put(struct store *store, const char *tenant, const struct 
     lock();
     enum err err = open_to_write(store, tenant, &db, why);
     if (err == ERR_NONE)
-        err = put(&db, record, why);
+        err = put(&db, record, replace, why);
     db_close(&db);
     unlock();
     return err;
+}
+
+enum err store_record_put(struct store *store, const char *tenant, const struct record *record,
+                          struct why *why)
+{
+    return keep(store, tenant, record, true, why);
+}
+
+enum err store_record_add(struct store *store, const char *tenant, const struct record *record,
+                          struct why *why)
+{
+    return keep(store, tenant, record, false, why);
 }
 
 /* Runs a statement of kind and three more values; tells how many rows went. */

@@ -37,6 +37,10 @@ struct record_list {
 CHECKED enum err store_record_put(struct store *store, const char *tenant,
                                   const struct record *record, struct why *why);
 
+/* The same, but ERR_EXISTS when there is one of that kind and name, which stays as it is. */
+CHECKED enum err store_record_add(struct store *store, const char *tenant,
+                                  const struct record *record, struct why *why);
+
 /* ERR_NOT_FOUND: no record of that name. It lives in the arena. */
 CHECKED enum err store_record_get(struct store *store, const char *tenant, struct str kind,
                                   struct str name, struct arena *arena, struct record *ret_record,

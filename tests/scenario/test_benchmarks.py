@@ -113,15 +113,73 @@ class Benchmarks(Scenario):
         self.assertEqual(made.returncode, 0, made.stderr)
         self.assertIn("calm", made.stdout)
         self.assertIn("an hour", self.command("list").stdout)
-        same = self.command("compare", "an hour")
-        self.assertEqual(same.returncode, 0, same.stdout)
-        self.assertIn("stable", same.stdout)
+        self.assertEqual(self.command("remove", "an hour").returncode, 0)
+        status, _ = self.create(name="an hour", end_ms=int((self.now - HOUR) * 1000), range="55m",
+                                step="20s", queries={"calm": "calm_seconds"})
+        self.assertEqual(status, 201)
+        later = self.command("compare", "an hour")
+        self.assertEqual(later.returncode, 0, later.stdout)
+        self.assertIn("stable", later.stdout)
         later = json.loads(self.command("compare", "an hour", "--json").stdout)
         self.assertEqual(later["verdict"], "stable")
         self.assertEqual(self.command("remove", "an hour").returncode, 0)
         gone = self.command("compare", "an hour")
         self.assertNotEqual(gone.returncode, 0)
         self.assertIn("there is no benchmark 'an hour'", gone.stderr)
+
+    def test_only_what_came_after_a_benchmark_is_held_against_it(self):
+        made = self.command("create", "just now", "calm=calm_seconds", "--range", "1h")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        early = self.command("compare", "just now")
+        self.assertEqual(early.returncode, 4, early.stdout)
+        self.assertRegex(early.stdout, "Cannot tell yet: a comparison takes 4 values, one every 60 s,"
+                                       " and what came after the benchmark has 0. Ask again in 4m")
+        asked = json.loads(self.command("compare", "just now", "--range", "1h", "--json").stdout)
+        self.assertEqual((asked["verdict"], asked["metrics"]), ("cannot tell", []))
+        self.assertTrue(230_000 < asked["wait_ms"] <= 240_000, asked)
+        kept = self.sonde.json("/api/v1/performance/benchmarks/just%20now")
+        self.assertEqual(asked["start_ms"], kept["end_ms"])
+        # With enough after it: what there is, however long a stretch is asked for.
+        status, kept = self.create(name="ten minutes ago", end_ms=int((self.now - 600) * 1000),
+                                   step="20s", queries={"calm": "calm_seconds"})
+        self.assertEqual(status, 201)
+        told = self.sonde.json("/api/v1/performance/benchmarks/ten%20minutes%20ago/compare")
+        self.assertEqual(told["start_ms"], kept["end_ms"])
+        self.assertNotIn("wait_ms", told)
+        self.assertTrue(25 <= told["metrics"][0]["after"]["n"] <= 40, told)
+        for name in ("just now", "ten minutes ago"):
+            self.assertEqual(self.command("remove", name).returncode, 0)
+
+    def test_a_name_is_taken_until_it_is_said_to_be_replaced(self):
+        words = ("create", "taken", "calm=calm_seconds", "--range", "1h")
+        self.assertEqual(self.command(*words).returncode, 0)
+        first = self.sonde.json("/api/v1/performance/benchmarks/taken")
+        again = self.command(*words)
+        self.assertEqual(again.returncode, 4, again.stderr)
+        self.assertIn("there is a benchmark 'taken' already", again.stderr)
+        self.assertIn("--replace", again.stderr)
+        for address in ("/api/performance/benchmarks", "/api/v1/performance/benchmarks"):
+            answer = self.sonde.post(address, json.dumps({"name": "taken", "queries": {
+                "calm": "calm_seconds"}}), {"Content-Type": "application/json"})
+            self.assertEqual(answer.status, 409, answer.text())
+            self.assertEqual(answer.json()["error"]["code"], "exists")
+            self.assertIn('"replace": true', answer.json()["error"]["hint"])
+        self.assertEqual(self.sonde.json("/api/v1/performance/benchmarks/taken"), first)
+        self.assertEqual(self.command(*words, "--replace").returncode, 0)
+        second = self.sonde.json("/api/v1/performance/benchmarks/taken")
+        self.assertGreater(second["made_ms"], first["made_ms"])
+        status, _ = self.create(name="taken", replace=True, queries={"calm": "calm_seconds"})
+        self.assertEqual(status, 201)
+        self.assertEqual(self.command("remove", "taken").returncode, 0)
+
+    def test_one_metric_on_one_side_is_told_in_the_singular(self):
+        status, _ = self.create(name="half", end_ms=int((self.now - HOUR) * 1000), range="55m",
+                                step="20s", queries={"calm": "calm_seconds", "gone": (
+                                    f"calm_seconds and on() vector(time()) < {self.now - HOUR}")})
+        self.assertEqual(status, 201)
+        told = self.command("compare", "half")
+        self.assertIn("1 metric is on one side only and was not compared.", told.stdout)
+        self.assertEqual(self.command("remove", "half").returncode, 0)
 
     def test_mistakes_are_named(self):
         for body, words in (({"name": "a/b"}, "a name is 1 to"),
@@ -164,6 +222,13 @@ class Schedule(unittest.TestCase):
                 "/api/performance/benchmarks/load/runs")["runs"], "a run on schedule", 40)
             self.assertIn(runs[0]["verdict"], ("stable", "cannot tell", "degraded", "improved"))
             self.assertEqual(runs[0]["end_ms"] - runs[0]["start_ms"], 4000)
+            replaced = sonde.post("/api/performance/benchmarks",
+                                  json.dumps({"name": "load", "range": "4s", "step": "1s",
+                                              "queries": {"load": "node_load1"}, "replace": True}),
+                                  {"Content-Type": "application/json"})
+            self.assertEqual(replaced.status, 201, replaced.text())
+            # The verdicts were about what is gone.
+            self.assertEqual(sonde.json("/api/performance/benchmarks/load/runs")["runs"], [])
 
 
 if __name__ == "__main__":

@@ -370,7 +370,7 @@ class Imports(unittest.TestCase):
         said, text = self.import_and_run("har", str(har))
         self.assertEqual((said["requests"], said["errors"]), (2, 0))
         self.assertIn("pause: 1000ms", text)
-        self.assertIn("1 requests to other hosts", text)
+        self.assertIn("1 request to other hosts was", text)
         self.assertEqual(self.server.last["/upload/h"][1], b"a: [${b}]\n")
         self.assertEqual(self.server.last["/upload/h"][0]["X-App"], "1")
 
@@ -398,7 +398,7 @@ class Imports(unittest.TestCase):
             said, text = self.import_and_run("openapi", str(path))
             self.assertEqual((said["requests"], said["errors"]), (2, 0),
                              f"{said['errors_by_kind']} {said['status']}\n{text}")
-            self.assertIn("1 deletions were left out", text)
+            self.assertIn("1 deletion was left out", text)
             (path, (headers, body, query)), = [item for item in self.server.last.items()
                                                if item[0].startswith("/upload")]
             self.assertEqual(path, "/upload/00000000-0000-4000-8000-000000000001")

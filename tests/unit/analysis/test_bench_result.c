@@ -155,7 +155,7 @@ TEST(units_of_a_kind_are_converted)
     EXPECT_NEAR(comparison.rows[0].before.median, 0.1, 1e-12);
     EXPECT(comparison.rows[0].verdict.kind == VERDICT_STABLE);
     bench_comparison_write_notes(&comparison, &out);
-    EXPECT(strstr(buf_cstr(&out), "1 metrics have another unit") != NULL);
+    EXPECT(strstr(buf_cstr(&out), "1 metric has another unit") != NULL);
     bench_comparison_done(&comparison);
 }
 

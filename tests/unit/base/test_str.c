@@ -121,6 +121,13 @@ TEST(text_that_is_no_utf8_is_told_apart)
     EXPECT(!str_is_utf8(STR("\xE2\x82")));         /* Cut. */
 }
 
+TEST(one_is_no_plural_and_none_is)
+{
+    EXPECT_TEXT(str_plural(1), "");
+    EXPECT_TEXT(str_plural(0), "s");
+    EXPECT_TEXT(str_plural(2), "s");
+}
+
 TEST(splitting_gives_every_part_once)
 {
     struct str rest = STR("a,,b");

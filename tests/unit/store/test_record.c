@@ -64,6 +64,23 @@ TEST(what_was_put_is_read_back_newest_first_and_replaced_by_name)
     fixture_done(&fixture);
 }
 
+TEST(adding_leaves_what_has_the_name_already_as_it_is)
+{
+    struct fixture fixture = fixture_new();
+    const struct record first = {KIND, STR("a"), 1, STR("{}")};
+    const struct record second = {KIND, STR("a"), 2, STR("[]")};
+    struct record record;
+
+    ASSERT(open_with_tenant(&fixture));
+    ASSERT(store_record_add(fixture.store, "default", &first, &fixture.why) == ERR_NONE);
+    EXPECT(store_record_add(fixture.store, "default", &second, &fixture.why) == ERR_EXISTS);
+    EXPECT_TEXT(fixture.why.text, "there is a benchmark 'a' already");
+    ASSERT(store_record_get(fixture.store, "default", KIND, STR("a"), fixture.arena, &record,
+                            &fixture.why) == ERR_NONE);
+    EXPECT(record.time_ms == 1 && str_eq(record.body, STR("{}")));
+    fixture_done(&fixture);
+}
+
 TEST(trimming_keeps_the_newest_of_a_prefix)
 {
     struct fixture fixture = fixture_new();
