@@ -2,6 +2,7 @@
 #include "analysis/bench_compare.h"
 #include "analysis/bench_unit.h"
 #include "stats/array.h"
+#include "stats/verdict_paired.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -44,56 +45,115 @@ static struct interval interval_of(const struct runs *runs)
     return interval;
 }
 
+static bool took_turns(const struct bench_result *a, const struct bench_result *b)
+{
+    return a->session[0] != '\0' && strcmp(a->session, b->session) == 0;
+}
+
+/* The runs that have a value on both sides. */
+static struct verdict_pairs pairs_of(const struct bench_metric *before, double factor,
+                                     const struct bench_metric *after)
+{
+    size_t most = before->count < after->count ? before->count : after->count;
+    double *a = array_new(most);
+    double *b = array_new(most);
+    size_t count = 0;
+
+    for (size_t i = 0; i < most; i++) {
+        if (isnan(before->values[i]) || isnan(after->values[i]))
+            continue;
+        a[count] = before->values[i] * factor;
+        b[count++] = after->values[i];
+    }
+    return (struct verdict_pairs){a, b, count};
+}
+
+struct contest {
+    struct bench_row *rows;
+    struct verdict_input *inputs;
+    struct verdict_pairs *pairs;
+    struct verdict *verdicts;
+    size_t count;
+    size_t strange;
+};
+
+static void contest_init(struct contest *contest, size_t most)
+{
+    *contest = (struct contest){
+        .rows = calloc(most + 1, sizeof(*contest->rows)),
+        .inputs = calloc(most + 1, sizeof(*contest->inputs)),
+        .pairs = calloc(most + 1, sizeof(*contest->pairs)),
+        .verdicts = calloc(most + 1, sizeof(*contest->verdicts)),
+    };
+    if (contest->rows == NULL || contest->inputs == NULL || contest->pairs == NULL ||
+        contest->verdicts == NULL)
+        must_memory((most + 1) * sizeof(*contest->rows));
+}
+
+/* All but the rows. */
+static void contest_done(struct contest *contest)
+{
+    for (size_t i = 0; i < contest->count; i++) {
+        free((void *)contest->inputs[i].before); /* Ours, see runs_of and pairs_of. */
+        free((void *)contest->inputs[i].after);
+        free((void *)contest->pairs[i].before);
+        free((void *)contest->pairs[i].after);
+    }
+    free(contest->inputs);
+    free(contest->pairs);
+    free(contest->verdicts);
+}
+
+static void add_metric(struct contest *contest, const struct bench_metric *before,
+                       const struct bench_metric *after, const struct bench_judging *judging)
+{
+    size_t at = contest->count;
+    double factor;
+
+    if (!bench_unit_factor(before->unit, after->unit, &factor)) {
+        contest->strange++;
+        return;
+    }
+    struct runs a = runs_of(before, factor);
+    struct runs b = runs_of(after, 1);
+    const struct verdict_options options = {
+        .alpha = judging->alpha,
+        .min_change = judging->min_change,
+        .threshold = judging->threshold > 0 ? judging->threshold : bench_threshold(after),
+        .min_cliff = VERDICT_MIN_CLIFF,
+        .higher_is_better = after->higher_is_better};
+    contest->rows[at] = (struct bench_row){.metric = after,
+                                           .before = describe(a.values, a.count),
+                                           .after = describe(b.values, b.count),
+                                           .before_interval = interval_of(&a),
+                                           .after_interval = interval_of(&b),
+                                           .options = options};
+    contest->inputs[at] = (struct verdict_input){a.values, a.count, b.values, b.count, options};
+    contest->pairs[at] = pairs_of(before, factor, after);
+    contest->count++;
+}
+
 void bench_compare(const struct bench_result *before, const struct bench_result *after,
                    const struct bench_judging *judging, struct bench_comparison *ret_comparison)
 {
-    size_t most = after->metrics_count == 0 ? 1 : after->metrics_count;
-    struct bench_row *rows = calloc(most, sizeof(*rows));
-    struct verdict_input *inputs = calloc(most, sizeof(*inputs));
-    struct verdict *verdicts = calloc(most, sizeof(*verdicts));
-    size_t count = 0;
-    size_t strange = 0;
+    struct contest contest CLEANUP(contest_done);
 
-    if (rows == NULL || inputs == NULL || verdicts == NULL)
-        must_memory(most * (sizeof(*rows) + sizeof(*inputs) + sizeof(*verdicts)));
+    contest_init(&contest, after->metrics_count);
     for (size_t i = 0; i < after->metrics_count; i++) {
-        const struct bench_metric *metric = &after->metrics[i];
-        const struct bench_metric *other = find(before, metric->name);
-        double factor;
-        if (other == NULL)
-            continue;
-        if (!bench_unit_factor(other->unit, metric->unit, &factor)) {
-            strange++;
-            continue;
-        }
-        struct runs a = runs_of(other, factor);
-        struct runs b = runs_of(metric, 1);
-        rows[count] = (struct bench_row){.metric = metric,
-                                         .before = describe(a.values, a.count),
-                                         .after = describe(b.values, b.count),
-                                         .before_interval = interval_of(&a),
-                                         .after_interval = interval_of(&b),
-                                         .options = {.alpha = judging->alpha,
-                                                     .min_change = judging->min_change,
-                                                     .threshold = judging->threshold > 0
-                                                                      ? judging->threshold
-                                                                      : bench_threshold(metric),
-                                                     .min_cliff = VERDICT_MIN_CLIFF,
-                                                     .higher_is_better = metric->higher_is_better}};
-        inputs[count] =
-            (struct verdict_input){a.values, a.count, b.values, b.count, rows[count].options};
-        count++;
+        const struct bench_metric *other = find(before, after->metrics[i].name);
+        if (other != NULL)
+            add_metric(&contest, other, &after->metrics[i], judging);
     }
-    verdict_judge_all(inputs, count, verdicts);
-    for (size_t i = 0; i < count; i++) {
-        rows[i].verdict = verdicts[i];
-        free((void *)inputs[i].before); /* Ours, see runs_of. */
-        free((void *)inputs[i].after);
-    }
-    free(inputs);
-    free(verdicts);
-    *ret_comparison = (struct bench_comparison){
-        rows, count, before->metrics_count + after->metrics_count - 2 * (count + strange), strange};
+    if (took_turns(before, after))
+        verdict_judge_paired(contest.inputs, contest.pairs, contest.count, contest.verdicts);
+    else
+        verdict_judge_all(contest.inputs, contest.count, contest.verdicts);
+    for (size_t i = 0; i < contest.count; i++)
+        contest.rows[i].verdict = contest.verdicts[i];
+    *ret_comparison = (struct bench_comparison){contest.rows, contest.count,
+                                                before->metrics_count + after->metrics_count -
+                                                    2 * (contest.count + contest.strange),
+                                                contest.strange};
 }
 
 void bench_comparison_done(struct bench_comparison *comparison)
@@ -162,7 +222,9 @@ void bench_write_median(const struct describe *describe, const struct interval *
 
 static void write_counts(const struct bench_row *row, struct buf *out)
 {
-    if (row->before.count == row->after.count)
+    if (row->verdict.pairs > 0)
+        buf_printf(out, "n=%zu pair%s", row->verdict.pairs, str_plural(row->verdict.pairs));
+    else if (row->before.count == row->after.count)
         buf_printf(out, "n=%zu", row->after.count);
     else
         buf_printf(out, "n=%zu+%zu", row->before.count, row->after.count);
@@ -220,6 +282,14 @@ void bench_write_missing(size_t count, struct buf *out)
 
 void bench_comparison_write_notes(const struct bench_comparison *comparison, struct buf *out)
 {
+    bool paired = false;
+
+    for (size_t i = 0; i < comparison->count; i++)
+        paired = paired || comparison->rows[i].verdict.pairs > 0;
+    if (paired)
+        buf_text(out,
+                 "Pairs: the runs took turns, and each is compared with its neighbour; a change "
+                 "is that within pairs.\n");
     for (size_t i = 0; i < comparison->count; i++) {
         const struct bench_row *row = &comparison->rows[i];
         if (row->verdict.before_many_hills || row->verdict.after_many_hills)
@@ -302,6 +372,7 @@ static void write_numbers(struct json *json, const struct verdict *verdict)
         json_key(json, numbers[i].key);
         json_add_double(json, numbers[i].value);
     }
+    json_put_u64(json, "pairs", verdict->pairs);
     json_key(json, "method");
     json_add_text(json, compare_method_name(verdict->method));
     json_key(json, "multimodal");

@@ -26,7 +26,8 @@ struct bench_comparison {
     size_t strange; /* Metrics whose unit became one that measures something else. */
 };
 
-/* Borrows both, which must outlive the comparison. */
+/* Results of one session are compared by pairs of neighbours (stats/verdict_paired.h). Borrows
+ * both, which must outlive the comparison. */
 void bench_compare(const struct bench_result *before, const struct bench_result *after,
                    const struct bench_judging *judging, struct bench_comparison *ret_comparison);
 void bench_comparison_done(struct bench_comparison *comparison);
@@ -42,7 +43,8 @@ void bench_row_put(const struct bench_row *row, struct json *json);
 /* One side alone: {"metric", "unit", "better", "values": {"n", "median", …}}. */
 void bench_metric_write_summary(const struct bench_metric *metric, struct json *json);
 
-/* "-17.20% (p=0.000 n=10)", "~ (p=0.42 n=10+12)", "~ (need >= 4 samples)". */
+/* "-17.20% (p=0.000 n=10)", "~ (p=0.42 n=10+12)", "+3.1% (p=0.001 n=30 pairs)",
+ * "~ (need >= 4 samples, n=2)". */
 void bench_row_write_change(const struct bench_row *row, struct buf *out);
 /* "1.234s", "2.49MB". */
 void bench_write_value(double value, const char *unit, struct buf *out);
@@ -53,5 +55,5 @@ void bench_write_median(const struct describe *describe, const struct interval *
 void bench_row_write_verdict(const struct bench_row *row, struct buf *out);
 /* "1 metric is on one side only and was not compared."; nothing of none. */
 void bench_write_missing(size_t count, struct buf *out);
-/* What the rows cannot tell: metrics with several hills, metrics of one side only. */
+/* What the rows cannot tell: what pairs are, metrics with several hills or of one side only. */
 void bench_comparison_write_notes(const struct bench_comparison *comparison, struct buf *out);

@@ -46,6 +46,7 @@ static void result_done(struct bench_result *result)
     free(result->metrics);
     free(result->name);
     free(result->commit);
+    free(result->session);
 }
 
 void bench_results_done(struct bench_results *results)
@@ -60,9 +61,23 @@ struct bench_result *bench_results_add(struct bench_results *results, struct str
 {
     results->results = grown(results->results, results->count + 1, sizeof(*results->results));
     struct bench_result *result = &results->results[results->count++];
-    *result = (struct bench_result){
-        .name = text_copy(name), .commit = text_copy(STR("")), .taken_share = NAN};
+    *result = (struct bench_result){.name = text_copy(name),
+                                    .commit = text_copy(STR("")),
+                                    .session = text_copy(STR("")),
+                                    .taken_share = NAN};
     return result;
+}
+
+static void replace_text(char **text, struct str with)
+{
+    free(*text);
+    *text = text_copy(with);
+}
+
+void bench_results_join(struct bench_results *results, struct str session)
+{
+    for (size_t i = 0; i < results->count; i++)
+        replace_text(&results->results[i].session, session);
 }
 
 struct bench_metric *bench_result_metric(struct bench_result *result, struct str name,
@@ -200,16 +215,15 @@ static enum err read_metric(const struct node *node, struct bench_result *result
     return read_values(values, metric, why);
 }
 
-static enum err read_commit(const struct node *node, struct bench_result *result, struct why *why)
+static enum err read_text(const struct node *node, const char *key, char **text, struct why *why)
 {
-    const struct node *commit = node_get(node, "commit");
-    struct str text;
+    const struct node *child = node_get(node, key);
+    struct str read;
 
-    if (commit == NULL)
+    if (child == NULL)
         return ERR_NONE;
-    TRY(node_text(commit, &text, why));
-    free(result->commit);
-    result->commit = text_copy(text);
+    TRY(node_text(child, &read, why));
+    replace_text(text, read);
     return ERR_NONE;
 }
 
@@ -229,7 +243,8 @@ static enum err read_result(const struct node *node, struct bench_results *resul
     if (name_node != NULL)
         TRY(node_text(name_node, &name, why));
     struct bench_result *result = bench_results_add(results, name);
-    TRY(read_commit(node, result, why));
+    TRY(read_text(node, "commit", &result->commit, why));
+    TRY(read_text(node, "session", &result->session, why));
     if (taken != NULL && taken->kind != NODE_NULL)
         TRY(node_double(taken, &result->taken_share, why));
     if (times != NULL)
@@ -254,7 +269,7 @@ static enum err read_root(const struct node *root, struct bench_results *results
         /* A line of a history tells it beside. */
         for (size_t i = 0; i < results->count; i++) {
             if (results->results[i].commit[0] == '\0')
-                TRY(read_commit(root, &results->results[i], why));
+                TRY(read_text(root, "commit", &results->results[i].commit, why));
         }
         return ERR_NONE;
     }
@@ -539,6 +554,8 @@ void bench_result_write(const struct bench_result *result, struct json *json)
         json_key(json, "commit");
         json_add_text(json, result->commit);
     }
+    if (result->session[0] != '\0')
+        json_put_text(json, "session", result->session);
     if (isfinite(result->taken_share)) {
         json_key(json, "taken_share");
         json_add_double(json, result->taken_share);

@@ -27,8 +27,9 @@ struct bench_metric {
 };
 
 struct bench_result {
-    char *name;   /* The command, or "". */
-    char *commit; /* Or "". */
+    char *name;    /* The command, or "". */
+    char *commit;  /* Or "". */
+    char *session; /* Results of one session took turns, run k of one beside run k of the other. */
     double
         taken_share; /* Of the processors, by others while it was measured; NAN: nobody looked. */
     struct bench_metric *metrics;
@@ -45,6 +46,8 @@ struct bench_results {
 
 void bench_results_done(struct bench_results *results);
 struct bench_result *bench_results_add(struct bench_results *results, struct str name);
+/* Gives all of them that session. */
+void bench_results_join(struct bench_results *results, struct str session);
 
 /* Finds or adds; NULL past BENCH_METRICS_MAX. unit and direction are those of the first time. */
 struct bench_metric *bench_result_metric(struct bench_result *result, struct str name,

@@ -252,7 +252,7 @@ const struct command command_bench = {
         "run measures a command: wall, user and system time, memory, page faults, context "
         "switches, instructions where the machine counts them, and whatever the command prints as "
         "lines 'name=value unit'. With --vs two commands take turns, so that a slow hour hits "
-        "both.\n\n"
+        "both, and each run is compared with its neighbour.\n\n"
         "A verdict is improved, degraded, stable or cannot tell. A change must be unlikely by "
         "chance over all metrics together, set most runs apart, and be large enough to matter. "
         "Stable means that the runs rule a large change out.\n\n"

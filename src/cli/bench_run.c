@@ -11,6 +11,7 @@
 #include "codec/json_tree.h"
 #include "stats/array.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <sched.h>
 #include <signal.h>
@@ -398,6 +399,15 @@ static enum err check_pin(const struct invocation *invocation, struct why *why)
     return ERR_NONE;
 }
 
+/* Whoever reads what was saved shall know whose runs stood side by side. */
+static void join(struct bench_results *results)
+{
+    char session[64];
+    int size = snprintf(session, sizeof(session), "%" PRId64 "-%d", clock_now_ms(), (int)getpid());
+
+    bench_results_join(results, (struct str){session, (size_t)size}); /* It fits. */
+}
+
 static enum err measure_and_save(const struct invocation *invocation, struct side sides[SIDES_MAX],
                                  struct bench_results *results, struct bench_machine *machine,
                                  struct why *why)
@@ -413,6 +423,8 @@ static enum err measure_and_save(const struct invocation *invocation, struct sid
                 must_memory(commit.size);
         }
     }
+    if (results->count > 1)
+        join(results);
     bench_machine_begin(machine);
     TRY(run_all(invocation, sides, results, why));
     bench_machine_end(machine, sides[0].cpu_s + sides[1].cpu_s);

@@ -79,6 +79,7 @@ struct verdict {
     bool before_many_hills; /* Several modes: a median hides that. */
     bool after_many_hills;
     enum compare_method method;
+    size_t pairs; /* Judged by so many pairs of neighbours (verdict_paired.h); 0: by two samples. */
 };
 
 struct verdict verdict_judge(const struct verdict_input *input);

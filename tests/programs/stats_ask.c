@@ -9,6 +9,7 @@
 #include "stats/changepoint.h"
 #include "stats/compare.h"
 #include "stats/distribution.h"
+#include "stats/paired.h"
 #include "stats/trend.h"
 
 #include <stdio.h>
@@ -46,6 +47,36 @@ static void answer_mann_whitney(const struct question *question)
 static void answer_mann_whitney_exact(const struct question *question)
 {
     write_mann_whitney(question, COMPARE_EXACT);
+}
+
+static void write_signed_rank(const struct question *question, enum compare_method method)
+{
+    struct signed_rank test = paired_signed_rank(A, A_COUNT, method);
+
+    printf("%.17g %.17g %.17g %s\n", test.w, test.p, test.dominance,
+           compare_method_name(test.method));
+}
+
+static void answer_signed_rank(const struct question *question)
+{
+    write_signed_rank(question, COMPARE_AUTO);
+}
+
+static void answer_signed_rank_exact(const struct question *question)
+{
+    write_signed_rank(question, COMPARE_EXACT);
+}
+
+static void answer_signed_rank_normal(const struct question *question)
+{
+    write_signed_rank(question, COMPARE_NORMAL);
+}
+
+static void answer_paired_shift(const struct question *question)
+{
+    struct shift shift = paired_shift(A, A_COUNT, 0.95);
+
+    printf("%.17g %.17g %.17g\n", shift.shift, shift.interval.low, shift.interval.high);
 }
 
 static void answer_welch(const struct question *question)
@@ -156,6 +187,10 @@ FUNCTION_3(binomial_cdf, binomial_cdf)
 static const struct answer answers[] = {
     {"mann_whitney", answer_mann_whitney},
     {"mann_whitney_exact", answer_mann_whitney_exact},
+    {"signed_rank", answer_signed_rank},
+    {"signed_rank_exact", answer_signed_rank_exact},
+    {"signed_rank_normal", answer_signed_rank_normal},
+    {"paired_shift", answer_paired_shift},
     {"welch", answer_welch},
     {"kolmogorov_smirnov", answer_kolmogorov_smirnov},
     {"permutation", answer_permutation},

@@ -4,6 +4,7 @@ the build with the right metric and size, the same program against itself that d
 of annotated histories found where people put them."""
 
 import json
+import math
 import os
 import pathlib
 import random
@@ -77,16 +78,43 @@ class Running(Bench):
         log = self.path("log")
         answer = self.json("run", "--json", "--runs", "12", "--warmup", "1",
                            "--vs", f"echo b >> {log}; sleep 0.3", f"echo a >> {log}; sleep 0.02",
-                           code=FINDING)
+                           "--save", self.path("turns.json"), code=FINDING)
         rows = {row["metric"]: row for row in answer["comparison"]["metrics"]}
         self.assertEqual(rows["wall"]["verdict"], "degraded")
         self.assertEqual(rows["wall"]["severity"], "critical")
         self.assertGreater(rows["wall"]["change"], 0.5)
+        self.assertEqual(rows["wall"]["pairs"], 12)
+        saved = self.json("compare", "--json", self.path("turns.json"), code=FINDING)
+        self.assertEqual(saved, answer["comparison"])
         with open(log, encoding="utf-8") as file:
             order = file.read().split()
         self.assertEqual(len(order), 26)
         pairs = {tuple(order[i:i + 2]) for i in range(0, 26, 2)}
         self.assertEqual(pairs, {("a", "b"), ("b", "a")})
+
+    def test_what_a_wandering_machine_hides_is_seen_between_neighbours(self):
+        """Both drift by a third; one is 4 % slower. Runs of one round stand side by side."""
+        draw = random.Random(3)
+        results = []
+        for level in (100, 104):
+            results.append({"name": str(level), "session": "s", "metrics": {"wall": {
+                "unit": "ms", "values": [level * math.exp(0.15 * math.sin(k / 5)) *
+                                         draw.gauss(1, 0.01) for k in range(30)]}}})
+        results[1]["metrics"]["wall"]["values"][7] = None  # A gap costs its pair alone.
+        path = self.path("turns.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"results": results}, file)
+        row, = self.json("compare", "--json", path, code=FINDING)["metrics"]
+        self.assertEqual((row["verdict"], row["pairs"]), ("degraded", 29), row)
+        self.assertAlmostEqual(row["change"], 0.04, delta=0.01)
+        told = self.bench("compare", path)
+        self.assertIn("n=29 pairs)", told.stdout)
+        self.assertIn("Pairs: the runs took turns", told.stdout)
+        results[1]["session"] = "another"
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"results": results}, file)
+        row, = self.json("compare", "--json", path)["metrics"]
+        self.assertEqual((row["verdict"], row["pairs"]), ("cannot tell", 0), row)
 
     def test_mistakes_are_told(self):
         self.assertEqual(self.bench("run").returncode, USAGE)

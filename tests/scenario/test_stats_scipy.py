@@ -121,6 +121,44 @@ class Tests(Beside):
                        "[stats.mannwhitneyu(a, b, method='exact').pvalue]", samples(seed, sizes))
                       for seed, sizes in enumerate([(10, 10), (20, 25), (30, 30)])], MARGIN)
 
+    def test_signed_ranks_agree(self):
+        """w is the sum of positive ranks, which scipy tells where one side is asked for."""
+        def expression(arguments):
+            return (f"[stats.wilcoxon(a, alternative='greater', {arguments}).statistic,"
+                    f" stats.wilcoxon(a, {arguments}).pvalue]")
+        sizes = (2, 3, 5, 6, 9, 10, 20, 30, 50)
+        cases = [("signed_rank", [0, 1], expression("method='exact'"),
+                  samples(seed, (size,), shift=0)) for seed, size in enumerate(sizes * 3)]
+        cases += [("signed_rank_exact", [0, 1], expression("method='exact'"),
+                   samples(seed, (size,))) for seed, size in enumerate((60, 200, 400))]
+        rule = "method='approx', correction=True, zero_method='pratt'"
+        for digits in (None, 1, 0):  # Without ties, with ties, with ties and zeros.
+            cases += [("signed_rank_normal", [0, 1], expression(rule),
+                       [[value + shift for value in sample] for sample in
+                        samples(seed, (size,), round_to=digits)])
+                      for seed, (size, shift) in enumerate(
+                          [(12, 0), (30, 1), (51, 0), (100, 0), (1000, 0), (5000, 0)])]
+        self.compare(cases, MARGIN)
+
+    def test_signed_ranks_with_ties_and_zeros_are_exact_like_the_sum_over_all_signs(self):
+        ranks = "np.where(a == 0, 0, stats.rankdata(abs(a)))"
+        expression = (f"(lambda r: (lambda s, u: [min(1.0, 2 * min(np.mean(s <= u + 1e-9),"
+                      f" np.mean(s >= u - 1e-9)))])(np.array([np.dot(r, signs) for signs in"
+                      f" __import__('itertools').product((0, 1), repeat=len(r))]), r[a > 0].sum()))"
+                      f"({ranks})")
+        self.compare([("signed_rank", [1], expression, samples(seed, (size,), round_to=0))
+                      for seed, size in enumerate((4, 6, 8, 10, 12) * 3)], MARGIN)
+
+    def test_the_shift_between_pairs_is_the_median_of_walsh_averages(self):
+        averages = "(np.add.outer(a, a) / 2)[np.triu_indices(len(a))]"
+        self.compare([("paired_shift", [0], f"[np.median({averages})]", samples(seed, (size,)))
+                      for seed, size in enumerate((1, 2, 7, 20, 51, 300))], MARGIN)
+        # R's wilcox.test(conf.int): the order statistics at the quantile of the exact distribution.
+        quantile = {6: 1, 10: 9, 20: 53, 30: 138}
+        self.compare([("paired_shift", [1, 2],
+                       f"(lambda w: [w[{k - 1}], w[-{k}]])(np.sort({averages}))",
+                       samples(size, (size,))) for size, k in quantile.items()], MARGIN)
+
     def test_welch_agrees(self):
         expression = ("(lambda r: [-r.statistic, r.df, r.pvalue])"
                       "(stats.ttest_ind(a, b, equal_var=False))")

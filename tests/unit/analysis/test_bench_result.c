@@ -159,6 +159,37 @@ TEST(units_of_a_kind_are_converted)
     bench_comparison_done(&comparison);
 }
 
+TEST(results_of_one_session_are_compared_by_pairs)
+{
+    const struct bench_judging judging = {.alpha = VERDICT_ALPHA, .min_change = VERDICT_MIN_CHANGE};
+    struct bench_results results CLEANUP(bench_results_done) = {0};
+    struct bench_results read CLEANUP(bench_results_done) = {0};
+    struct bench_comparison comparison;
+    struct buf out CLEANUP(buf_done) = {0};
+    struct json json = json_begin(&out);
+
+    for (int side = 0; side < 2; side++) {
+        struct bench_result *result = bench_results_add(&results, STR("x"));
+        struct bench_metric *metric = bench_result_metric(result, STR("wall"), STR("s"));
+        for (int run = 0; run < 12; run++)
+            ASSERT(bench_metric_add(metric, (1 + run % 5) * (side == 0 ? 1 : 1.1)));
+    }
+    results.results[0].metrics[0].values[3] = NAN;
+    bench_results_join(&results, STR("now"));
+    bench_results_write(&results, &json);
+    ASSERT(bench_results_parse(buf_view(&out), "x", &read, NULL) == ERR_NONE);
+    EXPECT_TEXT(read.results[1].session, "now");
+    bench_compare(&read.results[0], &read.results[1], &judging, &comparison);
+    buf_clear(&out);
+    bench_row_write_change(&comparison.rows[0], &out);
+    EXPECT_TEXT(buf_cstr(&out), "+10.00% (p=0.001 n=11 pairs)");
+    bench_comparison_done(&comparison);
+    bench_results_join(&read, STR(""));
+    bench_compare(&read.results[0], &read.results[1], &judging, &comparison);
+    EXPECT(comparison.rows[0].verdict.pairs == 0);
+    bench_comparison_done(&comparison);
+}
+
 TEST(changes_are_told_the_way_people_know)
 {
     EXPECT_TEXT(change_of("{\"a\":[100,101,99,100,102,98]}", "{\"a\":[80,81,79,80,82,78]}"),
