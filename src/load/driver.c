@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "io/tls_client.h"
 #include "io/workers.h"
+#include "load/draw.h"
 #include "load/lookup.h"
 
 #include <math.h>
@@ -28,7 +29,6 @@
 
 enum {
     OPENING_AT_ONCE = 64,
-    BACKLOG_FIRST = 1024,
     ARRIVALS_PER_ROUND = 256,
     SMALL_TLS_CONNECTIONS = 1000,
 };
@@ -38,100 +38,6 @@ enum {
 #define PART_SEED  UINT64_C(0x9e3779b97f4a7c15) /* Keeps the seeds of machines apart. */
 
 static void begin_grace(struct driver *driver, bool at_once);
-
-/* ---- Draws. ---- */
-
-static double draw_exponential(struct random *random)
-{
-    return -log(1 - random_unit(random));
-}
-
-/* Marsaglia and Tsang's method, with their trick for shapes below 1. Mean 1. */
-static double draw_gamma(struct random *random, double shape)
-{
-    double boost = shape < 1 ? pow(1 - random_unit(random), 1 / shape) : 1;
-    double kept = shape < 1 ? shape + 1 : shape;
-    double d = kept - 1.0 / 3;
-    double c = 1 / sqrt(9 * d);
-
-    for (;;) {
-        double x = random_normal(random);
-        double v = 1 + c * x;
-        if (v <= 0)
-            continue;
-        v = v * v * v;
-        double u = 1 - random_unit(random);
-        if (log(u) < x * x / 2 + d - d * v + d * log(v))
-            return boost * d * v / shape;
-    }
-}
-
-int64_t driver_draw(struct driver *driver, const struct think_time *think)
-{
-    double drawn = 0;
-
-    switch (think->kind) {
-    case THINK_NONE:
-        return 0;
-    case THINK_CONSTANT:
-        drawn = think->a_ns;
-        break;
-    case THINK_UNIFORM:
-        drawn = think->a_ns + (think->b_ns - think->a_ns) * random_unit(&driver->random);
-        break;
-    case THINK_EXPONENTIAL:
-        drawn = think->a_ns * draw_exponential(&driver->random);
-        break;
-    case THINK_LOGNORMAL:
-        drawn = think->a_ns * exp(think->b_ns * random_normal(&driver->random));
-        break;
-    }
-    return drawn > (double)HISTOGRAM_MAX_NS ? HISTOGRAM_MAX_NS : (int64_t)drawn;
-}
-
-/* ---- The backlog. ---- */
-
-static void backlog_grow(struct backlog *backlog)
-{
-    uint32_t capacity = backlog->capacity == 0 ? BACKLOG_FIRST : backlog->capacity * 2;
-    int64_t *times_ns = malloc(capacity * sizeof(*times_ns));
-
-    if (times_ns == NULL)
-        must_memory(capacity * sizeof(*times_ns));
-    for (uint32_t i = 0; i < backlog->count; i++)
-        times_ns[i] = backlog->times_ns[(backlog->first + i) & (backlog->capacity - 1)];
-    free(backlog->times_ns);
-    backlog->times_ns = times_ns;
-    backlog->capacity = capacity;
-    backlog->first = 0;
-}
-
-static void backlog_push(struct driver *driver, int64_t intended_ns)
-{
-    struct backlog *backlog = &driver->backlog;
-
-    if (backlog->count >= driver->plan->backlog_max) {
-        COUNTER_ADD(driver->counts->dropped, 1);
-        return;
-    }
-    if (backlog->count == backlog->capacity)
-        backlog_grow(backlog);
-    backlog->times_ns[(backlog->first + backlog->count++) & (backlog->capacity - 1)] = intended_ns;
-    COUNTER_SET(driver->counts->backlog, backlog->count);
-    if (backlog->count > driver->counts->backlog_max)
-        COUNTER_SET(driver->counts->backlog_max, backlog->count);
-}
-
-static int64_t backlog_take(struct driver *driver)
-{
-    struct backlog *backlog = &driver->backlog;
-    int64_t intended_ns = backlog->times_ns[backlog->first];
-
-    backlog->first = (backlog->first + 1) & (backlog->capacity - 1);
-    backlog->count--;
-    COUNTER_SET(driver->counts->backlog, backlog->count);
-    return intended_ns;
-}
 
 /* ---- Arrivals. ---- */
 
@@ -179,6 +85,20 @@ static bool take_request(struct driver *driver)
     return true;
 }
 
+static void wait_in_line(struct driver *driver, int64_t intended_ns)
+{
+    struct tally_links *counts = driver->counts;
+
+    if (driver->backlog.count >= driver->plan->backlog_max) {
+        COUNTER_ADD(counts->dropped, 1);
+        return;
+    }
+    backlog_push(&driver->backlog, intended_ns);
+    COUNTER_SET(counts->backlog, driver->backlog.count);
+    if (driver->backlog.count > counts->backlog_max)
+        COUNTER_SET(counts->backlog_max, driver->backlog.count);
+}
+
 static void arrive(struct driver *driver, int64_t intended_ns, int64_t now_ns)
 {
     struct user *user = user_list_take(&driver->idle);
@@ -186,7 +106,7 @@ static void arrive(struct driver *driver, int64_t intended_ns, int64_t now_ns)
     COUNTER_ADD(driver->counts->arrivals, 1);
     histogram_add(&driver->counts->lateness, now_ns - intended_ns);
     if (user == NULL) {
-        backlog_push(driver, intended_ns);
+        wait_in_line(driver, intended_ns);
         return;
     }
     driver->now_ns = now_ns;
@@ -228,7 +148,8 @@ static void user_free_open(struct driver *driver, struct user *user, int64_t now
         user_list_append(&driver->idle, user);
         return;
     }
-    int64_t intended_ns = backlog_take(driver);
+    int64_t intended_ns = backlog_take(&driver->backlog);
+    COUNTER_SET(driver->counts->backlog, driver->backlog.count);
     histogram_add(&driver->counts->queued, now_ns - intended_ns);
     driver->now_ns = now_ns;
     user_begin(user, intended_ns);
@@ -262,7 +183,7 @@ static void user_free_closed(struct driver *driver, struct user *user, int64_t n
         retire(driver, user);
         return;
     }
-    int64_t think_ns = driver_draw(driver, &driver->plan->think);
+    int64_t think_ns = draw_think(&driver->random, &driver->plan->think);
     if (think_ns > 0) {
         user->state = USER_RESTING;
         loop_timer_start(driver->loop, &user->wake, now_ns + think_ns, think_over);
@@ -666,7 +587,7 @@ void driver_close(struct driver *driver)
     loop_close(driver->loop);
     free(driver->users);
     free(driver->links);
-    free(driver->backlog.times_ns);
+    backlog_done(&driver->backlog);
     free(driver->steps);
     free(driver->streams);
     free(driver->discarded);

@@ -7,6 +7,7 @@
 #pragma once
 #include "base/err.h"
 #include "io/loop.h"
+#include "load/backlog.h"
 #include "load/link.h"
 #include "load/pattern.h"
 #include "load/plan.h"
@@ -23,13 +24,6 @@ struct tls_client;
 struct tls_peer;
 
 enum { DRIVER_BUFFER_BYTES = 64 << 10 };
-
-struct backlog {
-    int64_t *times_ns; /* A ring of intended starts. */
-    uint32_t capacity; /* A power of two. */
-    uint32_t first;
-    uint32_t count;
-};
 
 struct driver {
     /* The same for all. */
@@ -148,5 +142,3 @@ static inline struct stream_tally *driver_streams(struct driver *driver, const s
 void driver_link_opened(struct driver *driver);
 /* The connection is given up for another address, which keeps its turn. */
 void driver_link_opening_again(struct driver *driver);
-/* How long a think time takes, drawn from its distribution. */
-int64_t driver_draw(struct driver *driver, const struct think_time *think);

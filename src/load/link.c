@@ -6,22 +6,20 @@
  *
  * Requests are written from wherever the wish to send arises. What the kernel does not take at once
  * waits in `output` for the next EPOLLOUT edge. */
-#include "load/link.h"
+#include "load/link_priv.h"
 
 #include "base/clock.h"
 #include "io/tls_client.h"
 #include "load/driver.h"
-#include "load/lookup.h"
 #include "load/user.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-enum { READS_PER_EVENT = 16, PROXY_HEAD_BYTES_MAX = 32 << 10 };
+enum { READS_PER_EVENT = 16 };
 #define STAMP_AGE_MAX_NS CLOCK_NS_PER_S
-#define LINK_EVENTS      (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 /* ---- Lists. ---- */
 
@@ -67,8 +65,7 @@ bool user_list_remove(struct user_list *list, struct user *user)
 
 /* ---- Closing. ---- */
 
-/* The connection is gone; the lists stay. */
-static void drop(struct link *link)
+void link_drop(struct link *link)
 {
     struct tally_links *counts = link->driver->counts;
     bool was_opening = link->state != LINK_CLOSED && link->state != LINK_READY;
@@ -98,8 +95,7 @@ static void drop(struct link *link)
         driver_link_opened(link->driver);
 }
 
-/* Fails those who were on the link when it closed, and not those who join while this goes on. */
-static void fail_all(struct user_list users, enum fault fault)
+void link_fail_all(struct user_list users, enum fault fault)
 {
     int64_t now_ns = clock_monotonic_ns();
     struct user *user;
@@ -115,9 +111,9 @@ void link_fail(struct link *link, enum fault fault)
 
     link->underway = (struct user_list){0};
     link->waiting = (struct user_list){0};
-    drop(link);
-    fail_all(underway, fault);
-    fail_all(waiting, fault);
+    link_drop(link);
+    link_fail_all(underway, fault);
+    link_fail_all(waiting, fault);
 }
 
 void link_close(struct link *link)
@@ -125,8 +121,8 @@ void link_close(struct link *link)
     struct user_list underway = link->underway;
 
     link->underway = (struct user_list){0};
-    drop(link);
-    fail_all(underway, FAULT_CLOSED);
+    link_drop(link);
+    link_fail_all(underway, FAULT_CLOSED);
     if (link->waiting.first != NULL && link->state == LINK_CLOSED)
         link_open(link);
 }
@@ -166,7 +162,7 @@ void link_last_words(struct link *link, struct str bytes)
         (void)!send(link->watch.fd, bytes.data, bytes.size, MSG_NOSIGNAL);
 }
 
-static void flush_output(struct link *link)
+void link_flush(struct link *link)
 {
     while (link->output_sent < link->output.size) {
         ssize_t sent = write_some(link, (struct str){link->output.data + link->output_sent,
@@ -195,7 +191,7 @@ void link_write(struct link *link, struct str bytes)
     link->asked_write = true;
     /* The kernel took a part: it may take more now, or tells us when. */
     if (sent > 0)
-        flush_output(link);
+        link_flush(link);
 }
 
 /* ---- Reading. ---- */
@@ -340,295 +336,26 @@ static void read_on(struct loop_task *task)
         read_all(link, true);
 }
 
-/* ---- Opening. ---- */
+/* ---- Events. ---- */
 
-void link_ready(struct link *link)
-{
-    uint32_t epoch = link->epoch;
-    struct user *user;
-
-    link->state = LINK_READY;
-    driver_link_opened(link->driver);
-    while (link->epoch == epoch && (user = user_list_take(&link->waiting)) != NULL)
-        link->protocol->send(link, user);
-}
-
-static void greet(struct link *link)
-{
-    link->state = LINK_GREETING;
-    if (link->protocol->greet != NULL)
-        link->protocol->greet(link);
-    else
-        link_ready(link);
-}
-
-static void secure(struct link *link)
-{
-    struct tally_links *counts = link->driver->counts;
-
-    tls_session_readable(link->tls, false);
-    switch (tls_handshake(link->tls)) {
-    case TLS_DONE:
-        histogram_add(&counts->tls, clock_monotonic_ns() - link->opened_ns);
-        if (tls_session_resumed(link->tls))
-            COUNTER_ADD(counts->resumed, 1);
-        if (link->protocol->alpn != NULL && !tls_session_speaks(link->tls, link->protocol->alpn)) {
-            link_fail(link, FAULT_TLS);
-            return;
-        }
-        greet(link);
-        return;
-    case TLS_WANTS_READ:
-    case TLS_WANTS_WRITE:
-        return;
-    case TLS_CLOSED:
-    case TLS_FAILED:
-        link_fail(link, FAULT_TLS);
-        return;
-    }
-}
-
-/* The way to the target is there. */
-static void go_through(struct link *link)
-{
-    if (scheme_is_tls(link->origin->scheme)) {
-        link->state = LINK_SECURING;
-        link->opened_ns = clock_monotonic_ns();
-        link->tls = tls_peer_connect(link->driver->tls_peers[link->origin_index], link->watch.fd);
-        secure(link);
-        return;
-    }
-    greet(link);
-}
-
-/* Asks the proxy for a tunnel (RFC 9110, section 9.3.6). */
-static void ask_proxy(struct link *link)
-{
-    const struct proxy *proxy = &link->driver->plan->proxy;
-    const struct origin *origin = link->origin;
-    bool is_v6 = str_find(origin->host, ':') >= 0;
-    struct buf request CLEANUP(buf_done) = {0};
-    struct buf target CLEANUP(buf_done) = {0};
-
-    link->state = LINK_TUNNELING;
-    buf_printf(&target, is_v6 ? "[%.*s]:%u" : "%.*s:%u", STR_ARG(origin->host), origin->port);
-    buf_printf(&request, "CONNECT %.*s HTTP/1.1\r\nHost: %.*s\r\n", STR_ARG(buf_view(&target)),
-               STR_ARG(buf_view(&target)));
-    if (proxy->authorization.size > 0)
-        buf_printf(&request, "Proxy-Authorization: %.*s\r\n", STR_ARG(proxy->authorization));
-    buf_text(&request, "\r\n");
-    link_write(link, buf_view(&request));
-}
-
-/* The proxy's answer comes; behind its head it has nothing to say before we do. */
-static void hear_proxy(struct link *link)
-{
-    static const struct http1_limits limits = {.head_bytes_max = PROXY_HEAD_BYTES_MAX,
-                                               .fields_max = HTTP_FIELDS_MAX};
-    char bytes[4096];
-    struct http1 parser;
-    bool done = false;
-
-    for (;;) {
-        ssize_t count = recv(link->watch.fd, bytes, sizeof(bytes), 0);
-        if (count < 0 && (errno == EAGAIN || errno == EINTR))
-            break;
-        if (count <= 0) {
-            link_fail(link, FAULT_PROXY);
-            return;
-        }
-        buf_append(&link->input, bytes, (size_t)count);
-        if (link->input.size > PROXY_HEAD_BYTES_MAX)
-            break;
-    }
-    http1_init(&parser, HTTP1_RESPONSE, &limits, false);
-    if (link->input.size > 0 &&
-        http1_parse(&parser, link->input.data, link->input.size, &done, NULL) != ERR_NONE) {
-        link_fail(link, FAULT_PROXY);
-        return;
-    }
-    if (!done)
-        return;
-    bool good = parser.head.status >= 200 && parser.head.status < 300 &&
-                parser.head_bytes == link->input.size;
-    buf_clear(&link->input);
-    if (good)
-        go_through(link);
-    else
-        link_fail(link, FAULT_PROXY);
-}
-
-static void link_connected(struct link *link)
-{
-    struct driver *driver = link->driver;
-    int64_t now_ns = clock_monotonic_ns();
-
-    COUNTER_ADD(driver->counts->connected, 1);
-    COUNTER_ADD(driver->counts->connections_open, 1);
-    histogram_add(&driver->counts->connect, now_ns - link->opened_ns);
-    link->addresses_tried = 0;
-    if (link->origin->tunnels)
-        ask_proxy(link);
-    else
-        go_through(link);
-}
-
-static void ready(struct loop_watch *watch, uint32_t events);
-static void link_connect(struct link *link);
-
-/* The next address after a failure; the fault of the last one counts. */
-static bool try_next_address(struct link *link)
-{
-    size_t count = link->own != NULL ? link->own->count : link->origin->addresses_count;
-
-    if (link->addresses_tried >= count)
-        return false;
-    link->address = (link->address + 1) % count;
-    struct user_list waiting = link->waiting;
-    link->waiting = (struct user_list){0};
-    driver_link_opening_again(link->driver);
-    drop(link);
-    link->waiting = waiting;
-    link_connect(link);
-    return true;
-}
-
-static void connect_failed(struct link *link, int error)
-{
-    if (error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH) {
-        if (try_next_address(link))
-            return;
-    }
-    link->addresses_tried = 0;
-    link_fail(link, fault_of_errno(error));
-}
-
-static void finish_connect(struct link *link)
-{
-    int error = 0;
-    socklen_t size = sizeof(error);
-
-    if (getsockopt(link->watch.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
-        error = errno;
-    if (error != 0)
-        connect_failed(link, error);
-    else
-        link_connected(link);
-}
-
-static void ready(struct loop_watch *watch, uint32_t events)
+void link_event(struct loop_watch *watch, uint32_t events)
 {
     struct link *link = CONTAINER_OF(watch, struct link, watch);
     uint32_t epoch = link->epoch;
 
     if (link->state < LINK_READY)
         link->driver->now_ns = clock_monotonic_ns();
-    switch (link->state) {
-    case LINK_CONNECTING:
-        if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
-            finish_connect(link);
-        break;
-    case LINK_TUNNELING:
-        if (link->asked_write && (events & EPOLLOUT))
-            flush_output(link);
-        if (link->epoch == epoch && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
-            hear_proxy(link);
-        break;
-    case LINK_SECURING:
-        secure(link);
-        break;
-    case LINK_GREETING:
-    case LINK_READY:
-        break;
-    case LINK_CLOSED:
-    case LINK_RESOLVING:
-        return;
-    }
+    if (link->state < LINK_GREETING)
+        link_open_on(link, events);
     if (link->epoch != epoch || link->state < LINK_GREETING)
         return;
     bool to_the_end = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     if (link->tls != NULL)
         tls_session_readable(link->tls, to_the_end);
     if (link->asked_write && (events & EPOLLOUT))
-        flush_output(link);
+        link_flush(link);
     if (link->epoch == epoch && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
         read_all(link, to_the_end);
-}
-
-static void fail_before_start(struct link *link, enum fault fault)
-{
-    struct user_list waiting = link->waiting;
-
-    link->waiting = (struct user_list){0};
-    fail_all(waiting, fault);
-    driver_link_opened(link->driver);
-}
-
-static void link_connect(struct link *link)
-{
-    const struct sockaddr_storage *address = link->own != NULL
-                                                 ? &link->own->items[link->address]
-                                                 : &link->origin->addresses[link->address];
-    struct driver *driver = link->driver;
-    socklen_t size = address->ss_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
-                                                    : (socklen_t)sizeof(struct sockaddr_in);
-    int one = 1;
-    struct why why = WHY_INIT;
-
-    link->opened_ns = clock_monotonic_ns();
-    link->addresses_tried++;
-    COUNTER_ADD(driver->counts->connects, 1);
-    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        link->addresses_tried = 0;
-        fail_before_start(link, fault_of_errno(errno));
-        return;
-    }
-    /* Whoever measures must not wait for Nagle; without it only the numbers would differ. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    if (driver->stamps) /* Without stamps the time of reading counts. */
-        (void)setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one));
-    int result = connect(fd, (const struct sockaddr *)address, size);
-    int error = result < 0 ? errno : 0;
-    link->watch.active = false;
-    if (loop_watch_start(driver->loop, &link->watch, fd, LINK_EVENTS, ready, &why) != ERR_NONE) {
-        close(fd);
-        fail_before_start(link, FAULT_NO_FILES);
-        return;
-    }
-    link->state = LINK_CONNECTING;
-    if (error != 0 && error != EINPROGRESS)
-        connect_failed(link, error);
-}
-
-void link_resolved(struct link *link, struct addresses *addresses, enum fault fault)
-{
-    histogram_add(&link->driver->counts->dns, clock_monotonic_ns() - link->opened_ns);
-    free(link->own);
-    link->own = addresses;
-    link->address = 0;
-    link->addresses_tried = 0;
-    if (addresses == NULL) {
-        link_fail(link, fault);
-        return;
-    }
-    link->state = LINK_CLOSED;
-    link_connect(link);
-}
-
-void link_open(struct link *link)
-{
-    MUST(link->state == LINK_CLOSED);
-    if (!link->driver->plan->resolves_each) {
-        link_connect(link);
-        return;
-    }
-    link->opened_ns = clock_monotonic_ns();
-    link->state = LINK_RESOLVING;
-    if (!lookup_begin(link)) {
-        link->state = LINK_CLOSED;
-        fail_before_start(link, FAULT_DNS);
-    }
 }
 
 /* ---- Users. ---- */
@@ -673,7 +400,7 @@ void link_done(struct link *link)
     link->waiting = (struct user_list){0};
     link->underway = (struct user_list){0};
     if (link->driver != NULL)
-        drop(link);
+        link_drop(link);
     buf_done(&link->input);
     buf_done(&link->output);
     free(link->own);

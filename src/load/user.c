@@ -11,6 +11,7 @@
 #include "load/user.h"
 
 #include "base/clock.h"
+#include "load/draw.h"
 #include "load/driver.h"
 #include "load/link.h"
 #include "load/prompt.h"
@@ -170,7 +171,7 @@ static int64_t take_op(struct user *user, const struct op *op)
     case OP_REQUEST:
         return 0;
     case OP_PAUSE:
-        return driver_draw(user->driver, &op->pause);
+        return draw_think(&user->driver->random, &op->pause);
     case OP_UNLESS:
         if (!condition_holds(op->condition, user->session, &user->driver->random))
             user->op_index = op->to;
@@ -220,7 +221,7 @@ static void answered(struct user *user, int64_t now_ns)
         finish_iteration(user, now_ns);
         return;
     }
-    int64_t pause_ns = driver_draw(driver, &user->scenario->pause);
+    int64_t pause_ns = draw_think(&driver->random, &user->scenario->pause);
     if (pause_ns > 0)
         rest(user, now_ns + pause_ns);
     else

@@ -48,40 +48,6 @@ static struct plan *make_plan(uint16_t port, enum model model, double level, int
     return plan;
 }
 
-TEST(think_times_follow_their_distribution)
-{
-    static const struct {
-        struct think_time think;
-        double mean_ms, deviation_ms;
-    } cases[] = {{{THINK_NONE, 0, 0}, 0, 0},
-                 {{THINK_CONSTANT, 5e6, 0}, 5, 0},
-                 {{THINK_UNIFORM, 10e6, 30e6}, 20, 5.7735},
-                 {{THINK_EXPONENTIAL, 10e6, 0}, 10, 10},
-                 {{THINK_LOGNORMAL, 10e6, 0.5}, 11.331, 6.039}};
-    enum { COUNT = 40000 };
-    uint16_t port;
-    int fd = closed_port(&port);
-    struct plan *plan = make_plan(port, MODEL_CLOSED, 4, CLOCK_NS_PER_S);
-    struct driver driver = {0};
-
-    ASSERT(driver_open(&driver, plan, 0, NULL) == ERR_NONE);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        double sum = 0, squares = 0;
-        for (int j = 0; j < COUNT; j++) {
-            double ms = (double)driver_draw(&driver, &cases[i].think) / 1e6;
-            sum += ms;
-            squares += ms * ms;
-        }
-        double mean = sum / COUNT;
-        EXPECT_NEAR(mean, cases[i].mean_ms, 0.02 * cases[i].mean_ms + 1e-9);
-        EXPECT_NEAR(sqrt(fmax(0, squares / COUNT - mean * mean)), cases[i].deviation_ms,
-                    0.05 * cases[i].deviation_ms + 1e-6);
-    }
-    driver_close(&driver);
-    (void)plan_free(plan);
-    (void)close(fd);
-}
-
 TEST(arrivals_come_as_often_as_the_pattern_says)
 {
     static const enum arrivals arrivals[] = {ARRIVALS_CONSTANT, ARRIVALS_POISSON, ARRIVALS_GAMMA};
