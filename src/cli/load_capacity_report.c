@@ -26,12 +26,13 @@ static const char *const end_names[] = {[HUNT_IS_DONE] = "done",
 
 /* ---- The answer. ---- */
 
-/* Why the rate that broke did: as most of its probes say. */
+/* Why the rate that broke did, as most of its probes say. Those in which the generator was too busy
+ * say nothing of the target, and count only where there are no others. */
 static const struct capacity_step *limit_of(const struct hunt *hunt, double rate)
 {
     const struct capacity_step *last[CAPACITY_LIMIT_CONNECTIONS + 1] = {NULL};
     size_t counts[CAPACITY_LIMIT_CONNECTIONS + 1] = {0};
-    size_t most = CAPACITY_LIMIT_TARGET;
+    enum capacity_limit most = CAPACITY_LIMIT_TARGET;
 
     for (size_t i = 0; i < hunt->steps_count; i++) {
         const struct capacity_step *step = &hunt->steps[i];
@@ -40,9 +41,9 @@ static const struct capacity_step *limit_of(const struct hunt *hunt, double rate
         counts[step->limit]++;
         last[step->limit] = step;
     }
-    for (size_t i = most + 1; i < ARRAY_COUNT(counts); i++)
-        most = counts[i] > counts[most] ? i : most;
-    return last[most];
+    if (counts[CAPACITY_LIMIT_CONNECTIONS] > counts[most])
+        most = CAPACITY_LIMIT_CONNECTIONS;
+    return last[counts[most] > 0 ? most : CAPACITY_LIMIT_GENERATOR];
 }
 
 static const struct capacity_step *kept_step(const struct hunt *hunt, double rate)
