@@ -116,6 +116,8 @@ enum err json_read(struct str text, const char *name, size_t limit_bytes, struct
 
     if (text.size > limit_bytes)
         return fail(why, ERR_TOO_LARGE, "%s is larger than %zu bytes", name, limit_bytes);
+    if (memchr(text.data == NULL ? "" : text.data, '\0', text.size) != NULL)
+        return fail(why, ERR_INVALID, "%s: a zero byte is no JSON", name); /* It ends there else. */
     builder.document = arena_printf(arena, "%s", name);
     if (builder.document == NULL)
         return arena_spent(arena, name, why);

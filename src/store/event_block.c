@@ -69,7 +69,9 @@ static void put_event(struct event_packer *packer, const struct event *event, in
     static const uint8_t none[TRACE_ID_BYTES];
     struct packed_writer *writer = packer->writer;
 
-    packer->has_traces |= memcmp(event->trace_id, none, TRACE_ID_BYTES) != 0;
+    /* Some name a span without its trace. */
+    packer->has_traces |= memcmp(event->trace_id, none, TRACE_ID_BYTES) != 0 ||
+                          memcmp(event->span_id, none, SPAN_ID_BYTES) != 0;
     buf_append(packed_column(writer, TRACES), event->trace_id, TRACE_ID_BYTES);
     buf_append(packed_column(writer, SPANS), event->span_id, SPAN_ID_BYTES);
     put(packer, TIMES, zigzag((int64_t)((uint64_t)event->time_ns - (uint64_t)before_ns)));

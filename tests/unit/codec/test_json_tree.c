@@ -59,6 +59,16 @@ TEST(errors_tell_the_path_or_the_place)
     }
 }
 
+TEST(nothing_hides_behind_a_zero_byte)
+{
+    struct arena *arena CLEANUP(arena_done) = arena_new(1 << 20);
+    const struct node *root = NULL;
+
+    EXPECT(json_read((struct str){"1\0", 2}, "body", 99, arena, &root, NULL) == ERR_INVALID);
+    EXPECT(json_read((struct str){"[1]\0x", 5}, "body", 99, arena, &root, NULL) == ERR_INVALID);
+    EXPECT(root == NULL);
+}
+
 TEST(depth_and_size_are_bounded)
 {
     char deep[300];
