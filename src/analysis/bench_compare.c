@@ -411,8 +411,16 @@ void bench_row_put(const struct bench_row *row, struct json *json)
     write_numbers(json, verdict);
 }
 
-void bench_comparison_put(const struct bench_comparison *comparison, struct json *json)
+void bench_comparison_put_verdict(const struct bench_comparison *comparison, struct json *json)
 {
+    static const struct {
+        const char *key;
+        enum verdict_kind kind;
+    } counts[] = {{"degraded", VERDICT_DEGRADED},
+                  {"improved", VERDICT_IMPROVED},
+                  {"cannot_tell", VERDICT_CANNOT_TELL},
+                  {"stable", VERDICT_STABLE}};
+
     json_put_text(json, "verdict",
                   bench_comparison_count(comparison, VERDICT_DEGRADED) > 0   ? "degraded"
                   : bench_comparison_count(comparison, VERDICT_IMPROVED) > 0 ? "improved"
@@ -420,6 +428,16 @@ void bench_comparison_put(const struct bench_comparison *comparison, struct json
                           comparison->count == 0
                       ? "cannot tell"
                       : "stable");
+    json_key(json, "counts");
+    json_open(json, '{');
+    for (size_t i = 0; i < ARRAY_COUNT(counts); i++)
+        json_put_u64(json, counts[i].key, bench_comparison_count(comparison, counts[i].kind));
+    json_close(json, '}');
+}
+
+void bench_comparison_put(const struct bench_comparison *comparison, struct json *json)
+{
+    bench_comparison_put_verdict(comparison, json);
     json_put_u64(json, "missing_count", comparison->missing);
     json_put_u64(json, "other_unit_count", comparison->strange);
     json_key(json, "metrics");

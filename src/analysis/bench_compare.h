@@ -39,6 +39,8 @@ void bench_comparison_write_markdown(const struct bench_comparison *comparison, 
 void bench_comparison_write_json(const struct bench_comparison *comparison, struct json *json);
 /* The same without the braces, for an object that says more. */
 void bench_comparison_put(const struct bench_comparison *comparison, struct json *json);
+/* Of that only the verdict over all and how many metrics had which. */
+void bench_comparison_put_verdict(const struct bench_comparison *comparison, struct json *json);
 void bench_row_put(const struct bench_row *row, struct json *json);
 /* One side alone: {"metric", "unit", "better", "values": {"n", "median", …}}. */
 void bench_metric_write_summary(const struct bench_metric *metric, struct json *json);

@@ -167,8 +167,9 @@ enum err benchmark_read(const struct node *root, int64_t now_ms, struct arena *a
 
 /* ---- Writing. ---- */
 
-static void write_queries(const struct benchmark *benchmark, struct json *json)
+void benchmark_put_queries(const struct benchmark *benchmark, struct json *json)
 {
+    json_put_bool(json, "services", benchmark->services);
     json_key(json, "queries");
     json_open(json, '{');
     for (size_t i = 0; i < benchmark->queries_count; i++) {
@@ -198,8 +199,7 @@ void benchmark_write(const struct benchmark *benchmark, const struct bench_resul
     json_put_i64(&json, "end_ms", benchmark->end_ms);
     json_put_i64(&json, "step_ms", benchmark->step_ms);
     json_put_i64(&json, "every_ms", benchmark->every_ms);
-    json_put_bool(&json, "services", benchmark->services);
-    write_queries(benchmark, &json);
+    benchmark_put_queries(benchmark, &json);
     if (values != NULL) {
         json_key(&json, "metrics");
         bench_result_write_metrics(values, &json);

@@ -55,6 +55,9 @@ CHECKED enum err benchmark_read(const struct node *root, int64_t now_ms, struct 
 void benchmark_write(const struct benchmark *benchmark, const struct bench_result *values,
                      struct buf *out);
 
+/* Its keys "services" and "queries". */
+void benchmark_put_queries(const struct benchmark *benchmark, struct json *json);
+
 struct benchmark_question {
     struct store_view *view;
     int64_t start_ms;

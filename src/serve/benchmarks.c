@@ -11,7 +11,9 @@
 #include <inttypes.h>
 #include <math.h>
 
-enum { LIST_MAX = 1000, REGRESSION_BENCHMARKS_MAX = 50 };
+enum { LIST_MAX = 1000, LIST_RUNS_MAX = 100, REGRESSION_BENCHMARKS_MAX = 50 };
+
+#define RUNS_BYTES ((size_t)256 << 20)
 
 const struct bench_judging benchmark_judging_default = {
     .alpha = VERDICT_ALPHA, .min_change = VERDICT_MIN_CHANGE, .threshold = 0};
@@ -83,10 +85,9 @@ bool benchmark_contest_clip(const struct benchmark *benchmark, struct benchmark_
     return contest_values(benchmark, contest) >= VERDICT_COUNT_MIN;
 }
 
-void benchmark_put_early(const struct benchmark *benchmark, const struct benchmark_contest *contest,
-                         int64_t now_ms, struct json *json)
+static void put_early(const struct benchmark *benchmark, const struct benchmark_contest *contest,
+                      int64_t now_ms, struct json *json)
 {
-    const struct bench_comparison nothing = {0};
     int64_t wait_ms = benchmark->end_ms + VERDICT_COUNT_MIN * benchmark->step_ms - now_ms;
     struct buf reason CLEANUP(buf_done) = {0};
 
@@ -97,6 +98,14 @@ void benchmark_put_early(const struct benchmark *benchmark, const struct benchma
                contest_values(benchmark, contest));
     json_put_str(json, "reason", buf_view(&reason));
     json_put_i64(json, "wait_ms", wait_ms < 0 ? 0 : wait_ms);
+}
+
+void benchmark_put_early(const struct benchmark *benchmark, const struct benchmark_contest *contest,
+                         int64_t now_ms, struct json *json)
+{
+    const struct bench_comparison nothing = {0};
+
+    put_early(benchmark, contest, now_ms, json);
     bench_comparison_put(&nothing, json);
 }
 
@@ -121,13 +130,10 @@ enum err benchmark_compare(const struct benchmark_place *place, const struct ben
 
 /* ---- Telling. ---- */
 
-/* All but the values. */
-static void put_benchmark(struct json *json, const struct benchmark_kept *kept, bool with_metrics)
+static void put_head(struct json *json, const struct benchmark_kept *kept)
 {
     const struct benchmark *benchmark = &kept->benchmark;
-    const struct bench_result *values = &kept->values.results[0];
 
-    json_open(json, '{');
     json_put_str(json, "name", benchmark->name);
     json_put_str(json, "description", benchmark->description);
     json_put_i64(json, "made_ms", benchmark->made_ms);
@@ -135,14 +141,22 @@ static void put_benchmark(struct json *json, const struct benchmark_kept *kept, 
     json_put_i64(json, "end_ms", benchmark->end_ms);
     json_put_i64(json, "step_ms", benchmark->step_ms);
     json_put_i64(json, "every_ms", benchmark->every_ms);
-    json_put_u64(json, "metrics_count", values->metrics_count);
-    if (with_metrics) {
-        json_key(json, "metrics");
-        json_open(json, '[');
-        for (size_t i = 0; i < values->metrics_count; i++)
-            bench_metric_write_summary(&values->metrics[i], json);
-        json_close(json, ']');
-    }
+    json_put_u64(json, "metrics_count", kept->values.results[0].metrics_count);
+}
+
+/* All but the values. */
+static void put_benchmark(struct json *json, const struct benchmark_kept *kept)
+{
+    const struct bench_result *values = &kept->values.results[0];
+
+    json_open(json, '{');
+    put_head(json, kept);
+    benchmark_put_queries(&kept->benchmark, json);
+    json_key(json, "metrics");
+    json_open(json, '[');
+    for (size_t i = 0; i < values->metrics_count; i++)
+        bench_metric_write_summary(&values->metrics[i], json);
+    json_close(json, ']');
     json_close(json, '}');
 }
 
@@ -200,7 +214,7 @@ static enum err work_create(struct call *call, struct why *why)
     const struct record record = {BENCHMARK_KIND, kept.benchmark.name, now_ms, buf_view(&body)};
     TRY(keep(&place, &kept.benchmark, &record, why));
     struct json json = begin(call);
-    put_benchmark(&json, &kept, true);
+    put_benchmark(&json, &kept);
     call->answer.status = 201;
     return ERR_NONE;
 }
@@ -220,11 +234,84 @@ static enum err list_all(const struct benchmark_place *place, size_t limit, bool
     return store_record_list(place->store, place->tenant, &question, place->arena, ret_list, why);
 }
 
+/* A key that a run has, as it has it. */
+static void put_same(struct json *json, const char *key, const struct node *run)
+{
+    const struct node *value = node_get(run, key);
+
+    if (value == NULL || value->kind == NODE_LIST)
+        return;
+    json_key(json, key);
+    if (value->kind == NODE_SCALAR && value->quoted) {
+        json_add_str(json, value->text);
+    } else if (value->kind == NODE_SCALAR) {
+        json_add_raw(json, value->text);
+    } else {
+        json_open(json, '{');
+        NODE_EACH(value, count)
+        {
+            json_key_str(json, count->key);
+            json_add_raw(json, count->text);
+        }
+        json_close(json, '}');
+    }
+}
+
+/* A verdict on schedule without its figures: enough to tell since when a metric is worse. */
+static void put_brief(struct json *json, const struct node *run)
+{
+    static const char *const keys[] = {"start_ms", "end_ms", "verdict",
+                                       "counts",   "reason", "error"};
+    const struct node *metrics = node_get(run, "metrics");
+
+    json_open(json, '{');
+    for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
+        put_same(json, keys[i], run);
+    json_key(json, "degraded");
+    json_open(json, '[');
+    for (const struct node *row = metrics == NULL ? NULL : metrics->first; row != NULL;
+         row = row->next) {
+        const struct node *verdict = node_get(row, "verdict");
+        const struct node *name = node_get(row, "metric");
+        if (verdict != NULL && name != NULL && str_eq(verdict->text, STR("degraded")))
+            json_add_str(json, name->text);
+    }
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+/* The newest so many, each read into an arena that is then used for the next. */
+static enum err put_runs(const struct benchmark_place *place, struct str name, size_t limit,
+                         struct json *json, struct why *why)
+{
+    CLEANUP(arena_freep) struct arena *bodies = arena_new(RUNS_BYTES);
+    CLEANUP(arena_freep) struct arena *tree = arena_new(RUNS_BYTES);
+    const char *prefix = arena_printf(bodies, "%.*s/", STR_ARG(name));
+    struct record_list list;
+
+    if (prefix == NULL)
+        return arena_spent(bodies, "a name", why);
+    const struct record_question question = {BENCHMARK_RUN_KIND, str_of(prefix), limit, true};
+    TRY(store_record_list(place->store, place->tenant, &question, bodies, &list, why));
+    json_key(json, "runs");
+    json_open(json, '[');
+    for (size_t i = 0; i < list.count; i++) {
+        const struct node *run;
+        arena_clear(tree);
+        TRY(json_read(list.items[i].body, "a run", list.items[i].body.size, tree, &run, why));
+        put_brief(json, run);
+    }
+    json_close(json, ']');
+    return ERR_NONE;
+}
+
 static enum err work_list(struct call *call, struct why *why)
 {
     const struct benchmark_place place = place_of(call);
     struct record_list list;
+    uint64_t runs;
 
+    TRY(params_count(call, "runs", 0, LIST_RUNS_MAX, &runs, why));
     TRY(list_all(&place, LIST_MAX, true, &list, why));
     struct json json = begin(call);
     json_open(&json, '{');
@@ -233,7 +320,11 @@ static enum err work_list(struct call *call, struct why *why)
     for (size_t i = 0; i < list.count; i++) {
         struct benchmark_kept kept CLEANUP(benchmark_kept_done) = {0};
         TRY(read_kept(&list.items[i], call->arena, &kept, why));
-        put_benchmark(&json, &kept, false);
+        json_open(&json, '{');
+        put_head(&json, &kept);
+        if (runs > 0)
+            TRY(put_runs(&place, kept.benchmark.name, runs, &json, why));
+        json_close(&json, '}');
     }
     json_close(&json, ']');
     json_close(&json, '}');
@@ -252,7 +343,7 @@ static enum err work_get(struct call *call, struct why *why)
 
     TRY(benchmark_load(&place, call->captures[0], &kept, why));
     struct json json = begin(call);
-    put_benchmark(&json, &kept, true);
+    put_benchmark(&json, &kept);
     return ERR_NONE;
 }
 
@@ -354,31 +445,47 @@ void route_benchmark_compare(struct call *call)
 
 /* ---- What got worse. ---- */
 
-static enum err add_regressions(struct call *call, const struct record *record, struct json *json,
-                                size_t *count, struct why *why)
+struct regressions {
+    struct json rows;     /* What is worse, */
+    struct json verdicts; /* and what came of each benchmark. */
+    size_t count;
+};
+
+/* A benchmark that cannot be judged now is no regression, and says why. */
+static enum err add_regressions(struct call *call, const struct record *record,
+                                struct regressions *regressions, struct why *why)
 {
     struct benchmark_kept kept CLEANUP(benchmark_kept_done) = {0};
     struct bench_results now CLEANUP(bench_results_done) = {0};
     struct bench_comparison comparison CLEANUP(bench_comparison_done) = {0};
     const struct benchmark_place place = place_of(call);
+    struct json *verdicts = &regressions->verdicts;
     struct benchmark_contest contest;
+    enum err err = ERR_NONE;
 
     TRY(read_kept(record, call->arena, &kept, why));
     TRY(read_contest(call, &kept.benchmark, &contest, why));
-    if (!benchmark_contest_clip(&kept.benchmark, &contest))
-        return ERR_NONE; /* Nothing came after it yet. */
-    enum err err = benchmark_compare(&place, &kept, &contest, &now, &comparison, why);
-    if (err == ERR_INVALID)
-        return ERR_NONE; /* Nothing has a value now: that is no regression. */
-    TRY(err);
+    bool enough = benchmark_contest_clip(&kept.benchmark, &contest);
+    if (enough)
+        err = benchmark_compare(&place, &kept, &contest, &now, &comparison, why);
+    if (err != ERR_NONE && err != ERR_INVALID) /* That is: nothing has a value now. */
+        return err;
+    json_open(verdicts, '{');
+    put_contest(verdicts, &kept.benchmark, &contest);
+    if (!enough)
+        put_early(&kept.benchmark, &contest, clock_now_ms(), verdicts);
+    else if (err == ERR_INVALID)
+        json_put_text(verdicts, "reason", why->text);
+    bench_comparison_put_verdict(&comparison, verdicts);
+    json_close(verdicts, '}');
     for (size_t i = 0; i < comparison.count; i++) {
         if (comparison.rows[i].verdict.kind != VERDICT_DEGRADED)
             continue;
-        json_open(json, '{');
-        put_contest(json, &kept.benchmark, &contest);
-        bench_row_put(&comparison.rows[i], json);
-        json_close(json, '}');
-        (*count)++;
+        json_open(&regressions->rows, '{');
+        put_contest(&regressions->rows, &kept.benchmark, &contest);
+        bench_row_put(&comparison.rows[i], &regressions->rows);
+        json_close(&regressions->rows, '}');
+        regressions->count++;
     }
     return ERR_NONE;
 }
@@ -386,18 +493,25 @@ static enum err add_regressions(struct call *call, const struct record *record, 
 static enum err work_regressions(struct call *call, struct why *why)
 {
     const struct benchmark_place place = place_of(call);
+    struct buf rows CLEANUP(buf_done) = {0};
+    struct buf verdicts CLEANUP(buf_done) = {0};
+    struct regressions regressions = {json_begin(&rows), json_begin(&verdicts), 0};
     struct record_list list;
-    size_t count = 0;
 
     TRY(list_all(&place, REGRESSION_BENCHMARKS_MAX, true, &list, why));
+    json_open(&regressions.rows, '[');
+    json_open(&regressions.verdicts, '[');
+    for (size_t i = 0; i < list.count; i++)
+        TRY(add_regressions(call, &list.items[i], &regressions, why));
+    json_close(&regressions.rows, ']');
+    json_close(&regressions.verdicts, ']');
     struct json json = begin(call);
     json_open(&json, '{');
     json_key(&json, "regressions");
-    json_open(&json, '[');
-    for (size_t i = 0; i < list.count; i++)
-        TRY(add_regressions(call, &list.items[i], &json, &count, why));
-    json_close(&json, ']');
-    json_put_u64(&json, "regressions_count", count);
+    json_add_raw(&json, buf_view(&rows));
+    json_key(&json, "verdicts");
+    json_add_raw(&json, buf_view(&verdicts));
+    json_put_u64(&json, "regressions_count", regressions.count);
     json_put_u64(&json, "benchmarks_count", list.count);
     json_close(&json, '}');
     return ERR_NONE;

@@ -261,3 +261,40 @@ export function compareLoads(id, against, { signal } = {}) {
     const query = new URLSearchParams({ against });
     return request(`/api/v1/load/runs/${encodeURIComponent(id)}/compare?${query}`, { signal });
 }
+
+/* ---- Benchmarks. ---- */
+
+const BENCHMARKS = '/api/v1/performance/benchmarks';
+
+/* Newest first, each with that many verdicts on schedule. */
+export async function benchmarks({ runs, signal } = {}) {
+    const { benchmarks: list } = await request(`${BENCHMARKS}?${new URLSearchParams({ runs })}`, {
+        signal,
+    });
+    return list;
+}
+
+export function benchmark(name, { signal } = {}) {
+    return request(`${BENCHMARKS}/${encodeURIComponent(name)}`, { signal });
+}
+
+export function compareBenchmark(name, { signal } = {}) {
+    return request(`${BENCHMARKS}/${encodeURIComponent(name)}/compare`, { signal });
+}
+
+export function createBenchmark(fields) {
+    return request(BENCHMARKS, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(fields),
+    });
+}
+
+export function removeBenchmark(name) {
+    return request(`${BENCHMARKS}/${encodeURIComponent(name)}`, { method: 'DELETE', bytes: true });
+}
+
+/* { regressions, verdicts }: what is worse now than in any benchmark, and what came of each. */
+export function regressions({ signal } = {}) {
+    return request('/api/v1/performance/regressions', { signal });
+}

@@ -11,6 +11,7 @@ import { openHelp } from './help.js';
 import { Keys } from './keys.js';
 import { Live } from './live.js';
 import { LiveBadge } from './live_badge.js';
+import { BenchmarksPage } from './pages/benchmarks.js';
 import { ExplorePage } from './pages/explore.js';
 import { HomePage } from './pages/home.js';
 import { LoadPage } from './pages/load.js';
@@ -39,6 +40,7 @@ const PAGES = {
     compare: { title: 'Compare traces', of: 'traces', make: TraceComparePage },
     map: { title: 'Map', icon: 'map', key: 'g m', make: ServiceMapPage },
     load: { title: 'Load', icon: 'load', key: 'g l', make: LoadPage },
+    benchmarks: { title: 'Benchmarks', icon: 'benchmarks', key: 'g b', make: BenchmarksPage },
     explore: { title: 'Explore', icon: 'explore', key: 'g e', make: ExplorePage },
     self: { title: 'Self', icon: 'gauge', key: 'g s', make: SelfPage },
 };

@@ -55,6 +55,7 @@ const ICONS = {
     traces: 'M2.5 4h7M5 8h6M8 12h5.5',
     map: 'M2.5 5.5h4v5h-4zM9.5 2.5h4v4h-4zM9.5 9.5h4v4h-4zM6.5 7l3-2.5M6.5 9l3 2.5',
     load: 'M2.5 13h11M4 13V9.5M8 13V6M12 13V2.5',
+    benchmarks: 'M8 2.5v11M3 5.5h7M10 4v3M5 10.5h8M5 9v3M13 9v3M3 4v3',
     gauge: 'M2.8 12.5a6 6 0 1110.4 0M8 9.5l2.8-3.6',
 };
 
@@ -85,6 +86,21 @@ export function iconButton(name, label, onclick, attributes = {}) {
 /* Writes only what changed: the same text again would still cost layout. */
 export function setText(element, text) {
     if (element.textContent !== text) element.textContent = text;
+}
+
+/* Shows what make() returns where something else is to be `said`; who has the focus in there, told
+ * by data-focus, has it again afterwards. */
+export function redraw(host, said, make) {
+    if (host.dataset.said === said) return;
+    host.dataset.said = said;
+    const focused = host.contains(document.activeElement)
+        ? document.activeElement.dataset.focus
+        : undefined;
+    host.replaceChildren(...make());
+    if (focused === undefined) return;
+    [...host.querySelectorAll('[data-focus]')]
+        .find(({ dataset }) => dataset.focus === focused)
+        ?.focus();
 }
 
 /* Plain sentences in which `code` is set as code. */

@@ -15,6 +15,7 @@ export const PAGES = [
     'compare',
     'map',
     'load',
+    'benchmarks',
     'explore',
     'self',
 ];

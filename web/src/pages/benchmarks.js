@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* benchmarks - did it get slower? What is worse than in a stretch of time that was kept, the
+ * benchmarks that are kept, and one of them held against now, metric by metric.
+ *
+ * In the address: name (the benchmark that is open). */
+import {
+    benchmark,
+    benchmarks,
+    compareBenchmark,
+    isAbort,
+    labelValues,
+    regressions,
+    removeBenchmark,
+} from '../api.js';
+import { BenchmarkForm } from '../benchmark_form.js';
+import { BenchmarkTable } from '../benchmark_table.js';
+import {
+    changeText,
+    chartOf,
+    countsText,
+    figure,
+    lookOf,
+    marksOf,
+    metricsText,
+    stepText,
+    stretchParams,
+    waitText,
+    worseSince,
+    worstFirst,
+} from '../benchmarks.js';
+import { serverNow } from '../clock.js';
+import { h, icon, redraw, setText, withCode } from '../dom.js';
+import { formatSeconds, formatSince, formatWindow } from '../format.js';
+import { Poll } from '../poll.js';
+import { verdictStrip } from '../verdict_strip.js';
+
+const PERIOD_MS = 10000;
+const RUNS_ASKED = 40;
+const REGRESSIONS_SHOWN = 8;
+const OPERATIONS = 'sonde_operation_duration_seconds';
+
+export class BenchmarksPage {
+    #context;
+    #poll;
+    #form;
+    #table;
+    #parts;
+    #list = null;
+    #worse = null; /* The answer about regressions. */
+    #removing = null; /* The name that is about to be removed, if so it is wished. */
+    #open = null; /* { kept, told, services }: the benchmark that is open. */
+
+    element;
+
+    constructor(context) {
+        this.#context = context;
+        this.#form = new BenchmarkForm({ on_made: ({ name }) => this.#made(name) });
+        this.#table = new BenchmarkTable({ href: (row) => this.#chartHref(row) });
+        this.#parts = this.#build();
+        this.#poll = new Poll({
+            ask: (signal) => this.#ask(signal),
+            period_ms: PERIOD_MS,
+            on_error: (error) => this.#complain(error),
+        });
+        this.#poll.now();
+    }
+
+    destroy() {
+        this.#poll.destroy();
+    }
+
+    update({ params, before }) {
+        if (params.name === before.name) return;
+        this.#open = null;
+        this.#removing = null;
+        this.#draw();
+        this.#poll.now();
+    }
+
+    search() {
+        this.#showForm(true);
+    }
+
+    escape() {
+        const { form, detail } = this.#parts;
+        if (!form.hidden && this.#list?.length > 0) return this.#showForm(false);
+        if (detail.hidden) return false;
+        if (this.#removing) return this.#askToRemove(null) ?? true;
+        this.#context.store.go({ name: null });
+        return true;
+    }
+
+    #build() {
+        const parts = {
+            worse: h('div', { class: 'benchmark-worse', role: 'status' }),
+            problem: h('p', { class: 'error-note', role: 'alert' }),
+            list: h('div', { class: 'benchmark-list' }),
+            title: h('h2', { tabindex: '-1' }),
+            about: h('p', { class: 'table-note' }),
+            history: h('div', { class: 'benchmark-history' }),
+            actions: h('div', { class: 'load-actions' }),
+            state: h('p', { class: 'benchmark-state', role: 'status' }),
+            note: h('p', { class: 'table-note' }),
+            form: this.#form.element,
+            empty: this.#empty(),
+        };
+        parts.form.hidden = true;
+        parts.empty.hidden = true;
+        parts.add = h(
+            'button',
+            { type: 'button', class: 'button', onclick: () => this.#showForm(parts.form.hidden) },
+            icon('plus'),
+            'Keep a benchmark',
+        );
+        parts.detail = h(
+            'section',
+            { class: 'card benchmark-detail', 'aria-label': 'Benchmark', hidden: true },
+            h('header', { class: 'panel-head' }, parts.title, parts.actions),
+            parts.about,
+            parts.history,
+            parts.state,
+            this.#table.element,
+            parts.note,
+        );
+        this.element = h(
+            'div',
+            { class: 'page page-benchmarks' },
+            h('h1', { class: 'offscreen' }, 'Benchmarks'),
+            parts.worse,
+            parts.empty,
+            h('div', { class: 'toolbar' }, parts.add),
+            parts.form,
+            parts.problem,
+            h('div', { class: 'benchmark-split' }, parts.list, parts.detail),
+        );
+        return parts;
+    }
+
+    #showForm(shown) {
+        const { form, add } = this.#parts;
+        form.hidden = !shown;
+        add.setAttribute('aria-expanded', String(shown));
+        if (shown) this.#form.focus();
+        return true;
+    }
+
+    #made(name) {
+        this.#showForm(false);
+        this.#open = null;
+        this.#context.store.goPage('benchmarks', { name });
+        this.#poll.now();
+    }
+
+    /* ---- Asking. ---- */
+
+    async #ask(signal) {
+        const { name } = this.#context.store.params;
+        await Promise.all([
+            benchmarks({ runs: RUNS_ASKED, signal }).then((list) => this.#takeList(list)),
+            regressions({ signal }).then((worse) => this.#takeWorse(worse)),
+            name ? this.#askOne(name, signal) : null,
+        ]);
+        setText(this.#parts.problem, '');
+        return true;
+    }
+
+    #takeList(list) {
+        this.#list = list;
+        if (list.length === 0) this.#parts.form.hidden = false;
+        this.#draw();
+    }
+
+    #takeWorse(worse) {
+        this.#worse = worse;
+        this.#draw();
+    }
+
+    async #askOne(name, signal) {
+        const [kept, told] = await Promise.all([
+            benchmark(name, { signal }),
+            compareBenchmark(name, { signal }).catch((error) => {
+                if (isAbort(error) || error.status === 404) throw error;
+                return { verdict: 'cannot tell', metrics: [], reason: error.message };
+            }),
+        ]);
+        const services = kept.services
+            ? await labelValues('service', { match: OPERATIONS, signal })
+            : [];
+        this.#open = { kept, told, services };
+        this.#draw();
+    }
+
+    #complain({ message, hint }) {
+        this.#parts.problem.replaceChildren(...withCode(`${message} ${hint ?? ''}`));
+    }
+
+    #draw() {
+        this.#drawWorse();
+        this.#drawList();
+        this.#drawDetail();
+    }
+
+    /* ---- What got worse. ---- */
+
+    #drawWorse() {
+        const { worse } = this.#parts;
+        if (!this.#worse || this.#list?.length === 0) return redraw(worse, '', () => []);
+        const rows = worstFirst(this.#worse.regressions);
+        const said = JSON.stringify([rows, this.#list?.map(({ runs }) => runs?.[0]?.end_ms)]);
+        redraw(worse, said, () => [rows.length > 0 ? this.#worseCard(rows) : this.#calmCard()]);
+    }
+
+    #calmCard() {
+        const counts = this.#worse.verdicts.map(({ counts: { stable, improved } }) => stable + improved);
+        const judged = counts.some((count) => count > 0);
+        return h(
+            'div',
+            { class: `finding finding-${judged ? 'ok' : 'unknown'}` },
+            icon(judged ? 'check' : 'info'),
+            h('div', {}, h('h2', {}, judged ? 'Nothing is worse than in any benchmark.' : 'Whether anything is worse cannot be told yet.')),
+        );
+    }
+
+    #worseCard(rows) {
+        const more = rows.length - REGRESSIONS_SHOWN;
+        return h(
+            'div',
+            { class: `finding finding-${rows[0].severity}` },
+            icon('alert'),
+            h(
+                'div',
+                {},
+                h(
+                    'h2',
+                    {},
+                    rows.length === 1
+                        ? '1 metric is worse than in its benchmark.'
+                        : `${rows.length} metrics are worse than in their benchmarks.`,
+                ),
+                h(
+                    'ul',
+                    { class: 'sentences' },
+                    ...rows.slice(0, REGRESSIONS_SHOWN).map((row) => this.#worseLine(row)),
+                    more > 0 ? h('li', {}, `and ${more} more.`) : null,
+                ),
+            ),
+        );
+    }
+
+    #worseLine(row) {
+        const { benchmark: name, metric, unit, before, after, severity } = row;
+        const kept = this.#list?.find((one) => one.name === name);
+        const since = worseSince(kept?.runs, metric);
+        const words = since
+            ? `, since ${formatSince(since.since_ms, serverNow())}${since.at_least ? ' or earlier' : ''}`
+            : '';
+        return h(
+            'li',
+            {},
+            h(
+                'a',
+                { href: this.#context.store.href('benchmarks', { name }), 'data-focus': `${name} ${metric}` },
+                h('strong', {}, metric),
+                ` ${changeText(row)} (${figure(before.median, unit)} → ${figure(after.median, unit)})`,
+            ),
+            ` against “${name}”${words}, ${severity}`,
+        );
+    }
+
+    /* ---- The list. ---- */
+
+    #drawList() {
+        const { list, add, empty } = this.#parts;
+        if (!this.#list) return;
+        empty.hidden = this.#list.length > 0;
+        add.parentElement.hidden = !empty.hidden;
+        const open = this.#context.store.params.name;
+        const verdicts = new Map(
+            (this.#worse?.verdicts ?? []).map((verdict) => [verdict.benchmark, verdict]),
+        );
+        redraw(list, JSON.stringify([this.#list, [...verdicts], open]), () =>
+            this.#list.map((one) => this.#row(one, verdicts.get(one.name), one.name === open)),
+        );
+    }
+
+    #empty() {
+        return h(
+            'div',
+            { class: 'finding finding-unknown benchmark-empty' },
+            icon('info'),
+            h(
+                'div',
+                {},
+                h('h2', {}, 'No benchmark is kept yet.'),
+                h(
+                    'p',
+                    { class: 'evidence' },
+                    ...withCode(
+                        'Name a stretch of time in which all was well and press “Keep it”, or run `sonde bench create NAME`. What comes after it is held against it, number by number.',
+                    ),
+                ),
+            ),
+        );
+    }
+
+    #row({ name, start_ms, end_ms, every_ms, metrics_count, runs = [] }, verdict, open) {
+        const { look, symbol } = lookOf(verdict?.verdict ?? runs[0]?.verdict);
+        const words = verdict
+            ? countsText(verdict.counts) || 'cannot tell yet'
+            : countsText(runs[0]?.counts) || '…';
+        return h(
+            'a',
+            {
+                class: 'benchmark-row',
+                href: this.#context.store.href('benchmarks', { name }),
+                'aria-current': open ? 'true' : false,
+                'data-focus': name,
+                'data-look': look,
+            },
+            icon(symbol),
+            h('span', { class: 'benchmark-name' }, name),
+            runs.length > 0 ? verdictStrip(marksOf(runs)) : null,
+            h('span', { class: 'benchmark-words' }, words),
+            h('span', { class: 'benchmark-when' }, formatWindow(start_ms, end_ms)),
+            h(
+                'span',
+                { class: 'benchmark-when' },
+                `${metricsText(metrics_count)}, ${every_ms > 0 ? `compared every ${formatSeconds(every_ms / 1000)}` : 'no schedule'}`,
+            ),
+        );
+    }
+
+    /* ---- One benchmark. ---- */
+
+    #drawDetail() {
+        const { detail, title, about, state, note } = this.#parts;
+        const { name } = this.#context.store.params;
+        detail.hidden = !name || this.#open?.kept.name !== name;
+        if (detail.hidden) return;
+        const { kept, told } = this.#open;
+        setText(title, kept.name);
+        setText(about, this.#aboutText(kept, told));
+        setText(state, this.#stateText(told));
+        state.dataset.look = lookOf(told.verdict).look;
+        this.#table.draw(told.metrics);
+        setText(note, this.#noteText(told));
+        this.#drawHistory(name);
+        this.#drawActions(name);
+    }
+
+    #aboutText(kept, { start_ms, end_ms, wait_ms }) {
+        const parts = [
+            `Kept ${formatWindow(kept.start_ms, kept.end_ms)}, ${stepText(kept)}`,
+        ];
+        if (start_ms && wait_ms === undefined) parts.push(`now: ${formatWindow(start_ms, end_ms)}`);
+        if (kept.description) parts.push(kept.description);
+        return parts.join(' · ');
+    }
+
+    #stateText({ wait_ms, reason, counts, metrics }) {
+        if (metrics.length > 0) return countsText(counts);
+        const why = reason ? `: ${reason}` : '';
+        if (wait_ms > 0) return `Cannot tell yet${why}. Ask again in ${waitText(wait_ms)}; this page does.`;
+        return `Cannot tell${why}.`;
+    }
+
+    #noteText({ missing_count: missing = 0, other_unit_count: strange = 0 }) {
+        const parts = [];
+        if (missing === 1) parts.push('1 metric is on one side only and was not compared.');
+        if (missing > 1) parts.push(`${missing} metrics are on one side only and were not compared.`);
+        if (strange > 0) parts.push(`${strange} changed their unit and were not compared.`);
+        return parts.join(' ');
+    }
+
+    #drawHistory(name) {
+        const runs = this.#list?.find((one) => one.name === name)?.runs ?? [];
+        redraw(this.#parts.history, JSON.stringify(runs), () =>
+            runs.length === 0
+                ? []
+                : [
+                      verdictStrip(marksOf(runs)),
+                      h(
+                          'span',
+                          { class: 'table-note' },
+                          `${runs.length === 1 ? 'One verdict' : `${runs.length} verdicts`} on schedule, since ${formatSince(runs[runs.length - 1].end_ms, serverNow())}`,
+                      ),
+                  ],
+        );
+    }
+
+    #drawActions(name) {
+        const asked = this.#removing === name;
+        const button = (label, act, attributes = {}) =>
+            h('button', { type: 'button', class: 'button', onclick: act, ...attributes }, label);
+        redraw(this.#parts.actions, `${name} ${asked}`, () =>
+            asked
+                ? [
+                      h('span', {}, 'Remove it, and its verdicts?'),
+                      button('Yes, remove', () => void this.#remove(name), {
+                          class: 'button danger',
+                      }),
+                      button('No', () => this.#askToRemove(null)),
+                  ]
+                : [button('Remove', () => this.#askToRemove(name))],
+        );
+    }
+
+    /* The focus goes to the way back. */
+    #askToRemove(name) {
+        this.#removing = name;
+        this.#draw();
+        this.#parts.actions.querySelector('button:last-child').focus();
+    }
+
+    async #remove(name) {
+        try {
+            await removeBenchmark(name);
+            this.#context.store.goPage('benchmarks');
+            this.#poll.now();
+        } catch (error) {
+            this.#complain(error);
+        }
+    }
+
+    /* From where the benchmark begins to now, so that the eye finds when it changed. */
+    #chartHref(row) {
+        const { kept, told, services } = this.#open;
+        const chart = chartOf(row, kept, services);
+        if (!chart) return null;
+        const [page, params] = chart;
+        return this.#context.store.href(page, {
+            ...params,
+            ...stretchParams(kept.start_ms, told.end_ms),
+        });
+    }
+}
