@@ -487,7 +487,7 @@ size_t str_from_double(char text[STR_DOUBLE_SIZE], double value)
 bool str_is_utf8(struct str str)
 {
     const unsigned char *at = (const unsigned char *)str.data;
-    const unsigned char *end = at + str.size;
+    const unsigned char *end = str.size > 0 ? at + str.size : at; /* at may be NULL then. */
 
     while (at < end) {
         if (*at < 0x80) {
