@@ -4,6 +4,7 @@
 #include "codec/otlp.h"
 #include "codec/otlp_json.h"
 #include "codec/otlp_metrics.h"
+#include "codec/otlp_metrics_write.h"
 
 #include <stdlib.h>
 
@@ -44,6 +45,23 @@ static void check_logs(struct str message)
     batch_free(batch);
 }
 
+/* What is understood is written so that it can be read. */
+static void write_metrics(const struct batch *batch)
+{
+    struct otlp_metrics_writer *writer = otlp_metrics_writer_new(1 << 20);
+    struct otlp_metrics *metrics = otlp_metrics_new(1 << 20);
+    struct batch *again = batch_new("default", "fuzz", 64 << 20);
+
+    otlp_metrics_writer_note(writer, batch);
+    otlp_write_samples(writer, batch, 0, batch->samples.count, &again->payload);
+    (void)otlp_write_sketches(writer, batch, &again->payload); /* However many there are. */
+    enum err err = otlp_read_metrics(metrics, buf_view(&again->payload), again, NULL);
+    MUST(err == ERR_NONE || err == ERR_LIMIT);
+    batch_free(again);
+    otlp_metrics_free(metrics);
+    otlp_metrics_writer_free(writer);
+}
+
 static void check_metrics(struct str message)
 {
     struct otlp_metrics *metrics = otlp_metrics_new(1 << 20);
@@ -54,6 +72,7 @@ static void check_metrics(struct str message)
         if (otlp_read_metrics(metrics, message, batch, NULL) != ERR_NONE)
             break;
     }
+    write_metrics(batch);
     batch_free(batch);
     otlp_metrics_free(metrics);
 }

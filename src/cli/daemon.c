@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening, bottom-up; closing is the same list backwards:
  *
- *     config ► loop (signals) ► workers ► store ► hub ► exporter ► sources ► collectors
+ *     config ► loop (signals) ► workers ► store, exemplars ► hub ► exporter ► sources ► collectors
  *            ► scraper ► tls ► server ► listen
  *
  * Then things start to move: the hub's writer, the sampler, and at last /readyz.
@@ -30,6 +30,7 @@
 #include "sources/collectors.h"
 #include "sources/prometheus.h"
 #include "sources/sources.h"
+#include "store/exemplars.h"
 #include "store/store.h"
 
 #include <signal.h>
@@ -54,6 +55,7 @@ struct daemon {
     struct loop *loop;
     struct workers *workers;
     struct store *store;
+    struct exemplars *exemplars;
     struct hub *hub;
     struct exporter *exporter; /* Where something is exported. */
     struct sources *sources;
@@ -72,13 +74,19 @@ struct daemon {
     int64_t watchdog_ns;
 };
 
-/* The store as a sink: hub is no floor that the store sees, so the table is made here. */
+/* The store as sinks: hub is no floor that the store sees, so the tables are made here. */
 static const struct sink_ops store_sink = {
     .name = "store",
     .accept = store_accept,
     .commit = store_commit,
     .tick = store_tick,
     .durable = true,
+};
+
+static const struct sink_ops exemplars_sink = {
+    .name = "exemplars",
+    .accept = exemplars_accept,
+    .tick = exemplars_tick,
 };
 
 /* ---- Store. ---- */
@@ -136,6 +144,7 @@ static enum err open_store(struct daemon *daemon, struct why *why)
             .noted = sampler_note,
             .keeps = sampler_keeps,
         };
+    daemon->exemplars = exemplars_new(store.retention_raw_ms);
     return store_open(&store, &daemon->store, why);
 }
 
@@ -153,6 +162,7 @@ static void make_hub(struct daemon *daemon)
     if (daemon->sampler != NULL)
         hub_add_sink(daemon->hub, &sampler_sink, daemon->sampler);
     hub_add_sink(daemon->hub, &store_sink, daemon->store);
+    hub_add_sink(daemon->hub, &exemplars_sink, daemon->exemplars);
 }
 
 static enum err open_exporter(struct daemon *daemon, struct why *why)
@@ -233,6 +243,7 @@ static void watch_self(struct daemon *daemon)
     self_watch_add(daemon->self, self_process, NULL);
     self_watch_add(daemon->self, self_hub, daemon->hub);
     self_watch_add(daemon->self, self_store, daemon->store);
+    self_watch_add(daemon->self, self_exemplars, daemon->exemplars);
     self_watch_add(daemon->self, self_sources, daemon->sources);
     self_watch_add(daemon->self, server_self, daemon->server);
     if (daemon->sampler != NULL)
@@ -325,6 +336,7 @@ static enum err open_server(struct daemon *daemon, struct why *why)
         .loop = daemon->loop,
         .workers = daemon->workers,
         .store = daemon->store,
+        .exemplars = daemon->exemplars,
         .hub = daemon->hub,
         .sources = daemon->sources,
         .collectors = daemon->collectors,
@@ -505,6 +517,7 @@ static void take_over(struct daemon *daemon, const struct config *fresh)
         .size_bytes_max = (uint64_t)options_i64(fresh->options, SETTING_RETENTION_SIZE),
     };
     store_set_retention(daemon->store, &retention);
+    exemplars_set_keep(daemon->exemplars, retention.raw_ms);
     if (changed == 0)
         log_line(LOG_INFO, "daemon", "the configuration is as it was");
 }
@@ -636,6 +649,7 @@ struct daemon *daemon_close(struct daemon *daemon)
     daemon->sources = sources_close(daemon->sources);
     daemon->hub = hub_free(daemon->hub);
     daemon->exporter = exporter_close(daemon->exporter);
+    daemon->exemplars = exemplars_free(daemon->exemplars);
     daemon->store = store_close(daemon->store);
     daemon->sampler = sampler_free(daemon->sampler);
     daemon->loop = daemon->loop == NULL ? NULL : loop_close(daemon->loop);

@@ -8,6 +8,7 @@
 #include "hub/hub.h"
 #include "io/loop.h"
 #include "sources/sources.h"
+#include "store/exemplars.h"
 #include "store/store.h"
 
 #include <dirent.h>
@@ -248,6 +249,26 @@ enum err self_store(void *part, struct self_report *report, struct why *why)
         {{"sonde_store_full", "1 while nothing is accepted for want of space.", METRIC_GAUGE, NULL,
           NULL},
          stats.full ? 1 : 0},
+    };
+
+    return write_rows(report, rows, ARRAY_COUNT(rows), why);
+}
+
+enum err self_exemplars(void *part, struct self_report *report, struct why *why)
+{
+    struct exemplars_stats stats;
+
+    exemplars_read_stats(part, &stats);
+    const struct self_row rows[] = {
+        {{"sonde_exemplars", "Exemplars in memory.", METRIC_GAUGE, NULL, NULL}, (double)stats.kept},
+        {{"sonde_exemplars_total", "Exemplars taken.", METRIC_COUNTER, NULL, NULL},
+         (double)stats.accepted},
+        {{"sonde_exemplars_replaced_total", "Exemplars that gave way to newer ones.",
+          METRIC_COUNTER, NULL, NULL},
+         (double)stats.replaced},
+        {{"sonde_exemplars_expired_total", "Exemplars that were too old to be kept.",
+          METRIC_COUNTER, NULL, NULL},
+         (double)stats.expired},
     };
 
     return write_rows(report, rows, ARRAY_COUNT(rows), why);

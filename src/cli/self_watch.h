@@ -26,7 +26,9 @@ void self_watch_add(struct self_watch *watch, self_part collect, void *part);
 void self_watch_start(struct self_watch *watch);
 void self_watch_stop(struct self_watch *watch);
 
-/* Parts of those who see no hub. part is the process (NULL), a store, a sources. */
+/* Parts of those who see no hub. part is the process (NULL), a store, its exemplars, a
+ * sources. */
 CHECKED enum err self_process(void *part, struct self_report *report, struct why *why);
 CHECKED enum err self_store(void *part, struct self_report *report, struct why *why);
+CHECKED enum err self_exemplars(void *part, struct self_report *report, struct why *why);
 CHECKED enum err self_sources(void *part, struct self_report *report, struct why *why);

@@ -16,6 +16,7 @@
 #include "codec/otlp_names.h"
 #include "codec/otlp_points.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -79,6 +80,7 @@ struct context {
     struct str name; /* As Prometheus has it. */
     bool is_delta;
     bool is_monotonic;
+    const struct labels *series; /* The last one that had a sample. */
 };
 
 /* ---- Labels. ---- */
@@ -86,62 +88,6 @@ struct context {
 static struct str keep(struct context *context, const struct buf *text)
 {
     return arena_str(context->out->arena, buf_view(text));
-}
-
-static void write_json_value(const struct value *value, struct buf *out);
-
-static void write_items(const struct value *value, struct buf *out)
-{
-    bool is_list = value->kind == VALUE_LIST;
-    size_t count = is_list ? value->list.count : value->map.count;
-
-    buf_byte(out, is_list ? '[' : '{');
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0)
-            buf_byte(out, ',');
-        if (!is_list)
-            buf_printf(out, "\"%.*s\":", STR_ARG(value->map.items[i].key));
-        write_json_value(is_list ? &value->list.items[i] : &value->map.items[i].value, out);
-    }
-    buf_byte(out, is_list ? ']' : '}');
-}
-
-static void write_value(const struct value *value, struct buf *out)
-{
-    char number[STR_DOUBLE_SIZE];
-
-    switch (value->kind) {
-    case VALUE_TEXT:
-    case VALUE_BYTES:
-        buf_str(out, value->text);
-        break;
-    case VALUE_BOOL:
-        buf_text(out, value->boolean ? "true" : "false");
-        break;
-    case VALUE_INTEGER:
-        buf_printf(out, "%lld", (long long)value->integer);
-        break;
-    case VALUE_DOUBLE:
-        buf_append(out, number, str_from_double(number, value->number));
-        break;
-    case VALUE_LIST:
-    case VALUE_MAP:
-        write_items(value, out);
-        break;
-    case VALUE_EMPTY:
-        break;
-    }
-}
-
-static void write_json_value(const struct value *value, struct buf *out)
-{
-    if (value->kind == VALUE_TEXT) {
-        buf_byte(out, '"');
-        write_value(value, out);
-        buf_byte(out, '"');
-    } else {
-        write_value(value, out);
-    }
 }
 
 static bool has_label(const struct label *pairs, size_t count, struct str name)
@@ -169,7 +115,7 @@ static enum err add_labels(struct context *context, const struct attributes *att
         otlp_label_name(item->key, &text);
         struct label pair = {.name = keep(context, &text)};
         buf_clear(&text);
-        write_value(&item->value, &text);
+        otlp_label_value(&item->value, &text);
         pair.value = keep(context, &text);
         if (pair.name.data == NULL || pair.value.data == NULL)
             return arena_spent(context->out->arena, "the message", context->reader.why);
@@ -276,6 +222,7 @@ static enum err emit(struct context *context, const struct label *pairs, size_t 
     if (extra.name.size > 0)
         all[used++] = extra;
     TRY(find_labels(context, all, used, &labels));
+    context->series = labels;
     if (accumulate) {
         TRY(find_total(context, labels, &total));
         total->value += value;
@@ -284,18 +231,44 @@ static enum err emit(struct context *context, const struct label *pairs, size_t 
     return batch_sample(context->out, labels, time_ms, value, context->reader.why);
 }
 
+/* Those of the point that lie in (above, up_to] go with `series`, each once. */
+static enum err emit_exemplars(struct context *context, const struct labels *series,
+                               const struct point *point, double above, double up_to)
+{
+    for (size_t i = 0; i < point->exemplars_count; i++) {
+        struct exemplar *exemplar = &point->exemplars[i];
+        bool is_within = exemplar->value > above && exemplar->value <= up_to;
+        if (exemplar->labels != NULL || !is_within)
+            continue;
+        exemplar->labels = series;
+        if (exemplar->time_ms == 0)
+            exemplar->time_ms = point->time_ms;
+        TRY(batch_exemplar(context->out, exemplar, context->reader.why));
+    }
+    return ERR_NONE;
+}
+
+static enum err emit_all_exemplars(struct context *context, const struct labels *series,
+                                   const struct point *point)
+{
+    return emit_exemplars(context, series, point, -INFINITY, INFINITY);
+}
+
 static const struct label none = {{NULL, 0}, {NULL, 0}};
 
 static enum err emit_number(struct context *context, const struct point *point,
                             const struct label *pairs, size_t count)
 {
-    return emit(context, pairs, count, "", none, point->time_ms, point->value, context->is_delta);
+    TRY(emit(context, pairs, count, "", none, point->time_ms, point->value, context->is_delta));
+    return emit_all_exemplars(context, context->series, point);
 }
 
+/* As in Prometheus an exemplar is that of the smallest bucket which has it. */
 static enum err emit_histogram(struct context *context, const struct point *point,
                                const struct label *pairs, size_t count)
 {
     char text[STR_DOUBLE_SIZE];
+    double above = -INFINITY;
     uint64_t below = 0;
 
     if (point->counts_count > 0 && point->counts_count != point->bounds_count + 1)
@@ -307,9 +280,12 @@ static enum err emit_histogram(struct context *context, const struct point *poin
         struct label le = {STR("le"), {text, str_from_double(text, point->bounds[i])}};
         TRY(emit(context, pairs, count, "_bucket", le, point->time_ms, (double)below,
                  context->is_delta));
+        TRY(emit_exemplars(context, context->series, point, above, point->bounds[i]));
+        above = point->bounds[i];
     }
     TRY(emit(context, pairs, count, "_bucket", (struct label){STR("le"), STR("+Inf")},
              point->time_ms, (double)point->count, context->is_delta));
+    TRY(emit_exemplars(context, context->series, point, above, INFINITY));
     if (point->has_sum)
         TRY(emit(context, pairs, count, "_sum", none, point->time_ms, point->sum,
                  context->is_delta));
@@ -349,6 +325,7 @@ static enum err emit_exponential(struct context *context, const struct point *po
     TRY(exponential_sketch(&point->exponential, total == NULL ? NULL : &total->before, &bytes,
                            context->reader.why));
     TRY(batch_sketch(context->out, labels, point->time_ms, buf_view(&bytes), context->reader.why));
+    TRY(emit_all_exemplars(context, labels, point));
     if (point->has_sum)
         TRY(emit(context, pairs, count, "_sum", none, point->time_ms, point->sum,
                  context->is_delta));

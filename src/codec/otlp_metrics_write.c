@@ -5,7 +5,7 @@
 #include "codec/otlp_metrics_write.h"
 
 #include "base/map.h"
-#include "codec/otlp_priv.h"
+#include "codec/otlp_exemplars.h"
 #include "sketch/quantile.h"
 
 #include <math.h>
@@ -21,6 +21,10 @@ enum {
 struct otlp_metrics_writer {
     struct arena *arena;
     struct map infos; /* Name to struct metric_info. */
+    /* Those of the batch that was noted last, by the place of their labels in memory. */
+    const struct exemplar **exemplars;
+    size_t exemplars_count;
+    size_t exemplars_capacity;
 };
 
 struct otlp_metrics_writer *otlp_metrics_writer_new(size_t budget_bytes)
@@ -39,12 +43,42 @@ struct otlp_metrics_writer *otlp_metrics_writer_free(struct otlp_metrics_writer 
         return NULL;
     map_done(&writer->infos);
     arena_free(writer->arena);
+    free(writer->exemplars);
     free(writer);
     return NULL;
 }
 
+static int compare_series(const void *a, const void *b)
+{
+    const struct exemplar *one = *(const struct exemplar *const *)a;
+    const struct exemplar *two = *(const struct exemplar *const *)b;
+
+    if (one->labels != two->labels)
+        return (uintptr_t)one->labels < (uintptr_t)two->labels ? -1 : 1;
+    return one < two ? -1 : one > two; /* As they came. */
+}
+
+static void note_exemplars(struct otlp_metrics_writer *writer, const struct batch *batch)
+{
+    size_t count = batch->exemplars.count;
+
+    if (count > writer->exemplars_capacity) {
+        free(writer->exemplars);
+        writer->exemplars = calloc(count, sizeof(*writer->exemplars));
+        if (writer->exemplars == NULL)
+            must_memory(count * sizeof(*writer->exemplars));
+        writer->exemplars_capacity = count;
+    }
+    for (size_t i = 0; i < count; i++)
+        writer->exemplars[i] = &batch->exemplars.items[i];
+    if (count > 1)
+        qsort(writer->exemplars, count, sizeof(*writer->exemplars), compare_series);
+    writer->exemplars_count = count;
+}
+
 void otlp_metrics_writer_note(struct otlp_metrics_writer *writer, const struct batch *batch)
 {
+    note_exemplars(writer, batch);
     for (size_t i = 0; i < batch->infos.count; i++) {
         const struct metric_info *info = &batch->infos.items[i];
         struct metric_info *known = map_get(&writer->infos, info->name);
@@ -182,7 +216,25 @@ static uint64_t time_of(int64_t time_ms)
     return time_ms <= 0 ? 0 : (uint64_t)time_ms * 1000000;
 }
 
-static void put_number_point(struct buf *out, const struct sample *sample)
+/* Those of the series, into an open point. */
+static void put_exemplars(const struct otlp_metrics_writer *writer, const struct labels *labels,
+                          uint32_t number, struct buf *out)
+{
+    size_t from = 0;
+
+    for (size_t to = writer->exemplars_count; from < to;) {
+        size_t middle = from + (to - from) / 2;
+        if ((uintptr_t)writer->exemplars[middle]->labels < (uintptr_t)labels)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    while (from < writer->exemplars_count && writer->exemplars[from]->labels == labels)
+        otlp_put_exemplar(out, number, writer->exemplars[from++]);
+}
+
+static void put_number_point(const struct otlp_metrics_writer *writer, const struct sample *sample,
+                             struct buf *out)
 {
     size_t place = otlp_open(out, 1);
 
@@ -191,6 +243,7 @@ static void put_number_point(struct buf *out, const struct sample *sample)
         otlp_put_varint(out, 8, POINT_NO_VALUE);
     else
         otlp_put_double(out, 4, sample->value);
+    put_exemplars(writer, sample->labels, 5, out);
     put_point_attributes(out, 7, sample->labels, false);
     otlp_close(out, place);
 }
@@ -198,6 +251,7 @@ static void put_number_point(struct buf *out, const struct sample *sample)
 /* The series of one point of a histogram or summary. */
 struct point {
     const struct sample *first;
+    size_t parts; /* How many from it on. */
     struct str base;
     double bounds[BUCKETS_MAX]; /* Or quantiles. */
     double values[BUCKETS_MAX];
@@ -257,6 +311,7 @@ static size_t gather_point(const struct otlp_metrics_writer *writer, const struc
     if (metric == NULL || !point->has_total || !(point->total >= 0 && point->total < 0x1p63))
         return 0;
     point->base = metric->name;
+    point->parts = taken;
     return metric->kind == METRIC_HISTOGRAM && point->count == 0 ? 0 : taken;
 }
 
@@ -269,7 +324,8 @@ static void put_point_head(struct buf *out, const struct point *point)
 }
 
 /* Bounds ascend in every exposition; one that does not is told as it is, for the receiver. */
-static void put_histogram(struct buf *out, const struct point *point)
+static void put_histogram(const struct otlp_metrics_writer *writer, const struct point *point,
+                          struct buf *out)
 {
     size_t metric = otlp_open(out, 9);
     size_t place = otlp_open(out, 1);
@@ -298,6 +354,8 @@ static void put_histogram(struct buf *out, const struct point *point)
             buf_u64(out, bits);
     }
     otlp_close(out, bounds);
+    for (size_t i = 0; i < point->parts; i++)
+        put_exemplars(writer, point->first[i].labels, 8, out);
     put_point_attributes(out, 9, point->first->labels, true);
     otlp_close(out, place);
     otlp_put_varint(out, 2, TEMPORALITY_CUMULATIVE);
@@ -334,7 +392,7 @@ static size_t put_whole(const struct otlp_metrics_writer *writer, const struct s
     otlp_put_bytes(out, 1, point.base);
     otlp_put_text(out, 2, info->help);
     if (info->kind == METRIC_HISTOGRAM)
-        put_histogram(out, &point);
+        put_histogram(writer, &point, out);
     else
         put_summary(out, &point);
     otlp_close(out, place);
@@ -357,7 +415,7 @@ static size_t put_numbers(const struct otlp_metrics_writer *writer, const struct
         otlp_put_text(out, 2, info->help);
     size_t data = otlp_open(out, counter ? 7 : 5);
     do {
-        put_number_point(out, &samples[done++]);
+        put_number_point(writer, &samples[done++], out);
     } while (done < count && str_eq(labels_get(samples[done].labels, LABEL_NAME), name) &&
              same_owner(samples[done].labels, samples->labels));
     if (counter) {
@@ -428,6 +486,7 @@ static void put_sketch(const struct otlp_metrics_writer *writer, const struct sk
     size_t point = otlp_open(out, 1);
     otlp_put_fixed64(out, 3, time_of(sample->time_ms));
     otlp_put_sketch(out, sketch);
+    put_exemplars(writer, sample->labels, 11, out);
     put_point_attributes(out, 1, sample->labels, false);
     otlp_close(out, point);
     otlp_put_varint(out, 2, TEMPORALITY_DELTA);

@@ -21,5 +21,6 @@ void otlp_write_samples(struct otlp_metrics_writer *writer, const struct batch *
 /* Returns how many: not those of what is a histogram with buckets as well. */
 size_t otlp_write_sketches(struct otlp_metrics_writer *writer, const struct batch *batch,
                            struct buf *out);
-/* First: what the batch says of metrics. */
+/* First: what the batch says of metrics, and its exemplars, which are written with the samples and
+ * sketches of their series. Until the next note only that batch is written. */
 void otlp_metrics_writer_note(struct otlp_metrics_writer *writer, const struct batch *batch);

@@ -185,3 +185,61 @@ void otlp_unit_name(struct str unit, struct buf *out)
     }
     join(&words, out);
 }
+
+/* ---- Values. ---- */
+
+static void write_quoted(const struct value *value, struct buf *out);
+
+static void write_items(const struct value *value, struct buf *out)
+{
+    bool is_list = value->kind == VALUE_LIST;
+    size_t count = is_list ? value->list.count : value->map.count;
+
+    buf_byte(out, is_list ? '[' : '{');
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            buf_byte(out, ',');
+        if (!is_list)
+            buf_printf(out, "\"%.*s\":", STR_ARG(value->map.items[i].key));
+        write_quoted(is_list ? &value->list.items[i] : &value->map.items[i].value, out);
+    }
+    buf_byte(out, is_list ? ']' : '}');
+}
+
+void otlp_label_value(const struct value *value, struct buf *out)
+{
+    char number[STR_DOUBLE_SIZE];
+
+    switch (value->kind) {
+    case VALUE_TEXT:
+    case VALUE_BYTES:
+        buf_str(out, value->text);
+        break;
+    case VALUE_BOOL:
+        buf_text(out, value->boolean ? "true" : "false");
+        break;
+    case VALUE_INTEGER:
+        buf_printf(out, "%lld", (long long)value->integer);
+        break;
+    case VALUE_DOUBLE:
+        buf_append(out, number, str_from_double(number, value->number));
+        break;
+    case VALUE_LIST:
+    case VALUE_MAP:
+        write_items(value, out);
+        break;
+    case VALUE_EMPTY:
+        break;
+    }
+}
+
+static void write_quoted(const struct value *value, struct buf *out)
+{
+    if (value->kind == VALUE_TEXT) {
+        buf_byte(out, '"');
+        otlp_label_value(value, out);
+        buf_byte(out, '"');
+    } else {
+        otlp_label_value(value, out);
+    }
+}

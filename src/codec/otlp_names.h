@@ -4,6 +4,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/str.h"
+#include "model/attribute.h"
 
 enum otlp_name_kind {
     OTLP_NAME_GAUGE,
@@ -16,6 +17,9 @@ void otlp_metric_name(struct str name, struct str unit, enum otlp_name_kind kind
 
 /* Appends the label's name: "service.name" is service_name, "1st" is key_1st. */
 void otlp_label_name(struct str key, struct buf *out);
+
+/* Appends the label's value: lists and maps as JSON. */
+void otlp_label_value(const struct value *value, struct buf *out);
 
 /* Appends the unit in Prometheus' words: "By" is bytes, "1" is nothing. */
 void otlp_unit_name(struct str unit, struct buf *out);

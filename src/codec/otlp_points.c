@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*   NumberDataPoint    { start = 2; time = 3; double as_double = 4; sfixed64 as_int = 6;
- *                        attributes = 7; uint32 flags = 8; }
+/*   NumberDataPoint    { start = 2; time = 3; double as_double = 4; exemplars = 5;
+ *                        sfixed64 as_int = 6; attributes = 7; uint32 flags = 8; }
  *   HistogramDataPoint { start = 2; time = 3; fixed64 count = 4; double sum = 5;
  *                        repeated fixed64 bucket_counts = 6; repeated double explicit_bounds = 7;
- *                        attributes = 9; uint32 flags = 10; }
+ *                        exemplars = 8; attributes = 9; uint32 flags = 10; }
  *   ExponentialHistogramDataPoint { attributes = 1; start = 2; time = 3; fixed64 count = 4;
  *                        double sum = 5; sint32 scale = 6; fixed64 zero_count = 7;
- *                        Buckets positive = 8; Buckets negative = 9; uint32 flags = 10; }
+ *                        Buckets positive = 8; Buckets negative = 9; uint32 flags = 10;
+ *                        exemplars = 11; }
  *   Buckets            { sint32 offset = 1; repeated uint64 bucket_counts = 2; }
  *   SummaryDataPoint   { start = 2; time = 3; fixed64 count = 4; double sum = 5;
  *                        repeated ValueAtQuantile = 6 { double quantile = 1; double value = 2; };
  *                        attributes = 7; uint32 flags = 8; } */
 #include "codec/otlp_points.h"
 
+#include "codec/otlp_exemplars.h"
 #include "sketch/quantile.h"
 
 #include <math.h>
@@ -127,15 +129,16 @@ static enum err read_quantiles(struct otlp_reader *reader, struct str bytes, str
     return ERR_NONE;
 }
 
-/* Which field has the attributes and the flags. */
+/* Which field has the attributes, the flags and the exemplars; 0: it has none. */
 static const struct {
     uint32_t attributes;
     uint32_t flags;
+    uint32_t exemplars;
 } places[] = {
-    [POINT_NUMBER] = {7, 8},
-    [POINT_HISTOGRAM] = {9, 10},
-    [POINT_EXPONENTIAL] = {1, 10},
-    [POINT_SUMMARY] = {7, 8},
+    [POINT_NUMBER] = {7, 8, 5},
+    [POINT_HISTOGRAM] = {9, 10, 8},
+    [POINT_EXPONENTIAL] = {1, 10, 11},
+    [POINT_SUMMARY] = {7, 8, 0},
 };
 
 static void read_eight(enum point_kind kind, const struct protobuf_field *field,
@@ -179,6 +182,8 @@ static enum err read_lists(struct otlp_reader *reader, enum point_kind kind, str
 {
     uint64_t *numbers;
 
+    TRY(otlp_read_exemplars(reader, bytes, places[kind].exemplars, &point->exemplars,
+                            &point->exemplars_count));
     if (kind == POINT_SUMMARY)
         return read_quantiles(reader, bytes, point);
     if (kind != POINT_HISTOGRAM)

@@ -2,6 +2,7 @@
 /* otlp_points - the data points of OpenTelemetry's metrics, read into plain numbers. Pure. */
 #pragma once
 #include "codec/otlp_priv.h"
+#include "model/exemplar.h"
 
 enum point_kind {
     POINT_NUMBER,
@@ -51,6 +52,8 @@ struct point {
     struct exponential exponential;
     const struct point_quantile *quantiles; /* Of a summary. */
     size_t quantiles_count;
+    struct exemplar *exemplars; /* Without labels. */
+    size_t exemplars_count;
 };
 
 /* All lives in the reader's arena. ERR_INVALID: broken. */

@@ -6,6 +6,7 @@
  *                   repeated Exemplar exemplars = 3; repeated Histogram histograms = 4; }
  *   Label         { string name = 1; string value = 2; }
  *   Sample        { double value = 1; int64 timestamp = 2; }          milliseconds since 1970
+ *   Exemplar      { repeated Label labels = 1; double value = 2; int64 timestamp = 3; }
  *   MetricMetadata{ enum type = 1; string metric_family_name = 2; string help = 4; string unit = 5;
  * }
  *
@@ -17,7 +18,13 @@
 #include "codec/protobuf.h"
 #include "codec/snappy.h"
 
-enum { METADATA_KINDS = 8, SERIES_LABELS = 1, SERIES_SAMPLES = 2 };
+enum {
+    METADATA_KINDS = 8,
+    SERIES_LABELS = 1,
+    SERIES_SAMPLES = 2,
+    SERIES_EXEMPLARS = 3,
+    SERIES_HISTOGRAMS = 4,
+};
 
 struct decoder {
     struct label_memo *memo;
@@ -154,6 +161,34 @@ static enum err read_sample(struct decoder *decoder, struct str bytes, const str
     return batch_sample(decoder->out, labels, time_ms, value, decoder->why);
 }
 
+/* Prometheus sends them in series of their own, behind those with the samples. */
+static enum err read_exemplar(struct decoder *decoder, struct str bytes,
+                              const struct labels *labels)
+{
+    struct protobuf message = protobuf_of(bytes);
+    struct exemplar exemplar = {.labels = labels};
+    struct exemplar_pairs pairs = {0};
+    struct protobuf_field field;
+    struct label pair;
+
+    while (protobuf_next(&message, &field)) {
+        if (field.number == 1 && field.wire == PROTOBUF_BYTES) {
+            TRY(read_label(decoder, field.bytes, &pair));
+            exemplar_add_pair(&pairs, pair.name, pair.value);
+        } else if (field.number == 2 && field.wire == PROTOBUF_FIXED64) {
+            exemplar.value = protobuf_double(field.value);
+        } else if (field.number == 3 && field.wire == PROTOBUF_VARINT) {
+            exemplar.time_ms = (int64_t)field.value;
+        }
+    }
+    if (message.broken)
+        return broken(decoder, "an exemplar");
+    if (!exemplar_keep_pairs(&exemplar, &pairs, decoder->out->arena))
+        return arena_spent(decoder->out->arena, "the WriteRequest", decoder->why);
+    decoder->counts.exemplars++;
+    return batch_exemplar(decoder->out, &exemplar, decoder->why);
+}
+
 /* What is no label; whether there were labels all the same. */
 static enum err read_rows(struct decoder *decoder, struct str rows, const struct labels *labels,
                           bool *ret_labelled)
@@ -165,9 +200,10 @@ static enum err read_rows(struct decoder *decoder, struct str rows, const struct
     while (protobuf_next(&message, &field)) {
         if (field.number == SERIES_SAMPLES && field.wire == PROTOBUF_BYTES)
             TRY(read_sample(decoder, field.bytes, labels));
+        else if (field.number == SERIES_EXEMPLARS && field.wire == PROTOBUF_BYTES)
+            TRY(read_exemplar(decoder, field.bytes, labels));
         *ret_labelled |= field.number == SERIES_LABELS;
-        decoder->counts.exemplars_ignored += field.number == 3;
-        decoder->counts.histograms_ignored += field.number == 4;
+        decoder->counts.histograms_ignored += field.number == SERIES_HISTOGRAMS;
     }
     return message.broken ? broken(decoder, "it") : ERR_NONE;
 }
@@ -177,7 +213,8 @@ static enum err read_rows(struct decoder *decoder, struct str rows, const struct
 static enum err read_followed(struct decoder *decoder, struct str series, bool *ret_read)
 {
     struct remote_write_counts counts = decoder->counts;
-    size_t rows = decoder->out->samples.count;
+    size_t samples = decoder->out->samples.count;
+    size_t exemplars = decoder->out->exemplars.count;
     bool labelled;
     size_t size;
 
@@ -189,7 +226,8 @@ static enum err read_followed(struct decoder *decoder, struct str series, bool *
     TRY(read_rows(decoder, rest, labels, &labelled));
     if (labelled) {
         decoder->counts = counts;
-        decoder->out->samples.count = rows;
+        decoder->out->samples.count = samples;
+        decoder->out->exemplars.count = exemplars;
     }
     *ret_read = !labelled;
     return ERR_NONE;

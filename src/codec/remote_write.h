@@ -10,7 +10,7 @@
 struct remote_write_counts {
     uint64_t series;
     uint64_t samples;
-    uint64_t exemplars_ignored;
+    uint64_t exemplars;
     uint64_t histograms_ignored; /* Native histograms, which are not kept. */
 };
 

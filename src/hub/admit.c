@@ -94,6 +94,19 @@ static void admit_sketches(const struct hub_limits *limits, int64_t latest_ms, s
     batch->sketches.count = kept;
 }
 
+/* An exemplar goes with its sample, whose sender has been told already. */
+static void admit_exemplars(const struct hub_limits *limits, int64_t latest_ms, struct batch *batch)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < batch->exemplars.count; i++) {
+        struct exemplar exemplar = batch->exemplars.items[i];
+        if (check_row(limits, latest_ms, exemplar.labels, exemplar.time_ms, NULL) == ERR_NONE)
+            batch->exemplars.items[kept++] = exemplar;
+    }
+    batch->exemplars.count = kept;
+}
+
 enum err admit_batch(const struct hub_limits *limits, int64_t now_ms, struct batch *batch,
                      struct why *why)
 {
@@ -107,6 +120,7 @@ enum err admit_batch(const struct hub_limits *limits, int64_t now_ms, struct bat
     }
     admit_samples(limits, now_ms + limits->future_ms_max, batch);
     admit_sketches(limits, now_ms + limits->future_ms_max, batch);
+    admit_exemplars(limits, now_ms + limits->future_ms_max, batch);
     if (before > 0 && batch_row_count(batch) == 0 && batch->rejected_count > 0) {
         if (why != NULL)
             *why = batch->rejected_why;

@@ -61,6 +61,7 @@ struct batch *batch_free(struct batch *batch)
         free(batch->samples.items);
         free(batch->sketches.items);
         free(batch->infos.items);
+        free(batch->exemplars.items);
         free(batch->spans.items);
         free(batch->profiles.items);
         free(batch->events.items);
@@ -83,6 +84,7 @@ void batch_clear(struct batch *batch)
     batch->samples.count = 0;
     batch->sketches.count = 0;
     batch->infos.count = 0;
+    batch->exemplars.count = 0;
     batch->spans.count = 0;
     batch->profiles.count = 0;
     batch->events.count = 0;
@@ -123,6 +125,16 @@ enum err batch_sketch(struct batch *batch, const struct labels *labels, int64_t 
     if (sample == NULL)
         return column_full("sketches", why);
     *sample = (struct sketch_sample){labels, time_ms, kept};
+    return ERR_NONE;
+}
+
+enum err batch_exemplar(struct batch *batch, const struct exemplar *exemplar, struct why *why)
+{
+    struct exemplar *row = COLUMN_ADD(&batch->exemplars);
+
+    if (row == NULL)
+        return column_full("exemplars", why);
+    *row = *exemplar;
     return ERR_NONE;
 }
 

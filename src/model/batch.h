@@ -10,6 +10,7 @@
 #pragma once
 #include "base/arena.h"
 #include "model/event.h"
+#include "model/exemplar.h"
 #include "model/label.h"
 #include "model/llm.h"
 #include "model/metric.h"
@@ -44,6 +45,7 @@ struct batch {
     BATCH_COLUMN(struct sample) samples;
     BATCH_COLUMN(struct sketch_sample) sketches;
     BATCH_COLUMN(struct metric_info) infos;
+    BATCH_COLUMN(struct exemplar) exemplars;
     BATCH_COLUMN(struct span) spans;
     BATCH_COLUMN(struct profile_sample) profiles;
     BATCH_COLUMN(struct event) events;
@@ -75,6 +77,9 @@ CHECKED enum err batch_sample(struct batch *batch, const struct labels *labels, 
 /* sketch is copied. */
 CHECKED enum err batch_sketch(struct batch *batch, const struct labels *labels, int64_t time_ms,
                               struct str sketch, struct why *why);
+/* Its pairs live in batch->arena. */
+CHECKED enum err batch_exemplar(struct batch *batch, const struct exemplar *exemplar,
+                                struct why *why);
 /* Texts are copied. */
 CHECKED enum err batch_info(struct batch *batch, const struct metric_info *info, struct why *why);
 
@@ -101,7 +106,7 @@ CHECKED enum err batch_profile(struct batch *batch, struct profile_sample **ret_
                                struct why *why);
 CHECKED enum err batch_event(struct batch *batch, struct event **ret_event, struct why *why);
 
-/* Rows of every kind except infos. */
+/* Rows of every kind except infos, and exemplars, which only go with others. */
 size_t batch_row_count(const struct batch *batch);
 
 /* Notes that a row was turned away; the text of the last one is kept. For sinks. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exemplars lead from a metric of spans to a trace that it counted. They are not kept beside the
- * metric: the spans are, and those that can be shown are just those that sampling and retention
- * have left. The range is cut into stretches, and of each the slowest span that is found of a
- * series stands for it, so that a slow moment is not lost among many quick ones. */
+/* Exemplars lead from a metric to a trace that it counted. Those that programs send with metrics of
+ * their own are kept beside them (store/exemplars.h). Those of metrics of spans are not: the spans
+ * are, and those that can be shown are just those that sampling and retention have left. The range
+ * is cut into stretches, and of each the slowest span that is found of a series stands for it, so
+ * that a slow moment is not lost among many quick ones. */
+#include "store/exemplars.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/map.h"
@@ -37,16 +39,28 @@ struct group {
     const struct span *slowest[STRETCHES];
 };
 
+/* A series that was sent with exemplars. */
+struct sent {
+    const struct labels *labels;
+    const struct exemplar *items; /* Oldest first. */
+    size_t count;
+    struct sent *next;
+};
+
 struct question {
     struct call *call;
     struct params_range range;
     struct map groups; /* By group_key. */
+    struct map sent;   /* By labels: a series that is asked for twice is told once. */
+    struct sent *first_sent;
+    struct sent **last_sent;
     size_t series_count;
 };
 
 static void question_done(struct question *question)
 {
     map_done(&question->groups);
+    map_done(&question->sent);
 }
 
 static enum err spent(const struct call *call, struct why *why)
@@ -74,6 +88,30 @@ static struct str group_key(struct arena *arena, const struct str parts[4])
 }
 
 /* ---- Which series were asked for. ---- */
+
+static enum err take_sent(struct question *question, const struct labels *labels, struct why *why)
+{
+    const struct exemplar_question asked = {question->call->identity.tenant, labels,
+                                            question->range.start_ms, question->range.end_ms};
+    struct str key = {labels->bytes, labels->size};
+    struct exemplar *items;
+    size_t count;
+
+    if (map_get(&question->sent, key) != NULL)
+        return ERR_NONE;
+    TRY(exemplars_find(question->call->server->options.exemplars, &asked, question->call->arena,
+                       &items, &count, why));
+    if (count == 0)
+        return ERR_NONE;
+    struct sent *sent = ARENA_NEW(question->call->arena, struct sent);
+    if (sent == NULL)
+        return spent(question->call, why);
+    *sent = (struct sent){labels, items, count, NULL};
+    *question->last_sent = sent;
+    question->last_sent = &sent->next;
+    (void)map_put(&question->sent, key, sent); /* Was absent. */
+    return ERR_NONE;
+}
 
 static enum err take_series(struct question *question, const struct labels *labels, struct why *why)
 {
@@ -116,12 +154,12 @@ static enum err take_selector(struct question *question, const struct node_selec
                           question->call->arena, &set, why));
     for (size_t i = 0; i < set.count; i++) {
         const struct labels *labels = set.items[i].labels;
-        if (!str_starts(labels_get(labels, LABEL_NAME), METRIC_PREFIX) ||
-            str_eq(labels_get(labels, STR("service")), STR(SPAN_METRICS_OTHERS)))
-            continue;
         if (++question->series_count > SERIES_MAX)
             return fail(why, ERR_LIMIT, "more than %d series are asked for", SERIES_MAX);
-        TRY(take_series(question, labels, why));
+        TRY(take_sent(question, labels, why));
+        if (str_starts(labels_get(labels, LABEL_NAME), METRIC_PREFIX) &&
+            !str_eq(labels_get(labels, STR("service")), STR(SPAN_METRICS_OTHERS)))
+            TRY(take_series(question, labels, why));
     }
     return ERR_NONE;
 }
@@ -228,6 +266,56 @@ static enum err find_spans(struct question *question, struct arena *scratch, str
 
 /* ---- Writing. ---- */
 
+static void open_series(struct json *json, const struct labels *labels)
+{
+    struct label label;
+
+    json_open(json, '{');
+    json_key(json, "seriesLabels");
+    json_open(json, '{');
+    for (size_t at = 0; labels_next(labels, &at, &label);) {
+        json_key_str(json, label.name);
+        json_add_str(json, label.value);
+    }
+    json_close(json, '}');
+    json_key(json, "exemplars");
+    json_open(json, '[');
+}
+
+static void close_series(struct json *json)
+{
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+/* Behind its labels, which are open. */
+static void end_exemplar(struct json *json, double value, int64_t time_ms)
+{
+    char text[STR_DOUBLE_SIZE];
+
+    json_close(json, '}');
+    json_put_str(json, "value", (struct str){text, str_from_double(text, value)});
+    json_put_double(json, "timestamp", (double)time_ms / 1000);
+    json_close(json, '}');
+}
+
+static void add_sent(struct json *json, const struct sent *sent)
+{
+    open_series(json, sent->labels);
+    for (size_t i = 0; i < sent->count; i++) {
+        const struct exemplar *exemplar = &sent->items[i];
+        json_open(json, '{');
+        json_key(json, "labels");
+        json_open(json, '{');
+        for (size_t k = 0; k < exemplar->pairs_count; k++) {
+            json_key_str(json, exemplar->pairs[k].name);
+            json_add_str(json, exemplar->pairs[k].value);
+        }
+        end_exemplar(json, exemplar->value, exemplar->time_ms);
+    }
+    close_series(json);
+}
+
 static void put_id(struct json *json, const char *key, const uint8_t *id, size_t size)
 {
     char text[2 * TRACE_ID_BYTES + 1];
@@ -239,7 +327,6 @@ static void put_id(struct json *json, const char *key, const uint8_t *id, size_t
 
 static void add_exemplar(struct json *json, const struct span *span)
 {
-    char value[STR_DOUBLE_SIZE];
     double seconds = duration_of(span) > 0 ? (double)duration_of(span) / 1e9 : 0;
 
     json_open(json, '{');
@@ -247,10 +334,7 @@ static void add_exemplar(struct json *json, const struct span *span)
     json_open(json, '{');
     put_id(json, "span_id", span->span_id, SPAN_ID_BYTES);
     put_id(json, "trace_id", span->trace_id, TRACE_ID_BYTES);
-    json_close(json, '}');
-    json_put_str(json, "value", (struct str){value, str_from_double(value, seconds)});
-    json_put_double(json, "timestamp", (double)(span->start_ns / 1000000) / 1000);
-    json_close(json, '}');
+    end_exemplar(json, seconds, span->start_ns / 1000000);
 }
 
 /* A bucket has the spans for which no smaller one was asked for. */
@@ -272,32 +356,19 @@ static bool has_span(const struct group *group, const struct target *target,
 
 static void add_target(struct json *json, const struct group *group, const struct target *target)
 {
-    struct label label;
     bool any = false;
 
     for (size_t i = 0; i < STRETCHES; i++) {
         const struct span *span = group->slowest[i];
         if (span == NULL || !has_span(group, target, span))
             continue;
-        if (!any) {
-            json_open(json, '{');
-            json_key(json, "seriesLabels");
-            json_open(json, '{');
-            for (size_t at = 0; labels_next(target->labels, &at, &label);) {
-                json_key_str(json, label.name);
-                json_add_str(json, label.value);
-            }
-            json_close(json, '}');
-            json_key(json, "exemplars");
-            json_open(json, '[');
-        }
+        if (!any)
+            open_series(json, target->labels);
         any = true;
         add_exemplar(json, span);
     }
-    if (any) {
-        json_close(json, ']');
-        json_close(json, '}');
-    }
+    if (any)
+        close_series(json);
 }
 
 static enum err work_exemplars(struct call *call, struct why *why)
@@ -308,6 +379,7 @@ static enum err work_exemplars(struct call *call, struct why *why)
     int64_t now_ms = clock_now_ms();
     struct question question CLEANUP(question_done) = {
         .call = call, .range = {now_ms - RANGE_DEFAULT_MS, now_ms}};
+    question.last_sent = &question.first_sent;
 
     TRY(params_range(call, &question.range, why));
     TRY(promql_parse(call_parameter(call, "query"), &expression, why));
@@ -319,6 +391,8 @@ static enum err work_exemplars(struct call *call, struct why *why)
     json_put_text(&json, "status", "success");
     json_key(&json, "data");
     json_open(&json, '[');
+    for (const struct sent *sent = question.first_sent; sent != NULL; sent = sent->next)
+        add_sent(&json, sent);
     MAP_EACH (&question.groups, entry) {
         const struct group *group = entry->value;
         for (const struct target *target = group->targets; target != NULL; target = target->next)

@@ -10,6 +10,7 @@
 #include "serve/auth.h"
 
 struct collectors;
+struct exemplars;
 struct exporter;
 struct hub;
 struct loop;
@@ -25,6 +26,7 @@ struct server_options {
     struct loop *loop;
     struct workers *workers;
     struct store *store;
+    struct exemplars *exemplars;
     struct hub *hub;
     struct sources *sources;          /* NULL: nothing is collected here. */
     struct collectors *collectors;    /* Shown; NULL: there are none. */

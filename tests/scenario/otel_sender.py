@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sends with OpenTelemetry's own SDK: run by test_otlp.py in an environment that has it.
 
-    otel_sender.py (grpc|http) ENDPOINT (traces|metrics|logs) [gzip]
+    otel_sender.py (grpc|http) ENDPOINT (traces|metrics|exemplars|logs) [gzip]
 
 Prints a line of JSON with what was sent."""
 
@@ -76,6 +76,40 @@ def send_metrics():
     return {"orders": 6}
 
 
+def send_exemplars():
+    """Measured within a sampled span: the SDK's filter of exemplars takes those by itself."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.metrics.view import (ExponentialBucketHistogramAggregation,
+                                                ExplicitBucketHistogramAggregation, View)
+    from opentelemetry.sdk.trace import TracerProvider
+
+    out = exporter("metric_exporter", "OTLPMetricExporter", "/v1/metrics")
+    provider = MeterProvider(
+        [PeriodicExportingMetricReader(out, export_interval_millis=3600000)], resource=RESOURCE,
+        views=[View(instrument_name="shop.wait", attribute_keys={"route"},
+                    aggregation=ExplicitBucketHistogramAggregation([0.1, 1.0])),
+               View(instrument_name="shop.size",
+                    aggregation=ExponentialBucketHistogramAggregation())])
+    meter = provider.get_meter("scenario")
+    tracer = TracerProvider(resource=RESOURCE).get_tracer("scenario")
+    wait = meter.create_histogram("shop.wait", unit="s")
+    wait.record(0.01, {"route": "/"})  # Of no trace.
+    spans = []
+    for value in (0.05, 0.5, 5.0):
+        with tracer.start_as_current_span("never sent") as span:
+            wait.record(value, {"route": "/", "customer": "acme"})
+            if value == 5.0:
+                meter.create_counter("shop.carts", unit="1").add(2)
+                meter.create_up_down_counter("shop.open", unit="1").add(3)
+                meter.create_gauge("shop.heat", unit="1").set(7)
+                meter.create_histogram("shop.size", unit="By").record(100)
+        identity = span.get_span_context()
+        spans.append([format(identity.trace_id, "032x"), format(identity.span_id, "016x")])
+    provider.shutdown()
+    return {"spans": spans}
+
+
 def send_logs():
     from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
@@ -93,4 +127,5 @@ def send_logs():
     return {"trace_id": format(span.get_span_context().trace_id, "032x")}
 
 
-print(json.dumps({"traces": send_traces, "metrics": send_metrics, "logs": send_logs}[signal]()))
+print(json.dumps({"traces": send_traces, "metrics": send_metrics, "exemplars": send_exemplars,
+                  "logs": send_logs}[signal]()))

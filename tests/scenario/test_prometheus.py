@@ -37,7 +37,7 @@ def free_port():
 class Prometheus:
     """Debian's Prometheus on a port and in a folder of its own."""
 
-    def __init__(self, config):
+    def __init__(self, config, *arguments):
         self.folder = tempfile.mkdtemp(prefix="sonde-prometheus-")
         self.port = free_port()
         with open(os.path.join(self.folder, "prometheus.yml"), "w", encoding="utf-8") as file:
@@ -46,7 +46,7 @@ class Prometheus:
         self.process = subprocess.Popen(
             [need("prometheus"), f"--config.file={self.folder}/prometheus.yml",
              f"--storage.tsdb.path={self.folder}/data", "--log.level=warn",
-             f"--web.listen-address=127.0.0.1:{self.port}"],
+             f"--web.listen-address=127.0.0.1:{self.port}", *arguments],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
     def query(self, expression):

@@ -356,6 +356,93 @@ TEST(deltas_are_added_up_and_resources_become_labels)
     otlp_metrics_free(memory);
 }
 
+static const char exemplars_text[] =
+    "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":\"hits\",\"sum\":{"
+    "\"aggregationTemporality\":2,\"isMonotonic\":true,\"dataPoints\":[{\"timeUnixNano\":"
+    "\"1700000000000000000\",\"asInt\":\"5\",\"exemplars\":[{\"asInt\":\"2\",\"traceId\":"
+    "\"5B8EFFF798038103D269B633813FC60C\",\"spanId\":\"eee19b7ec3c1b174\","
+    "\"filteredAttributes\":[{\"key\":\"user.id\",\"value\":{\"intValue\":7}},{\"key\":"
+    "\"trace_id\",\"value\":{\"stringValue\":\"mine\"}}]}]}]}},{\"name\":\"took\","
+    "\"unit\":\"s\",\"histogram\":{\"aggregationTemporality\":2,\"dataPoints\":[{"
+    "\"timeUnixNano\":\"1700000000000000000\",\"count\":3,\"sum\":4.5,\"bucketCounts\":"
+    "[1,1,1],\"explicitBounds\":[0.5,1],\"exemplars\":[{\"asDouble\":3,\"timeUnixNano\":"
+    "\"1699999999000000000\"},{\"asDouble\":0.5},{\"asDouble\":0.7}]}]}},{\"name\":\"size\","
+    "\"exponentialHistogram\":{\"aggregationTemporality\":1,\"dataPoints\":[{\"timeUnixNano\":"
+    "\"1700000000000000000\",\"count\":1,\"sum\":1.5,\"scale\":0,\"positive\":{\"offset\":0,"
+    "\"bucketCounts\":[1]},\"exemplars\":[{\"asDouble\":1.5}]}]}}]}]}]}";
+
+/* "series value time pairs…" of each. */
+static void expect_exemplars(const struct batch *batch)
+{
+    static const char *const expected[] = {
+        "hits_total 2 1700000000000 span_id=eee19b7ec3c1b174 "
+        "trace_id=5b8efff798038103d269b633813fc60c user_id=7",
+        "took_seconds_bucket{le=\"0.5\"} 0.5 1700000000000",
+        "took_seconds_bucket{le=\"1\"} 0.7 1700000000000",
+        "took_seconds_bucket{le=\"+Inf\"} 3 1699999999000",
+        "size 1.5 1700000000000",
+    };
+    struct buf text = {0};
+
+    ASSERT(batch->exemplars.count == ARRAY_COUNT(expected));
+    for (size_t i = 0; i < ARRAY_COUNT(expected); i++) {
+        const struct exemplar *exemplar = &batch->exemplars.items[i];
+        buf_clear(&text);
+        labels_write(&text, exemplar->labels);
+        buf_printf(&text, " %g %lld", exemplar->value, (long long)exemplar->time_ms);
+        for (size_t k = 0; k < exemplar->pairs_count; k++)
+            buf_printf(&text, " %.*s=%.*s", STR_ARG(exemplar->pairs[k].name),
+                       STR_ARG(exemplar->pairs[k].value));
+        if (!str_eq(buf_view(&text), str_of(expected[i])))
+            printf("# %s\n", buf_cstr(&text));
+        EXPECT(str_eq(buf_view(&text), str_of(expected[i])));
+    }
+    buf_done(&text);
+}
+
+TEST(exemplars_go_with_their_series_in_and_out_again)
+{
+    struct otlp_metrics *memory = otlp_metrics_new(1 << 20);
+    struct otlp_metrics_writer *writer = otlp_metrics_writer_new(1 << 20);
+    struct batch *batch = metrics(memory, exemplars_text);
+    struct batch *again = batch_new("default", "test", 16 << 20);
+
+    expect_exemplars(batch);
+    otlp_metrics_writer_note(writer, batch);
+    otlp_write_samples(writer, batch, 0, batch->samples.count, &again->payload);
+    EXPECT(otlp_write_sketches(writer, batch, &again->payload) == 1);
+    EXPECT(otlp_read_metrics(memory, buf_view(&again->payload), again, NULL) == ERR_NONE);
+    expect_exemplars(again);
+    batch_free(again);
+    batch_free(batch);
+    otlp_metrics_writer_free(writer);
+    otlp_metrics_free(memory);
+}
+
+TEST(exemplars_of_a_point_are_bounded_and_a_broken_one_breaks_the_message)
+{
+    struct otlp_metrics *memory = otlp_metrics_new(1 << 20);
+    struct buf text CLEANUP(buf_done) = {0};
+
+    buf_text(&text, "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":\"g\","
+                    "\"gauge\":{\"dataPoints\":[{\"timeUnixNano\":\"1700000000000000000\","
+                    "\"asInt\":\"5\",\"exemplars\":[{}");
+    for (int i = 0; i < 1000; i++)
+        buf_text(&text, ",{\"asDouble\":1.25}");
+    buf_text(&text, "]}]}}]}]}]}");
+    struct batch *batch = metrics(memory, buf_cstr(&text));
+    EXPECT(batch->exemplars.count == 64);
+    for (size_t i = 0; i + 9 <= batch->payload.size; i++) {
+        if (memcmp(batch->payload.data + i, "\x19\0\0\0\0\0\0\xf4\x3f", 9) == 0)
+            batch->payload.data[i] = 0x1f; /* No wire type. */
+    }
+    struct batch *broken = batch_new("default", "test", 16 << 20);
+    EXPECT(otlp_read_metrics(memory, buf_view(&batch->payload), broken, NULL) == ERR_INVALID);
+    batch_free(broken);
+    batch_free(batch);
+    otlp_metrics_free(memory);
+}
+
 static double sketch_count(const struct batch *batch)
 {
     struct quantile *sketch = NULL;

@@ -99,6 +99,45 @@ TEST(a_write_request_becomes_samples)
     done(&reading);
 }
 
+static void put_exemplar(struct buf *series, const char *trace, double value, int64_t time_ms)
+{
+    struct buf exemplar CLEANUP(buf_done) = {0};
+    uint64_t bits;
+
+    memcpy(&bits, &value, sizeof(bits));
+    put_label(&exemplar, "trace_id", trace);
+    put_label(&exemplar, "empty", "");
+    buf_varint(&exemplar, 2 << 3 | PROTOBUF_FIXED64);
+    buf_u64(&exemplar, bits);
+    buf_varint(&exemplar, 3 << 3 | PROTOBUF_VARINT);
+    buf_varint(&exemplar, (uint64_t)time_ms);
+    put_bytes(series, 3, buf_view(&exemplar));
+}
+
+TEST(exemplars_are_kept_also_where_they_stand_alone)
+{
+    struct reading reading = reading_new();
+    struct buf request CLEANUP(buf_done) = {0};
+    struct buf series CLEANUP(buf_done) = {0};
+
+    put_label(&series, "__name__", "x");
+    put_exemplar(&series, "abc", 0.5, 1700000000123);
+    put_bytes(&request, 1, buf_view(&series));
+    for (int round = 1; round <= 2; round++) { /* The second follows the first. */
+        batch_clear(reading.batch);
+        ASSERT(remote_write_decode(buf_view(&request), reading.memo, reading.batch, &reading.counts,
+                                   &reading.why) == ERR_NONE);
+        EXPECT(reading.batch->samples.count == 0 && reading.counts.exemplars == 1);
+        ASSERT(reading.batch->exemplars.count == 1);
+        const struct exemplar *exemplar = &reading.batch->exemplars.items[0];
+        EXPECT(str_eq(labels_get(exemplar->labels, LABEL_NAME), STR("x")));
+        EXPECT(exemplar->value == 0.5 && exemplar->time_ms == 1700000000123);
+        ASSERT(exemplar->pairs_count == 1);
+        EXPECT(str_eq(exemplar->pairs[0].value, STR("abc")));
+    }
+    done(&reading);
+}
+
 TEST(labels_may_stand_between_samples)
 {
     struct reading reading = reading_new();
