@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import getpass
+import io
 import os
 import pathlib
 import shutil
@@ -127,6 +128,80 @@ class Http(Story):
         self.assertEqual(self.upstream.seen[-1]["x-own"], "1")
         self.assertIn("traceparent", self.upstream.seen[-1])
 
+    @needs("aiohttp")
+    def test_aiohttp(self):
+        import aiohttp
+
+        async def ask(path):
+            async with aiohttp.ClientSession(self.upstream.url) as session:
+                async with session.get(path) as response:
+                    return response.status
+
+        self.checks(lambda path: asyncio.run(ask(path)))
+
+    @needs("aiohttp")
+    def test_aiohttp_with_a_server_of_its_own(self):
+        import aiohttp
+        from aiohttp import web
+        seen = []
+
+        async def answer(request):
+            seen.append((request.path, request.headers))
+            if request.path == "/hop":
+                raise web.HTTPFound("/end")
+            if request.path == "/socket":
+                socket = web.WebSocketResponse()
+                await socket.prepare(request)
+                await socket.close()
+                return socket
+            return web.json_response(await request.json() if request.can_read_body else None,
+                                     status=503 if request.path == "/busy" else 200)
+
+        async def talk(where):
+            async with aiohttp.ClientSession(where, headers={"x-own": "1"}) as session:
+                async with session.post("/v?key=secret", json={"a": 1},
+                                        headers=[("x-more", "2"), ("x-more", "3")]) as response:
+                    self.assertEqual(await response.json(), {"a": 1})
+                async with session.get("/hop") as response:
+                    self.assertEqual(response.url.path, "/end")
+                with self.assertRaises(aiohttp.ClientResponseError):
+                    await session.get("/busy", raise_for_status=True)
+                async with session.ws_connect("/socket") as socket:
+                    await socket.receive()
+                await session.get("/own", headers={"Traceparent": own})
+            async with aiohttp.ClientSession() as session:
+                with self.assertRaises(aiohttp.ClientConnectorError):
+                    await session.get("http://127.0.0.1:9/")
+
+        async def main():
+            app = web.Application()
+            app.router.add_route("*", "/{path}", answer)
+            runner = web.AppRunner(app)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            with self.profiler.span("main"):
+                await talk("http://127.0.0.1:%d" % runner.addresses[0][1])
+            await runner.cleanup()
+
+        own = "00-" + 32 * "1" + "-" + 16 * "2" + "-01"
+        asyncio.run(main())
+        *asked, main_span = self.spans()
+        codes = [span.attributes.get("http.response.status_code") for span in asked]
+        self.assertEqual(codes, [200, 200, 503, 101, 200, None])
+        self.assertEqual([span.failed for span in asked], [False, False, True, False, False, True])
+        self.assertEqual({span.parent_id for span in asked}, {main_span.span_id})
+        self.assertEqual(asked[0].attributes["http.request.method"], "POST")
+        self.assertNotIn("secret", str(asked[0].attributes))
+        self.assertEqual(asked[5].attributes["error.type"], "ClientConnectorError")
+        self.assertEqual([path for path, _ in seen],
+                         ["/v", "/hop", "/end", "/busy", "/socket", "/own"])
+        sent = [headers["traceparent"] for _, headers in seen]
+        self.assertEqual(sent[:4], [f"00-{span.trace_id}-{span.span_id}-01" for span in
+                                    (asked[0], asked[1], asked[1], asked[2])])
+        self.assertEqual(seen[5][1].getall("traceparent"), [own])
+        self.assertEqual(seen[0][1].getall("x-more"), ["2", "3"])
+        self.assertEqual(seen[0][1]["x-own"], "1")
+
     @needs("httpx")
     def test_disabled_it_only_hands_on(self):
         import httpx
@@ -151,6 +226,8 @@ class Statements(unittest.TestCase):
                  ("CREATE", "t2", "CREATE TABLE IF NOT EXISTS t2 (a)")),
                 ("WITH x AS (SELECT 1) SELECT * FROM y",
                  ("WITH", "y", "WITH x AS (SELECT ?) SELECT * FROM y")),
+                ("COPY shop.users FROM STDIN",
+                 ("COPY", "shop.users", "COPY shop.users FROM STDIN")),
                 ("BEGIN", ("BEGIN", None, "BEGIN")), ("", ("SQL", None, ""))):
             with self.subTest(text):
                 self.assertEqual(read_statement(text), expected)
@@ -462,14 +539,117 @@ class Psycopg2(PostgresServer):
         self.assertEqual(len(wanted), 1)
 
 
+@needs("asyncpg", "psycopg")
+@unittest.skipIf(None in postgres_programs(), "PostgreSQL is not here")
+class Asyncpg(PostgresServer):
+    libraries = ("asyncpg",)
+
+    def run_with(self, use):
+        """use(connection) in a span "main"; its other spans."""
+        import asyncpg
+
+        async def main():
+            connection = await asyncpg.connect(host="127.0.0.1", port=self.port, user="story",
+                                               database="postgres")
+            with self.profiler.span("main"):
+                await use(connection)
+            await connection.close()
+
+        asyncio.run(main())
+        *spans, main_span = self.spans()
+        self.assertEqual(main_span.name, "main")
+        self.assertLessEqual({span.parent_id for span in spans}, {main_span.span_id})
+        return spans
+
+    def test_statements(self):
+        import asyncpg
+
+        async def use(connection):
+            await connection.execute("CREATE TEMP TABLE users (id int, name text)")
+            await connection.executemany("INSERT INTO users VALUES ($1, $2)", [(1, "a"), (2, "b")])
+            await connection.execute("DELETE FROM users WHERE name = 'secret'")
+            row = await connection.fetchrow("SELECT * FROM users WHERE name = $1", "a")
+            self.assertEqual(tuple(row), (1, "a"))
+            self.assertEqual(await connection.fetchval(query="SELECT 1 + 1"), 2)
+            self.assertEqual(len(await connection.fetch("SELECT * FROM users")), 2)
+            with self.assertRaises(asyncpg.UndefinedTableError):
+                await connection.fetch("SELECT * FROM nowhere WHERE id = 7")
+
+        spans = self.run_with(use)
+        self.assertEqual([(span.name, span.failed) for span in spans],
+                         [("CREATE users", False), ("INSERT users", False),
+                          ("DELETE users", False), ("SELECT users", False), ("SELECT", False),
+                          ("SELECT users", False), ("SELECT nowhere", True)])
+        self.assertLessEqual({
+            "db.system.name": "postgresql", "db.namespace": "postgres",
+            "server.address": "127.0.0.1", "server.port": self.port,
+            "db.operation.name": "SELECT", "db.collection.name": "nowhere",
+            "db.query.text": "SELECT * FROM nowhere WHERE id = ?",
+            "error.type": "UndefinedTableError"}.items(), spans[-1].attributes.items())
+        self.assertEqual(spans[1].attributes["db.query.text"], "INSERT INTO users VALUES ($1, $2)")
+        self.assertNotIn("secret", str(spans[2].attributes))
+
+    def test_prepared_statements_cursors_transactions_and_copies(self):
+        async def use(connection):
+            async with connection.transaction():
+                statement = await connection.prepare("SELECT generate_series(1, $1) AS prepared")
+                self.assertEqual(len(await statement.fetch(3)), 3)
+                self.assertEqual(await statement.fetchval(3), 1)
+                found = [row[0] async for row in connection.cursor(
+                    "SELECT generate_series(1, 9) AS iterated", prefetch=5)]
+                self.assertEqual(found, list(range(1, 10)))
+                cursor = await connection.cursor("SELECT 8 AS eight")
+                self.assertEqual((await cursor.fetchrow())["eight"], 8)
+            await connection.execute("CREATE TEMP TABLE users (id int)")
+            await connection.copy_records_to_table("users", records=[(1,), (2,)])
+            await connection.copy_from_query("SELECT * FROM users WHERE id = $1", 7,
+                                             output=io.BytesIO())
+
+        spans = self.run_with(use)
+        self.assertEqual([span.name for span in spans], [
+            "BEGIN", "SELECT", "SELECT", "SELECT", "SELECT", "COMMIT", "CREATE users",
+            "COPY users", "COPY"])
+        self.assertFalse(any(span.failed for span in spans))
+        self.assertEqual(spans[-1].attributes["db.query.text"],
+                         "COPY (SELECT * FROM users WHERE id = $1) TO STDOUT")
+
+    def test_a_pool_has_spans_for_what_is_asked_only(self):
+        import asyncpg
+
+        async def main():
+            async with asyncpg.create_pool(host="127.0.0.1", port=self.port, user="story",
+                                           database="postgres", min_size=1, max_size=2) as pool:
+                await asyncio.gather(*(pool.fetchval("SELECT $1::int", n) for n in range(4)))
+                async with pool.acquire() as connection:
+                    await connection.fetch("SELECT 5 AS five")
+                    sonde.uninstrument()
+                    await connection.fetch("SELECT 6 AS six")
+
+        asyncio.run(main())
+        self.assertEqual([span.name for span in self.spans()], ["SELECT"] * 5)
+
+    @needs("sqlalchemy", "greenlet")
+    def test_under_sqlalchemy_there_is_one_span(self):
+        from sqlalchemy import text
+        from sqlalchemy.ext.asyncio import create_async_engine
+        sonde.instrument("sqlalchemy", profiler=self.profiler)
+
+        async def main():
+            engine = create_async_engine(
+                f"postgresql+asyncpg://story@127.0.0.1:{self.port}/postgres")
+            async with engine.connect() as connection:
+                await connection.execute(text("SELECT 1 AS wanted"))
+            await engine.dispose()
+
+        asyncio.run(main())
+        wanted = [span for span in self.spans() if "wanted" in span.attributes["db.query.text"]]
+        self.assertEqual(len(wanted), 1)
+
+
 MARIADB = shutil.which("mariadbd", path=os.pathsep.join(["/usr/sbin", os.environ["PATH"]]))
 
 
-@needs("pymysql")
-@unittest.skipIf(MARIADB is None, "MariaDB is not here")
-class PyMySql(Story):
-    libraries = ("pymysql",)
-
+class MariaDbServer(Story):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -503,6 +683,59 @@ class PyMySql(Story):
         import pymysql
         return pymysql.connect(host="127.0.0.1", port=cls.port, user="root", database=database,
                                **options)
+
+
+@needs("pymysql", "MySQLdb")
+@unittest.skipIf(MARIADB is None, "MariaDB is not here")
+class MySqlClient(MariaDbServer):
+    libraries = ("mysqlclient",)
+
+    def test_statements(self):
+        import MySQLdb
+        import MySQLdb.cursors
+        with contextlib.closing(MySQLdb.connect("127.0.0.1", "root", port=self.port,
+                                                database="story")) as connection:
+            cursor = connection.cursor()
+            cursor.execute("CREATE TEMPORARY TABLE users (id int)")
+            cursor.executemany("INSERT INTO users VALUES (%s)", [(1,), (2,)])
+            cursor.executemany("DELETE FROM users WHERE id = %s", [(2,), (3,)])
+            cursor.execute(b"SELECT * FROM users WHERE id = %s", (1,))
+            self.assertEqual(cursor.fetchall(), ((1,),))
+            with self.assertRaises(MySQLdb.ProgrammingError):
+                cursor.execute("SELECT * FROM nowhere WHERE id = 7")
+            with connection.cursor(MySQLdb.cursors.SSDictCursor) as streamed:
+                streamed.execute("SELECT 7 AS seven")
+                self.assertEqual(streamed.fetchone(), {"seven": 7})
+                streamed.fetchall()
+            sonde.uninstrument()
+            cursor.execute("SELECT 8")
+        spans = self.spans()
+        self.assertEqual([(span.name, span.failed) for span in spans],
+                         [("CREATE users", False), ("INSERT users", False),
+                          ("DELETE users", False), ("SELECT users", False),
+                          ("SELECT nowhere", True), ("SELECT", False)])
+        self.assertLessEqual({
+            "db.system.name": "mysql", "db.namespace": "story", "server.address": "127.0.0.1",
+            "server.port": self.port, "error.type": "ProgrammingError",
+            "db.query.text": "SELECT * FROM nowhere WHERE id = ?"}.items(),
+            spans[4].attributes.items())
+
+    @needs("sqlalchemy")
+    def test_under_sqlalchemy_there_is_one_span(self):
+        import sqlalchemy
+        sonde.instrument("sqlalchemy", profiler=self.profiler)
+        engine = sqlalchemy.create_engine(f"mysql+mysqldb://root@127.0.0.1:{self.port}/story")
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text("SELECT 1 AS wanted"))
+        engine.dispose()
+        wanted = [span for span in self.spans() if "wanted" in span.attributes["db.query.text"]]
+        self.assertEqual(len(wanted), 1)
+
+
+@needs("pymysql")
+@unittest.skipIf(MARIADB is None, "MariaDB is not here")
+class PyMySql(MariaDbServer):
+    libraries = ("pymysql",)
 
     def test_statements(self):
         import pymysql

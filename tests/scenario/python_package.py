@@ -6,6 +6,7 @@
 The environment lies in build-python/venv. It is made anew when the sources or the requirements
 change; whoever comes second waits for the first.
 """
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -18,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "build-python"
 PYTHON = FOLDER / "venv/bin/python"
 REQUIREMENTS = ROOT / "python/tests/requirements.txt"
+OPTIONAL = ["mysqlclient"]
 SOURCES = ["python", "include", "src/client", "src/document", "src/stats", "src/sketch", "src/base",
            "src/model"]
 
@@ -60,10 +62,18 @@ def _once(name, content, make):
     stamp.write_text(content)
 
 
+def _optional():
+    """What is built from source where its C library is; the stories of it are skipped elsewhere."""
+    for name in OPTIONAL:
+        with contextlib.suppress(RuntimeError):
+            run(PYTHON, "-m", "pip", "install", "-q", name, env=plain_environment())
+
+
 def _requirements():
     try:
         run(sys.executable, "-m", "venv", FOLDER / "venv")
         run(PYTHON, "-m", "pip", "install", "-q", "-r", REQUIREMENTS, env=plain_environment())
+        _optional()
     except (RuntimeError, OSError) as error:
         raise unittest.SkipTest(f"the tests' packages could not be installed: "
                                 f"{str(error)[-300:]}") from error

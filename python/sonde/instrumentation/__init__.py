@@ -26,7 +26,10 @@ _Apply = Callable[[Patches], None]
 
 # What is patched, by the name of the module that brings it; `apply` finds it in sys.modules.
 _LIBRARIES: Dict[str, _Apply] = {
+    "MySQLdb.connections": database.patch_mysqlclient,
+    "aiohttp": http_clients.patch_aiohttp,
     "anthropic": models.patch_anthropic,
+    "asyncpg": database.patch_asyncpg,
     "concurrent.futures.thread": threads.patch,
     "httpx": http_clients.patch_httpx,
     "httpx2": http_clients.patch_httpx2,
@@ -40,7 +43,8 @@ _LIBRARIES: Dict[str, _Apply] = {
     "sqlite3": database.patch_sqlite3,
     "urllib3": http_clients.patch_urllib3,
 }
-_ALIASES = {"threads": "concurrent.futures.thread"}
+_ALIASES = {"MySQLdb": "MySQLdb.connections", "mysqlclient": "MySQLdb.connections",
+            "threads": "concurrent.futures.thread"}
 
 _lock = threading.RLock()
 _patched: Dict[str, Patches] = {}

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sqlite3, psycopg, psycopg2, PyMySQL and SQLAlchemy: a span "SELECT users" for each statement. Its
-text is kept with the values taken out; parameters are not looked at. Under SQLAlchemy the driver has
-no span of its own, and SQLAlchemy's are there whatever its driver."""
+"""sqlite3, psycopg, psycopg2, asyncpg, PyMySQL, mysqlclient and SQLAlchemy: a span "SELECT users"
+for each statement. Its text is kept with the values taken out; parameters are not looked at. Under
+SQLAlchemy the driver has no span of its own, and SQLAlchemy's are there whatever its driver."""
 from __future__ import annotations
 
 import functools
 import sys
 from typing import Any, Dict, Optional, Tuple
 
-from .patching import Patches, Within, opened, quietly
+from .patching import Patches, Within, opened, quietly, silent
 from .statements import read_statement
 
 _SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}  # Else as SQLAlchemy has it.
@@ -199,6 +199,79 @@ def patch_psycopg2(patches: Patches) -> None:
     patches.replace(module, "connect", connecting)
 
 
+# ---- asyncpg: those of a pool are its connections' methods, too. ----
+
+def _describe_asyncpg(connection: Any, statement: Any) -> Tuple[str, Dict[str, Any]]:
+    # The host and port, or the path of a socket.
+    address = quietly(lambda: connection._addr)
+    host, port = address if isinstance(address, tuple) else (address, None)
+    return _described("postgresql", statement, {
+        "db.namespace": quietly(lambda: connection._params.database),
+        "server.address": host, "server.port": port})
+
+
+def _describe_asyncpg_call(connection: Any, args: Any,
+                           kwargs: Any) -> Tuple[str, Dict[str, Any]]:
+    """The statement is the first argument, by whichever name."""
+    return _describe_asyncpg(connection, args[0] if args else next(
+        kwargs[name] for name in ("query", "command") if name in kwargs))
+
+
+def _describe_asyncpg_copy(form: str) -> Any:
+    def describe(connection: Any, args: Any, kwargs: Any) -> Tuple[str, Dict[str, Any]]:
+        given = args[0] if args else next(
+            kwargs[name] for name in ("query", "table_name") if name in kwargs)
+        schema = kwargs.get("schema_name")
+        return _describe_asyncpg(connection, form.format(
+            given if schema is None else f"{schema}.{given}"))
+    return describe
+
+
+def _describe_asyncpg_part(part: Any, *_: Any) -> Tuple[str, Dict[str, Any]]:
+    """Of a prepared statement or a cursor."""
+    return _describe_asyncpg(part._connection, part._query)
+
+
+def _awaiting(patches: Patches, describe: Any) -> Any:
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            with opened(patches, describe, self, args, kwargs):
+                return await original(self, *args, **kwargs)
+        return call
+    return make
+
+
+def _unseen(original: Any) -> Any:
+    @functools.wraps(original)
+    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with silent():
+            return await original(self, *args, **kwargs)
+    return call
+
+
+def patch_asyncpg(patches: Patches) -> None:
+    module = sys.modules["asyncpg"]
+    reading = ("fetch", "fetchval", "fetchrow", "fetchmany", "executemany")
+    for owner, names, describe in (
+            (module.connection.Connection,
+             ("execute", *reading), _describe_asyncpg_call),
+            (module.connection.Connection, ("copy_from_query",),
+             _describe_asyncpg_copy("COPY ({}) TO STDOUT")),
+            (module.connection.Connection, ("copy_from_table",),
+             _describe_asyncpg_copy("COPY {} TO STDOUT")),
+            (module.connection.Connection, ("copy_to_table", "copy_records_to_table"),
+             _describe_asyncpg_copy("COPY {} FROM STDIN")),
+            (module.prepared_stmt.PreparedStatement, reading, _describe_asyncpg_part),
+            # A cursor's first rows, for which its statement is run.
+            (module.cursor.BaseCursor, ("_bind", "_bind_exec"), _describe_asyncpg_part)):
+        for name in names:
+            if name in vars(owner):
+                patches.replace(owner, name, _awaiting(patches, describe))
+    # What a pool says to a connection that comes back is nothing that the host asked for.
+    patches.replace(module.connection.Connection, "reset", _unseen)
+
+
 # ---- PyMySQL. ----
 
 def _describe_pymysql(cursor: Any, statement: Any) -> Tuple[str, Dict[str, Any]]:
@@ -220,6 +293,39 @@ def patch_pymysql(patches: Patches) -> None:
         for name in ("execute", "executemany"):
             if name in vars(owner):
                 patches.replace(owner, name, _sync(patches, _describe_pymysql))
+
+
+# ---- mysqlclient: its connections do not tell where they lead, so that is noted at first. ----
+
+_MYSQL_PLACES = ("host", "user", "password", "database", "port")  # By position.
+
+
+def _mysql_place(args: Any, kwargs: Any) -> Dict[str, Any]:
+    given = {**dict(zip(_MYSQL_PLACES, args)), **kwargs}
+    socket = given.get("unix_socket")
+    return {"db.namespace": given.get("database") or given.get("db") or None,
+            "server.address": socket or given.get("host") or "localhost",
+            "server.port": None if socket else given.get("port") or 3306}
+
+
+def _describe_mysqlclient(cursor: Any, statement: Any) -> Tuple[str, Dict[str, Any]]:
+    return _described("mysql", statement, getattr(cursor.connection, "_sonde_place", {}))
+
+
+def patch_mysqlclient(patches: Patches) -> None:
+    connections = sys.modules["MySQLdb.connections"]
+
+    def connecting(original: Any) -> Any:
+        @functools.wraps(original)
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            self._sonde_place = quietly(_mysql_place, args, kwargs) or {}
+        return __init__
+
+    patches.replace(connections.Connection, "__init__", connecting)
+    for name in ("execute", "executemany"):
+        patches.replace(sys.modules["MySQLdb.cursors"].BaseCursor, name,
+                        _sync(patches, _describe_mysqlclient))
 
 
 # ---- SQLAlchemy: events of every engine. ----

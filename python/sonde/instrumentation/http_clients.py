@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""httpx, requests and urllib3: a span "GET host" for each request, whose place in the trace goes
-out with it. A request whose body is streamed ends with its headers. Addresses are kept without
-user, password and query."""
+"""httpx, requests, urllib3 and aiohttp's client: a span "GET host" for each request, whose place in
+the trace goes out with it. A request whose body is streamed ends with its headers, as all of aiohttp
+do. Addresses are kept without user, password and query."""
 from __future__ import annotations
 
 import functools
@@ -158,3 +158,39 @@ def patch_urllib3(patches: Patches) -> None:
         return urlopen
 
     patches.replace(sys.modules["urllib3"].HTTPConnectionPool, "urlopen", sync)
+
+
+# ---- aiohttp: every way to ask, WebSockets' too, is ClientSession._request. ----
+
+def _describe_aiohttp(session: Any, method: str, url: Any) -> Tuple[str, Dict[str, Any]]:
+    return _described(method, str(session._build_url(url)))  # With the session's base_url.
+
+
+def _with_context(session: Any, headers: Any) -> Any:
+    """A copy of the headers, given as a mapping or as pairs."""
+    own = type(session.headers)(headers or ())
+    if "traceparent" not in session.headers:
+        _inject(own)
+    return own
+
+
+def patch_aiohttp(patches: Patches) -> None:
+    module = sys.modules["aiohttp"]
+
+    def asynchronous(original: Any) -> Any:
+        @functools.wraps(original)
+        async def request(self: Any, method: str, str_or_url: Any, **kwargs: Any) -> Any:
+            with opened(patches, _describe_aiohttp, self, method, str_or_url) as span:
+                if span.context is not None:
+                    kwargs["headers"] = quietly(_with_context, self, kwargs.get("headers")) \
+                        or kwargs.get("headers")
+                try:
+                    response = await original(self, method, str_or_url, **kwargs)
+                except module.ClientResponseError as error:  # Of raise_for_status=True, say.
+                    quietly(span.set, "http.response.status_code", error.status or None)
+                    raise
+                quietly(_answered, span, response.status)
+                return response
+        return request
+
+    patches.replace(module.ClientSession, "_request", asynchronous)

@@ -9,11 +9,12 @@ from typing import Optional, Tuple
 _TEXT_CHARS_MAX = 400
 _READ_CHARS_MAX = 4000
 _COMMENT = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
-_VALUE = re.compile(r"'(?:[^']|'')*'|\$\w*\$.*?\$\w*\$|\b\d+(?:\.\d+)?\b", re.DOTALL)
+_VALUE = re.compile(r"'(?:[^']|'')*'|\$\w*\$.*?\$\w*\$|(?<!\$)\b\d+(?:\.\d+)?\b", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z]+")
 _NAME = r'((?:[\w$]+|"[^"]+"|`[^`]+`|\[[^\]]+\])(?:\.(?:[\w$]+|"[^"]+"|`[^`]+`|\[[^\]]+\]))?)'
 _TARGETS = {
     "SELECT": re.compile(rf"\bFROM\s+{_NAME}", re.IGNORECASE),
+    "COPY": re.compile(rf"\bCOPY\s+{_NAME}", re.IGNORECASE),
     "DELETE": re.compile(rf"\bFROM\s+{_NAME}", re.IGNORECASE),
     "INSERT": re.compile(rf"\bINTO\s+{_NAME}", re.IGNORECASE),
     "REPLACE": re.compile(rf"\bINTO\s+{_NAME}", re.IGNORECASE),
