@@ -180,7 +180,7 @@ static enum err find_total(struct context *context, const struct labels *labels,
                            struct total **ret_total)
 {
     struct otlp_metrics *metrics = context->metrics;
-    struct str key = {labels->bytes, labels->size};
+    struct str key = labels_bytes(labels);
     struct total *total = map_get(&metrics->totals, key);
 
     if (total == NULL) {

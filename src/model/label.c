@@ -1,31 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The bytes of a set are those of the labels of a remote-write series:
+ *
+ *   per pair:  0x0a, size of what follows; 0x0a, name size, name; 0x12, value size, value
+ *
+ * with sizes as varints. Prometheus and its like spell series just so. What a memo must keep to
+ * know such a sender's series again is then the set alone, and a series costs half the memory. */
 #include "model/label.h"
 
 #include "base/arena.h"
-#include "base/map.h"
+#include "base/hash_set.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
-struct pair_head {
-    uint16_t name_size;
-    uint16_t value_size;
-};
+enum { PAIR_KEY = 0x0a, NAME_KEY = 0x0a, VALUE_KEY = 0x12, SIZE_BITS = 7, SIZE_MORE = 0x80 };
 
-static_assert(LABEL_NAME_BYTES <= UINT16_MAX, "sizes are stored in 16 bits");
-static_assert(LABEL_VALUE_BYTES <= UINT16_MAX, "sizes are stored in 16 bits");
+static uint32_t read_size(const uint8_t **at)
+{
+    uint32_t size = *(*at)++;
+
+    if (size < SIZE_MORE)
+        return size;
+    size &= SIZE_MORE - 1;
+    for (unsigned shift = SIZE_BITS;; shift += SIZE_BITS) {
+        uint32_t byte = *(*at)++;
+        size |= (byte & (SIZE_MORE - 1)) << shift;
+        if (byte < SIZE_MORE)
+            return size;
+    }
+}
+
+static struct str read_text(const uint8_t **at)
+{
+    (*at)++; /* Its key. */
+    uint32_t size = read_size(at);
+    struct str text = {(const char *)*at, size};
+
+    *at += size;
+    return text;
+}
 
 bool labels_next(const struct labels *labels, size_t *at, struct label *ret_label)
 {
-    struct pair_head head;
+    const uint8_t *start = (const uint8_t *)labels->bytes;
+    const uint8_t *cursor = start + *at + 1;
 
     if (*at >= labels->size)
         return false;
-    memcpy(&head, labels->bytes + *at, sizeof(head));
-    const char *name = labels->bytes + *at + sizeof(head);
-    ret_label->name = (struct str){name, head.name_size};
-    ret_label->value = (struct str){name + head.name_size, head.value_size};
-    *at += sizeof(head) + head.name_size + head.value_size;
+    (void)read_size(&cursor); /* Of the pair, whose texts tell their own. */
+    ret_label->name = read_text(&cursor);
+    ret_label->value = read_text(&cursor);
+    *at = (size_t)(cursor - start);
     return true;
 }
 
@@ -122,18 +146,50 @@ enum err labels_arrange(struct label *pairs, size_t count, size_t *ret_count, st
     return ERR_NONE;
 }
 
-static size_t bytes_of(const struct label *pairs, size_t count)
+static size_t size_of_size(size_t size)
 {
-    size_t size = 0;
+    size_t bytes = 1;
 
-    for (size_t i = 0; i < count; i++)
-        size += sizeof(struct pair_head) + pairs[i].name.size + pairs[i].value.size;
-    return size;
+    for (; size >= SIZE_MORE; size >>= SIZE_BITS)
+        bytes++;
+    return bytes;
+}
+
+static size_t size_of_text(struct str text)
+{
+    return 1 + size_of_size(text.size) + text.size;
+}
+
+static size_t size_of_pair(const struct label *pair)
+{
+    return size_of_text(pair->name) + size_of_text(pair->value);
 }
 
 size_t labels_size(const struct label *pairs, size_t count)
 {
-    return sizeof(struct labels) + bytes_of(pairs, count);
+    size_t size = sizeof(struct labels);
+
+    for (size_t i = 0; i < count; i++) {
+        size_t pair = size_of_pair(&pairs[i]);
+        size += 1 + size_of_size(pair) + pair;
+    }
+    return size;
+}
+
+static char *write_head(char *at, int key, size_t size)
+{
+    *at++ = (char)key;
+    for (; size >= SIZE_MORE; size >>= SIZE_BITS)
+        *at++ = (char)(size | SIZE_MORE);
+    *at++ = (char)size;
+    return at;
+}
+
+static char *write_text(char *at, int key, struct str text)
+{
+    at = write_head(at, key, text.size);
+    memcpy(at, text.data, text.size);
+    return at + text.size;
 }
 
 struct labels *labels_build(void *memory, const struct label *pairs, size_t count)
@@ -142,17 +198,13 @@ struct labels *labels_build(void *memory, const struct label *pairs, size_t coun
     char *at = labels->bytes;
 
     for (size_t i = 0; i < count; i++) {
-        struct pair_head head = {(uint16_t)pairs[i].name.size, (uint16_t)pairs[i].value.size};
-        memcpy(at, &head, sizeof(head));
-        at += sizeof(head);
-        memcpy(at, pairs[i].name.data, pairs[i].name.size);
-        at += pairs[i].name.size;
-        memcpy(at, pairs[i].value.data, pairs[i].value.size);
-        at += pairs[i].value.size;
+        at = write_head(at, PAIR_KEY, size_of_pair(&pairs[i]));
+        at = write_text(at, NAME_KEY, pairs[i].name);
+        at = write_text(at, VALUE_KEY, pairs[i].value);
     }
     labels->count = (uint32_t)count;
     labels->size = (uint32_t)(at - labels->bytes);
-    labels->hash = str_hash((struct str){labels->bytes, labels->size}, 0);
+    labels->hash = str_hash(labels_bytes(labels), 0);
     atomic_init(&labels->slot, 0);
     return labels;
 }
@@ -194,7 +246,8 @@ void labels_write(struct buf *out, const struct labels *labels)
 struct label_pool {
     atomic_uint holders;
     struct arena *arena;
-    struct map sets; /* The bytes of a set, to the set. */
+    struct hash_set sets; /* Those that are found here: a memo knows most of its own itself. */
+    size_t count;         /* Of all sets. */
 };
 
 struct label_pool *label_pool_new(size_t budget_bytes)
@@ -217,7 +270,7 @@ struct label_pool *label_pool_ref(struct label_pool *pool)
 struct label_pool *label_pool_unref(struct label_pool *pool)
 {
     if (pool != NULL && atomic_fetch_sub_explicit(&pool->holders, 1, memory_order_acq_rel) == 1) {
-        map_done(&pool->sets);
+        hash_set_done(&pool->sets);
         arena_free(pool->arena);
         free(pool);
     }
@@ -226,24 +279,59 @@ struct label_pool *label_pool_unref(struct label_pool *pool)
 
 size_t label_pool_count(const struct label_pool *pool)
 {
-    return pool->sets.count;
+    return pool->count;
+}
+
+static const struct labels *pool_find(const struct label_pool *pool, const struct labels *wanted)
+{
+    struct hash_set_walk walk = hash_set_walk(&pool->sets, wanted->hash);
+    const struct labels *known;
+
+    while ((known = hash_set_next(&walk)) != NULL && !labels_eq(known, wanted))
+        continue;
+    return known;
+}
+
+/* A copy that lives as long as the pool, or NULL: the budget is spent. */
+static const struct labels *pool_keep(struct label_pool *pool, const struct labels *built)
+{
+    size_t size = sizeof(*built) + built->size;
+    void *kept = arena_alloc(pool->arena, size);
+
+    if (kept == NULL)
+        return NULL;
+    memcpy(kept, built, size);
+    pool->count++;
+    return kept;
+}
+
+static enum err pool_spent(const struct label_pool *pool, struct why *why)
+{
+    return arena_spent(pool->arena, "a pool of label sets", why);
+}
+
+/* Arranges the pairs and builds their set in scratch. */
+static enum err build_set(struct label *pairs, size_t count, struct buf *scratch,
+                          const struct labels **ret_built, struct why *why)
+{
+    TRY(labels_arrange(pairs, count, &count, why));
+    *ret_built = labels_build(buf_reserve(scratch, labels_size(pairs, count)), pairs, count);
+    return ERR_NONE;
 }
 
 enum err label_pool_get(struct label_pool *pool, struct label *pairs, size_t count,
                         const struct labels **ret_labels, struct why *why)
 {
     struct buf scratch CLEANUP(buf_done) = {0};
+    const struct labels *built;
 
-    TRY(labels_arrange(pairs, count, &count, why));
-    size_t size = labels_size(pairs, count);
-    struct labels *built = labels_build(buf_reserve(&scratch, size), pairs, count);
-    struct labels *known = map_get(&pool->sets, (struct str){built->bytes, built->size});
+    TRY(build_set(pairs, count, &scratch, &built, why));
+    const struct labels *known = pool_find(pool, built);
     if (known == NULL) {
-        known = arena_alloc(pool->arena, size);
+        known = pool_keep(pool, built);
         if (known == NULL)
-            return arena_spent(pool->arena, "a pool of label sets", why);
-        memcpy((void *)known, built, size);
-        (void)map_put(&pool->sets, (struct str){known->bytes, known->size}, known); /* Was not. */
+            return pool_spent(pool, why);
+        hash_set_add(&pool->sets, known);
     }
     *ret_labels = known;
     return ERR_NONE;
@@ -252,20 +340,27 @@ enum err label_pool_get(struct label_pool *pool, struct label *pairs, size_t cou
 /* One spelling, and what followed it last time: several senders may share a memo, each with a
  * sequence of its own. */
 struct memo_row {
-    struct str raw; /* In the memo's arena. */
+    uint64_t hash; /* Of the spelling. */
     const struct labels *labels;
     struct memo_row *next; /* NULL: nothing yet. */
+    uint32_t size;         /* Of raw; 0: it is spelled as the set's bytes are. */
+    char raw[];
 };
 
 struct label_memo {
     size_t budget;
     struct label_pool *pool;
-    struct arena *arena;
-    struct map by_raw;      /* raw, to struct memo_row. */
+    struct arena *arena;    /* Of the rows. */
+    struct hash_set rows;   /* By their spelling. */
     struct memo_row *first; /* Of the last message. */
     struct memo_row *last;  /* Found last in this one; NULL: it has just begun. */
     bool spent;             /* Start afresh at the next begin. */
 };
+
+static struct str raw_of(const struct memo_row *row)
+{
+    return row->size == 0 ? labels_bytes(row->labels) : (struct str){row->raw, row->size};
+}
 
 static void memo_start(struct label_memo *memo)
 {
@@ -275,7 +370,7 @@ static void memo_start(struct label_memo *memo)
 
 static void memo_stop(struct label_memo *memo)
 {
-    map_done(&memo->by_raw);
+    hash_set_done(&memo->rows);
     memo->arena = arena_free(memo->arena);
     memo->pool = label_pool_unref(memo->pool);
     memo->first = NULL;
@@ -332,44 +427,90 @@ const struct labels *label_memo_follow(struct label_memo *memo, struct str text,
 {
     struct memo_row *row = expected(memo);
 
-    if (row == NULL || !str_starts(text, row->raw))
+    if (row == NULL || !str_starts(text, raw_of(row)))
         return NULL;
     memo->last = row;
-    *ret_size = row->raw.size;
+    *ret_size = raw_of(row).size;
     return row->labels;
+}
+
+static struct memo_row *find_row(const struct label_memo *memo, struct str raw, uint64_t hash)
+{
+    struct hash_set_walk walk = hash_set_walk(&memo->rows, hash);
+    const struct memo_row *row;
+
+    while ((row = hash_set_next(&walk)) != NULL && !str_eq(raw_of(row), raw))
+        continue;
+    return (struct memo_row *)row;
 }
 
 const struct labels *label_memo_get(struct label_memo *memo, struct str raw)
 {
     struct memo_row *row = expected(memo);
 
-    if (row != NULL && str_eq(row->raw, raw)) {
+    if (row != NULL && str_eq(raw_of(row), raw)) {
         memo->last = row;
         return row->labels;
     }
-    row = map_get(&memo->by_raw, raw);
+    row = find_row(memo, raw, str_hash(raw, 0));
     if (row == NULL)
         return NULL;
     remember(memo, row);
     return row->labels;
 }
 
+/* The set equal to built. One that is spelled as its bytes are is found by its row; only others
+ * are entered in the pool, too. */
+static enum err memo_set(struct label_memo *memo, struct str raw, const struct labels *built,
+                         const struct labels **ret_labels, struct why *why)
+{
+    const struct memo_row *row = find_row(memo, labels_bytes(built), built->hash);
+    const struct labels *known = row != NULL ? row->labels : pool_find(memo->pool, built);
+
+    if (known == NULL) {
+        known = pool_keep(memo->pool, built);
+        if (known == NULL)
+            return pool_spent(memo->pool, why);
+        if (!str_eq(raw, labels_bytes(built)))
+            hash_set_add(&memo->pool->sets, known);
+    }
+    *ret_labels = known;
+    return ERR_NONE;
+}
+
+/* NULL: the budget is spent. */
+static struct memo_row *row_new(struct label_memo *memo, struct str raw,
+                                const struct labels *labels)
+{
+    size_t size = str_eq(raw, labels_bytes(labels)) ? 0 : raw.size;
+    struct memo_row *row = arena_alloc(memo->arena, offsetof(struct memo_row, raw) + size);
+
+    if (row == NULL)
+        return NULL;
+    row->hash = str_hash(raw, 0);
+    row->labels = labels;
+    row->size = (uint32_t)size;
+    memcpy(row->raw, raw.data, size);
+    return row;
+}
+
 enum err label_memo_put(struct label_memo *memo, struct str raw, struct label *pairs, size_t count,
                         const struct labels **ret_labels, struct why *why)
 {
-    enum err err = label_pool_get(memo->pool, pairs, count, ret_labels, why);
+    struct buf scratch CLEANUP(buf_done) = {0};
+    const struct labels *built;
 
+    TRY(build_set(pairs, count, &scratch, &built, why));
+    enum err err = memo_set(memo, raw, built, ret_labels, why);
     if (err == ERR_LIMIT)
         memo->spent = true;
     TRY(err);
-    struct memo_row *row = ARENA_NEW(memo->arena, struct memo_row);
-    struct str kept = row == NULL ? STR_NONE : arena_str(memo->arena, raw);
-    if (kept.data == NULL) {
+    struct memo_row *row = row_new(memo, raw, *ret_labels);
+    if (row == NULL) {
         memo->spent = true; /* This message still parses; the next starts a new memo. */
         return ERR_NONE;
     }
-    *row = (struct memo_row){kept, *ret_labels, NULL};
-    (void)map_put(&memo->by_raw, kept, row); /* label_memo_get did not find it. */
+    hash_set_add(&memo->rows, row); /* label_memo_get did not find it. */
     remember(memo, row);
     return ERR_NONE;
 }

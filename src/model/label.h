@@ -28,9 +28,14 @@ struct labels {
     _Atomic uint64_t slot;
     uint32_t count; /* Pairs. */
     uint32_t size;  /* Of bytes. */
-    /* count times { u16 name size, u16 value size, name, value }, sorted by name. */
-    char bytes[];
+    char bytes[];   /* The pairs, sorted by name; layout at the top of label.c. */
 };
+
+/* Equal for equal sets, and for these only. */
+static inline struct str labels_bytes(const struct labels *labels)
+{
+    return (struct str){labels->bytes, labels->size};
+}
 
 /* Walks the pairs:  struct label label; size_t at = 0; while (labels_next(labels, &at, &label)) */
 bool labels_next(const struct labels *labels, size_t *at, struct label *ret_label);
@@ -69,7 +74,8 @@ size_t label_pool_count(const struct label_pool *pool);
  *
  * A sender repeats its series in the same order, so the memo first compares with what followed the
  * last series before, and only then looks in a table. `raw` is the sender's own
- * spelling of the series: an exposition line up to the value, or a remote-write label block.
+ * spelling of the series, not empty: an exposition line up to the value, or a remote-write label
+ * block. One that spells its labels as remote write does, sorted, costs a set and 32 bytes.
  * The memo owns its pool and replaces both when the budget is spent. One thread. */
 struct label_memo;
 

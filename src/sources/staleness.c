@@ -33,11 +33,6 @@ static bool is_same(const struct staleness *staleness, const struct batch *batch
     return true;
 }
 
-static struct str bytes_of(const struct labels *labels)
-{
-    return (struct str){labels->bytes, labels->size};
-}
-
 static enum err mark_missing(struct staleness *staleness, struct batch *batch, size_t first,
                              int64_t time_ms, struct why *why)
 {
@@ -47,10 +42,10 @@ static enum err mark_missing(struct staleness *staleness, struct batch *batch, s
 
     for (size_t i = first; i < count; i++) {
         const struct labels *labels = batch->samples.items[i].labels;
-        (void)map_put(&now, bytes_of(labels), (void *)labels); /* Twice the same is harmless. */
+        (void)map_put(&now, labels_bytes(labels), (void *)labels); /* Twice the same is harmless. */
     }
     for (size_t i = 0; i < staleness->count; i++) {
-        if (map_get(&now, bytes_of(staleness->items[i])) != NULL)
+        if (map_get(&now, labels_bytes(staleness->items[i])) != NULL)
             continue;
         for (size_t j = 0; !held && j < staleness->pool_count; j++)
             batch_hold(batch, staleness->pools[j]);
