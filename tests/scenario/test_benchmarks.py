@@ -106,7 +106,13 @@ class Benchmarks(Scenario):
         self.assertIn(("before", "answer"), [(row["benchmark"], row["metric"])
                                              for row in worse["regressions"]])
         self.assertNotIn("calm", [row["metric"] for row in worse["regressions"]])
-        self.assertEqual(self.sonde.json("/api/v1/performance/benchmarks/before")["name"], "before")
+        counts = {"degraded": 1, "improved": 0, "cannot_tell": 0, "stable": 1}
+        self.assertEqual(told["counts"], counts)
+        over = [row for row in worse["verdicts"] if row["benchmark"] == "before"]
+        self.assertEqual([(row["verdict"], row["counts"]) for row in over], [("degraded", counts)])
+        kept = self.sonde.json("/api/v1/performance/benchmarks/before")
+        self.assertEqual((kept["name"], kept["services"]), ("before", False))
+        self.assertEqual(kept["queries"]["calm"], {"query": "calm_seconds", "unit": "s"})
 
     def test_the_command_keeps_lists_compares_and_removes(self):
         made = self.command("create", "an hour", "calm=calm_seconds", "--range", "1h")
@@ -137,6 +143,10 @@ class Benchmarks(Scenario):
         asked = json.loads(self.command("compare", "just now", "--range", "1h", "--json").stdout)
         self.assertEqual((asked["verdict"], asked["metrics"]), ("cannot tell", []))
         self.assertTrue(230_000 < asked["wait_ms"] <= 240_000, asked)
+        worse = self.sonde.json("/api/v1/performance/regressions")
+        early = [row for row in worse["verdicts"] if row["benchmark"] == "just now"]
+        self.assertEqual([(row["verdict"], "wait_ms" in row) for row in early],
+                         [("cannot tell", True)])
         kept = self.sonde.json("/api/v1/performance/benchmarks/just%20now")
         self.assertEqual(asked["start_ms"], kept["end_ms"])
         # With enough after it: what there is, however long a stretch is asked for.
@@ -222,6 +232,15 @@ class Schedule(unittest.TestCase):
                 "/api/performance/benchmarks/load/runs")["runs"], "a run on schedule", 40)
             self.assertIn(runs[0]["verdict"], ("stable", "cannot tell", "degraded", "improved"))
             self.assertEqual(runs[0]["end_ms"] - runs[0]["start_ms"], 4000)
+            self.assertEqual(sum(runs[0]["counts"].values()), 1)
+            [listed] = sonde.json("/api/v1/performance/benchmarks", runs=1)["benchmarks"]
+            newest = sonde.json("/api/v1/performance/benchmarks/load/runs", limit=1)["runs"][0]
+            self.assertEqual({key: listed["runs"][0][key] for key in ("end_ms", "verdict", "counts")},
+                             {key: newest[key] for key in ("end_ms", "verdict", "counts")})
+            self.assertEqual(listed["runs"][0]["degraded"], [
+                row["metric"] for row in newest["metrics"] if row["verdict"] == "degraded"])
+            self.assertNotIn("metrics", listed["runs"][0])
+            self.assertEqual(sonde.get("/api/v1/performance/benchmarks?runs=101").status, 400)
             replaced = sonde.post("/api/performance/benchmarks",
                                   json.dumps({"name": "load", "range": "4s", "step": "1s",
                                               "queries": {"load": "node_load1"}, "replace": True}),

@@ -4,12 +4,14 @@ goes from a metric to its chart, and removes what is no longer wanted."""
 import json
 import os
 import random
+import threading
 import time
 import unittest
 
 from chromium import Browser, find_chromium
 from sonde import Scenario, wait_for
 from test_benchmarks import HOUR, exposition, noisy
+from test_dashboard_services import send
 
 ARTEFACTS = os.environ.get("SONDE_ARTEFACTS")
 LEVELS = {"answer_seconds": (0.1, 0.16), "calm_seconds": (0.1, 0.1), "import_seconds": (0.2, 0.15)}
@@ -154,6 +156,39 @@ class BenchmarksPage(Scenario):
         page.wait_for("document.activeElement?.name === 'name'")
         page.press("Escape")
         page.wait_for("document.querySelector('.benchmark-form').hidden")
+        self.assertEqual(page.complaints(), [])
+
+    def test_an_operation_that_got_slower_is_found_by_the_schedule_and_leads_to_its_page(self):
+        self.duration_ms = 20
+        ended = threading.Event()
+        self.addCleanup(ended.set)
+
+        def call():
+            while not ended.wait(0.25):
+                send(self.sonde, "web shop", "GET /cart", self.duration_ms, 20)
+
+        threading.Thread(target=call, daemon=True).start()
+        wait_for(lambda: self.sonde.json("/api/v1/services")["services"], "the service")
+        time.sleep(9)  # The stretch that is kept, of eight values.
+        page = self.open()
+        page.evaluate("""(() => {
+            const form = document.querySelector('.benchmark-form');
+            form.elements.name.value = 'shop';
+            form.range.value = '8s';
+            form.every.value = '10s';
+            form.requestSubmit();
+        })()""")
+        page.wait_for("location.hash.includes('name=shop')", 30)
+        self.duration_ms = 60
+        page.wait_for("document.querySelector('.benchmark-worse').textContent"
+                      ".match(/web shop GET .cart p95.*since/)", 30)
+        page.wait_for("document.querySelector('.benchmark-history .verdict-strip rect')")
+        self.keep(page, "shop")
+        href = page.evaluate("document.querySelector('.benchmark-table a').getAttribute('href')")
+        self.assertTrue(href.startswith("#/operation?"), href)
+        page.evaluate("document.querySelector('.benchmark-table a').click()")
+        page.wait_for("document.querySelector('.page-operation h1')?.textContent === 'GET /cart'")
+        self.assertIn("service=web%20shop", page.evaluate("location.hash"))
         self.assertEqual(page.complaints(), [])
 
 

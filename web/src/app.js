@@ -228,6 +228,7 @@ class App {
             else link.removeAttribute('aria-current');
             link.href = this.#store.href(name);
         }
+        this.#showPlace(this.#links.get(place));
         const view = this.#store.view();
         this.#zoom_out.hidden = view.live;
         this.#picker.show();
@@ -235,6 +236,13 @@ class App {
         this.#showTheme();
         const notice = document.getElementById('notice');
         notice.textContent = view.error ? `${view.error} The usual range is shown instead.` : '';
+    }
+
+    /* On a small screen the pages slide. By hand, for scrollIntoView would move the page as well. */
+    #showPlace(link) {
+        const nav = link.parentElement;
+        const middle = link.offsetLeft + link.offsetWidth / 2 - nav.offsetLeft;
+        nav.scrollLeft = middle - nav.clientWidth / 2;
     }
 
     #showHealth() {

@@ -28,6 +28,7 @@ const SCALE = () =>
 
 export class BenchmarkTable {
     #href;
+    #since;
     #all = false;
     #metrics = [];
     #body = h('tbody');
@@ -35,9 +36,11 @@ export class BenchmarkTable {
 
     element;
 
-    /* href(row) -> address of the metric's chart, or null. */
-    constructor({ href }) {
+    /* href(row) -> address of the metric's chart, or null; since(row) -> since when it is worse, in
+     * words, or ''. */
+    constructor({ href, since }) {
         this.#href = href;
+        this.#since = since;
         const head = (name, ...more) => h('th', { scope: 'col' }, name, ...more);
         this.element = h(
             'div',
@@ -68,7 +71,8 @@ export class BenchmarkTable {
     draw(metrics) {
         this.#metrics = worstFirst(metrics);
         const shown = this.#all ? this.#metrics : this.#metrics.slice(0, ROWS_MAX);
-        redraw(this.#body, JSON.stringify(shown), () => shown.map((row) => this.#row(row)));
+        const said = JSON.stringify([shown, shown.map((row) => this.#since(row))]);
+        redraw(this.#body, said, () => shown.map((row) => this.#row(row)));
         this.element.hidden = metrics.length === 0;
         this.#more.hidden = shown.length === this.#metrics.length;
         setText(this.#more, `${shown.length} of ${this.#metrics.length} shown. Show all`);
@@ -93,7 +97,12 @@ export class BenchmarkTable {
                 'th',
                 { scope: 'row' },
                 href
-                    ? h('a', { href, 'data-focus': row.metric, title: 'See when' }, row.metric)
+                    ? h(
+                          'a',
+                          { href, 'data-focus': row.metric, title: 'See when' },
+                          h('span', {}, row.metric),
+                          icon('chart'),
+                      )
                     : row.metric,
             ),
             h('td', { class: 'sides' }, ...side(row.before), ' → ', ...side(row.after)),
@@ -112,7 +121,7 @@ export class BenchmarkTable {
                 'td',
                 { class: 'why' },
                 h('span', { class: 'verdict-word' }, icon(symbol), verdictText(row)),
-                h('small', {}, reasonText(row)),
+                h('small', {}, [reasonText(row), this.#since(row)].filter(Boolean).join(', ')),
             ),
             h('td', { class: 'chance' }, chanceText(row)),
         );

@@ -4,7 +4,14 @@
  *
  * Pure. A verdict is an entry of a comparison (`MetricVerdict` of the API), a run what the daemon
  * found on schedule. */
-import { DASH, formatCount, formatSeconds, formatValue, significant } from './format.js';
+import {
+    DASH,
+    formatCount,
+    formatSeconds,
+    formatSince,
+    formatValue,
+    significant,
+} from './format.js';
 import { parseDuration, spellMoment } from './range.js';
 
 /* Verdict -> its key among the counts, what it looks like and its word, worst first. */
@@ -118,6 +125,13 @@ export function worseSince(runs = [], metric) {
     const worse = end < 0 ? judged : judged.slice(0, end);
     if (worse.length === 0) return null;
     return { since_ms: worse[worse.length - 1].end_ms, at_least: end < 0 };
+}
+
+/* "since 14:02 or earlier"; nothing where it is not known. */
+export function sinceText(runs, metric, now) {
+    const worse = worseSince(runs, metric);
+    if (!worse) return '';
+    return `since ${formatSince(worse.since_ms, now)}${worse.at_least ? ' or earlier' : ''}`;
 }
 
 /* Of runs, newest first, what a strip of marks shows: oldest first. */

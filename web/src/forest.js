@@ -8,6 +8,7 @@ import { svg } from './dom.js';
 const WIDTH = 260;
 const HEIGHT = 26;
 const MIDDLE = HEIGHT / 2;
+const DOT = 3.5;
 const EDGE = 8; /* Room for an arrow. */
 const REACH = 3; /* Thresholds to each side; what is farther is at the edge, with an arrow. */
 
@@ -57,7 +58,9 @@ function upright(at, name) {
     return svg('path', { class: name, d: `M${placeOf(at)} 0v${HEIGHT}` });
 }
 
+/* An interval that is no wider than the dot has no ends to be seen. */
 function whiskers([low, high]) {
+    if (placeOf(high) - placeOf(low) < 2 * DOT && Math.abs(high) <= REACH) return null;
     const end = (at, way) =>
         Math.abs(at) > REACH
             ? `M${placeOf(at) + way * 2} ${MIDDLE - 4}l${way * 4} 4l${-way * 4} 4`
@@ -69,5 +72,5 @@ function whiskers([low, high]) {
 }
 
 function dot(at) {
-    return svg('circle', { class: 'forest-dot', cx: placeOf(at), cy: MIDDLE, r: 3.5 });
+    return svg('circle', { class: 'forest-dot', cx: placeOf(at), cy: MIDDLE, r: DOT });
 }

@@ -88,7 +88,12 @@ test('worse since the earliest run of those that say so without a break', () => 
     assert.deepEqual(worseSince(runs.slice(0, 2), 'a'), { since_ms: 4, at_least: true });
     assert.equal(worseSince(runs, 'c'), null);
     assert.equal(worseSince(undefined, 'a'), null);
-    const failed = [run(5, 'a'), { end_ms: 4, degraded: [], error: 'no value' }, run(3, 'a'), run(2)];
+    const failed = [
+        run(5, 'a'),
+        { end_ms: 4, degraded: [], error: 'no value' },
+        run(3, 'a'),
+        run(2),
+    ];
     assert.deepEqual(worseSince(failed, 'a'), { since_ms: 3, at_least: false });
 });
 
@@ -126,16 +131,26 @@ test('a metric leads to its expression, or to the page of its operation', () => 
 });
 
 test('expressions are a line each, and one without a name is its own', () => {
-    assert.deepEqual(queriesOf('load = node_load1\n\n up{job="x"} \na == 1\nbusy now=rate(x{a=~"b"}[5m])'), {
-        load: 'node_load1',
-        'up{job="x"}': 'up{job="x"}',
-        'a == 1': 'a == 1',
-        'busy now': 'rate(x{a=~"b"}[5m])',
-    });
+    assert.deepEqual(
+        queriesOf('load = node_load1\n\n up{job="x"} \na == 1\nbusy now=rate(x{a=~"b"}[5m])'),
+        {
+            load: 'node_load1',
+            'up{job="x"}': 'up{job="x"}',
+            'a == 1': 'a == 1',
+            'busy now': 'rate(x{a=~"b"}[5m])',
+        },
+    );
 });
 
 test('empty fields of the form are left out', () => {
-    const empty = { name: ' calm ', range: '', end_ms: 0, every: '', services: true, expressions: '' };
+    const empty = {
+        name: ' calm ',
+        range: '',
+        end_ms: 0,
+        every: '',
+        services: true,
+        expressions: '',
+    };
     assert.deepEqual(requestOf(empty), { name: 'calm', services: true });
     const full = { ...empty, range: '4s', end_ms: 12.4, every: '10s', expressions: 'x = y' };
     assert.deepEqual(requestOf(full), {

@@ -9,54 +9,58 @@ import {
     benchmarks,
     compareBenchmark,
     isAbort,
-    labelValues,
     regressions,
     removeBenchmark,
+    services,
 } from '../api.js';
 import { BenchmarkForm } from '../benchmark_form.js';
 import { BenchmarkTable } from '../benchmark_table.js';
 import {
-    changeText,
     chartOf,
     countsText,
-    figure,
     lookOf,
     marksOf,
     metricsText,
     stepText,
     stretchParams,
     waitText,
-    worseSince,
-    worstFirst,
+    sinceText,
 } from '../benchmarks.js';
 import { serverNow } from '../clock.js';
 import { h, icon, redraw, setText, withCode } from '../dom.js';
 import { formatSeconds, formatSince, formatWindow } from '../format.js';
 import { Poll } from '../poll.js';
+import { RegressionsCard } from '../regressions_card.js';
 import { verdictStrip } from '../verdict_strip.js';
 
 const PERIOD_MS = 10000;
 const RUNS_ASKED = 40;
-const REGRESSIONS_SHOWN = 8;
-const OPERATIONS = 'sonde_operation_duration_seconds';
 
 export class BenchmarksPage {
     #context;
     #poll;
+    #card;
     #form;
     #table;
     #parts;
     #list = null;
     #worse = null; /* The answer about regressions. */
     #removing = null; /* The name that is about to be removed, if so it is wished. */
-    #open = null; /* { kept, told, services }: the benchmark that is open. */
+    #open = null; /* { kept, told, known }: the benchmark that is open. */
 
     element;
 
     constructor(context) {
         this.#context = context;
         this.#form = new BenchmarkForm({ on_made: ({ name }) => this.#made(name) });
-        this.#table = new BenchmarkTable({ href: (row) => this.#chartHref(row) });
+        this.#card = new RegressionsCard({
+            href: (name) => context.store.href('benchmarks', { name }),
+            since: (name, metric) => this.#since(name, metric),
+        });
+        this.#table = new BenchmarkTable({
+            href: (row) => this.#chartHref(row),
+            since: ({ metric }) => this.#since(context.store.params.name, metric),
+        });
         this.#parts = this.#build();
         this.#poll = new Poll({
             ask: (signal) => this.#ask(signal),
@@ -86,14 +90,13 @@ export class BenchmarksPage {
         const { form, detail } = this.#parts;
         if (!form.hidden && this.#list?.length > 0) return this.#showForm(false);
         if (detail.hidden) return false;
-        if (this.#removing) return this.#askToRemove(null) ?? true;
-        this.#context.store.go({ name: null });
+        if (this.#removing) this.#askToRemove(null);
+        else this.#context.store.go({ name: null });
         return true;
     }
 
     #build() {
         const parts = {
-            worse: h('div', { class: 'benchmark-worse', role: 'status' }),
             problem: h('p', { class: 'error-note', role: 'alert' }),
             list: h('div', { class: 'benchmark-list' }),
             title: h('h2', { tabindex: '-1' }),
@@ -127,7 +130,7 @@ export class BenchmarksPage {
             'div',
             { class: 'page page-benchmarks' },
             h('h1', { class: 'offscreen' }, 'Benchmarks'),
-            parts.worse,
+            this.#card.element,
             parts.empty,
             h('div', { class: 'toolbar' }, parts.add),
             parts.form,
@@ -147,7 +150,6 @@ export class BenchmarksPage {
 
     #made(name) {
         this.#showForm(false);
-        this.#open = null;
         this.#context.store.goPage('benchmarks', { name });
         this.#poll.now();
     }
@@ -184,11 +186,16 @@ export class BenchmarksPage {
                 return { verdict: 'cannot tell', metrics: [], reason: error.message };
             }),
         ]);
-        const services = kept.services
-            ? await labelValues('service', { match: OPERATIONS, signal })
-            : [];
-        this.#open = { kept, told, services };
+        const known = this.#open?.kept.made_ms === kept.made_ms ? this.#open.known : null;
+        this.#open = { kept, told, known: known ?? (await this.#askNames(kept, told, signal)) };
         this.#draw();
+    }
+
+    /* Of services, by which a metric's operation is told from its service. */
+    async #askNames({ services: wanted, start_ms }, { end_ms }, signal) {
+        if (!wanted || !end_ms) return [];
+        const { services: told } = await services({ range_ms: end_ms - start_ms, end_ms, signal });
+        return told.map(({ service }) => service);
     }
 
     #complain({ message, hint }) {
@@ -196,76 +203,17 @@ export class BenchmarksPage {
     }
 
     #draw() {
-        this.#drawWorse();
+        this.#card.draw(this.#list?.length === 0 ? null : this.#worse);
         this.#drawList();
         this.#drawDetail();
     }
 
-    /* ---- What got worse. ---- */
-
-    #drawWorse() {
-        const { worse } = this.#parts;
-        if (!this.#worse || this.#list?.length === 0) return redraw(worse, '', () => []);
-        const rows = worstFirst(this.#worse.regressions);
-        const said = JSON.stringify([rows, this.#list?.map(({ runs }) => runs?.[0]?.end_ms)]);
-        redraw(worse, said, () => [rows.length > 0 ? this.#worseCard(rows) : this.#calmCard()]);
+    #runsOf(name) {
+        return this.#list?.find((one) => one.name === name)?.runs ?? [];
     }
 
-    #calmCard() {
-        const counts = this.#worse.verdicts.map(({ counts: { stable, improved } }) => stable + improved);
-        const judged = counts.some((count) => count > 0);
-        return h(
-            'div',
-            { class: `finding finding-${judged ? 'ok' : 'unknown'}` },
-            icon(judged ? 'check' : 'info'),
-            h('div', {}, h('h2', {}, judged ? 'Nothing is worse than in any benchmark.' : 'Whether anything is worse cannot be told yet.')),
-        );
-    }
-
-    #worseCard(rows) {
-        const more = rows.length - REGRESSIONS_SHOWN;
-        return h(
-            'div',
-            { class: `finding finding-${rows[0].severity}` },
-            icon('alert'),
-            h(
-                'div',
-                {},
-                h(
-                    'h2',
-                    {},
-                    rows.length === 1
-                        ? '1 metric is worse than in its benchmark.'
-                        : `${rows.length} metrics are worse than in their benchmarks.`,
-                ),
-                h(
-                    'ul',
-                    { class: 'sentences' },
-                    ...rows.slice(0, REGRESSIONS_SHOWN).map((row) => this.#worseLine(row)),
-                    more > 0 ? h('li', {}, `and ${more} more.`) : null,
-                ),
-            ),
-        );
-    }
-
-    #worseLine(row) {
-        const { benchmark: name, metric, unit, before, after, severity } = row;
-        const kept = this.#list?.find((one) => one.name === name);
-        const since = worseSince(kept?.runs, metric);
-        const words = since
-            ? `, since ${formatSince(since.since_ms, serverNow())}${since.at_least ? ' or earlier' : ''}`
-            : '';
-        return h(
-            'li',
-            {},
-            h(
-                'a',
-                { href: this.#context.store.href('benchmarks', { name }), 'data-focus': `${name} ${metric}` },
-                h('strong', {}, metric),
-                ` ${changeText(row)} (${figure(before.median, unit)} → ${figure(after.median, unit)})`,
-            ),
-            ` against “${name}”${words}, ${severity}`,
-        );
+    #since(name, metric) {
+        return sinceText(this.#runsOf(name), metric, serverNow());
     }
 
     /* ---- The list. ---- */
@@ -350,9 +298,7 @@ export class BenchmarksPage {
     }
 
     #aboutText(kept, { start_ms, end_ms, wait_ms }) {
-        const parts = [
-            `Kept ${formatWindow(kept.start_ms, kept.end_ms)}, ${stepText(kept)}`,
-        ];
+        const parts = [`Kept ${formatWindow(kept.start_ms, kept.end_ms)}, ${stepText(kept)}`];
         if (start_ms && wait_ms === undefined) parts.push(`now: ${formatWindow(start_ms, end_ms)}`);
         if (kept.description) parts.push(kept.description);
         return parts.join(' · ');
@@ -361,20 +307,22 @@ export class BenchmarksPage {
     #stateText({ wait_ms, reason, counts, metrics }) {
         if (metrics.length > 0) return countsText(counts);
         const why = reason ? `: ${reason}` : '';
-        if (wait_ms > 0) return `Cannot tell yet${why}. Ask again in ${waitText(wait_ms)}; this page does.`;
+        if (wait_ms > 0)
+            return `Cannot tell yet${why}. Ask again in ${waitText(wait_ms)}; this page does.`;
         return `Cannot tell${why}.`;
     }
 
     #noteText({ missing_count: missing = 0, other_unit_count: strange = 0 }) {
         const parts = [];
         if (missing === 1) parts.push('1 metric is on one side only and was not compared.');
-        if (missing > 1) parts.push(`${missing} metrics are on one side only and were not compared.`);
+        if (missing > 1)
+            parts.push(`${missing} metrics are on one side only and were not compared.`);
         if (strange > 0) parts.push(`${strange} changed their unit and were not compared.`);
         return parts.join(' ');
     }
 
     #drawHistory(name) {
-        const runs = this.#list?.find((one) => one.name === name)?.runs ?? [];
+        const runs = this.#runsOf(name);
         redraw(this.#parts.history, JSON.stringify(runs), () =>
             runs.length === 0
                 ? []
@@ -425,8 +373,8 @@ export class BenchmarksPage {
 
     /* From where the benchmark begins to now, so that the eye finds when it changed. */
     #chartHref(row) {
-        const { kept, told, services } = this.#open;
-        const chart = chartOf(row, kept, services);
+        const { kept, told, known } = this.#open;
+        const chart = chartOf(row, kept, known);
         if (!chart) return null;
         const [page, params] = chart;
         return this.#context.store.href(page, {
