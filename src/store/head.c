@@ -4,9 +4,13 @@
  *   group.newest ─► chunk (day 20412, open) ─► chunk (day 20412, full) ─► chunk (day 20411)
  *
  *   chunk:  count[64]          rows of each series, published with release
- *           times[64][rows]    milliseconds since the day began
+ *           times[rows]        milliseconds since the day began, of all series
+ *           own_times[64][rows] of those whose times are others, where there are any
  *           values[64][rows]
  *           sketches[64][rows] where any series of the group has them
+ *
+ * Series of one group mostly come from one scrape, so their times are kept once; a series that
+ * differs has those that it shared so far copied, and from then on a row of own_times.
  *
  * A row is written before its count is published and never changes, so a reader needs no lock.
  * Chunks of a series that run full are followed by new ones; memory of slots that nobody uses is
@@ -35,9 +39,12 @@ struct chunk {
     _Atomic uint64_t sealed;      /* Epoch, or EPOCH_OPEN. */
     uint32_t group;
     int32_t day;
-    uint32_t rows; /* Capacity of each series. */
+    uint32_t rows;        /* Capacity of each series. */
+    uint32_t times_count; /* Writer: rows of the series that has most of the shared times. */
     uint32_t *times;
     double *values;
+    _Atomic(uint32_t *) own_times;
+    _Atomic uint64_t apart; /* A bit per series with times of its own. */
     _Atomic(struct head_blob **) sketches;
     _Atomic uint64_t unsorted; /* A bit per series whose times do not rise. */
     _Atomic uint16_t count[GROUP_SERIES];
@@ -45,7 +52,12 @@ struct chunk {
 
 static size_t chunk_size(uint32_t rows)
 {
-    return sizeof(struct chunk) + (size_t)GROUP_SERIES * rows * (sizeof(uint32_t) + sizeof(double));
+    return sizeof(struct chunk) + (size_t)rows * (GROUP_SERIES * sizeof(double) + sizeof(uint32_t));
+}
+
+static size_t own_times_size(uint32_t rows)
+{
+    return (size_t)GROUP_SERIES * rows * sizeof(uint32_t);
 }
 
 static struct chunk *chunk_new(uint32_t group, int32_t day, uint32_t rows)
@@ -68,6 +80,7 @@ static void chunk_free(void *memory)
     for (size_t i = 0; sketches != NULL && i < (size_t)GROUP_SERIES * chunk->rows; i++)
         free(sketches[i]);
     free(sketches);
+    free(chunk->own_times);
     free(chunk);
 }
 
@@ -91,13 +104,23 @@ static uint32_t chunk_count(const struct chunk *chunk, unsigned slot)
     return atomic_load_explicit(&((struct chunk *)chunk)->count[slot], memory_order_acquire);
 }
 
+/* The times of a series, after its count was read: then those of all rows counted are there. */
+static const uint32_t *chunk_times(const struct chunk *chunk, unsigned slot)
+{
+    struct chunk *at = (struct chunk *)chunk;
+
+    if ((atomic_load_explicit(&at->apart, memory_order_acquire) >> slot & 1) == 0)
+        return chunk->times;
+    return atomic_load_explicit(&at->own_times, memory_order_acquire) + (size_t)slot * chunk->rows;
+}
+
 static struct head_row chunk_row(const struct chunk *chunk, unsigned slot, uint32_t index)
 {
     size_t at = (size_t)slot * chunk->rows + index;
     struct head_blob **sketches =
         atomic_load_explicit(&((struct chunk *)chunk)->sketches, memory_order_acquire);
     struct head_row row = {
-        .time_ms = (int64_t)chunk->day * CLOCK_MS_PER_DAY + chunk->times[at],
+        .time_ms = (int64_t)chunk->day * CLOCK_MS_PER_DAY + chunk_times(chunk, slot)[index],
         .value = chunk->values[at],
     };
 
@@ -183,16 +206,48 @@ static struct chunk *chunk_with_room(struct head *head, uint32_t number, unsigne
     return chunk;
 }
 
+/* Gives a series times of its own, beginning with the `count` that it has. */
+static void set_apart(struct head *head, struct chunk *chunk, unsigned slot, uint32_t count)
+{
+    uint32_t *own = chunk->own_times;
+
+    if (own == NULL) {
+        own = malloc(own_times_size(chunk->rows));
+        if (own == NULL)
+            must_memory(own_times_size(chunk->rows));
+        head->chunk_bytes += own_times_size(chunk->rows);
+        atomic_store_explicit(&chunk->own_times, own, memory_order_release);
+    }
+    memcpy(own + (size_t)slot * chunk->rows, chunk->times, count * sizeof(*own));
+    atomic_fetch_or_explicit(&chunk->apart, UINT64_C(1) << slot, memory_order_release);
+}
+
+static void put_time(struct head *head, struct chunk *chunk, unsigned slot, uint32_t index,
+                     uint32_t time)
+{
+    uint64_t apart = atomic_load_explicit(&chunk->apart, memory_order_relaxed);
+
+    if ((apart >> slot & 1) == 0) {
+        if (index == chunk->times_count)
+            chunk->times[chunk->times_count++] = time;
+        if (chunk->times[index] == time)
+            return;
+        set_apart(head, chunk, slot, index);
+    }
+    chunk->own_times[(size_t)slot * chunk->rows + index] = time;
+}
+
 void head_append(struct head *head, uint32_t id, int32_t day, const struct head_row *row)
 {
     unsigned slot = SLOT_OF(id);
     struct chunk *chunk = chunk_with_room(head, GROUP_OF(id), slot, day);
     uint16_t count = atomic_load_explicit(&chunk->count[slot], memory_order_relaxed);
     size_t at = (size_t)slot * chunk->rows + count;
+    uint32_t time = (uint32_t)(row->time_ms - (int64_t)day * CLOCK_MS_PER_DAY);
 
-    chunk->times[at] = (uint32_t)(row->time_ms - (int64_t)day * CLOCK_MS_PER_DAY);
+    put_time(head, chunk, slot, count, time);
     chunk->values[at] = row->value;
-    if (__builtin_expect(count > 0 && chunk->times[at] <= chunk->times[at - 1], 0))
+    if (__builtin_expect(count > 0 && time <= chunk_times(chunk, slot)[count - 1], 0))
         atomic_fetch_or_explicit(&chunk->unsorted, UINT64_C(1) << slot, memory_order_relaxed);
     if (__builtin_expect(row->sketch.data != NULL, 0))
         chunk_keep_sketch(head, chunk, at, row->sketch);
@@ -210,7 +265,7 @@ bool head_find(const struct head *head, uint32_t id, int32_t day, int64_t time_m
         if (chunk->day != day || chunk_sealed(chunk) != EPOCH_OPEN)
             continue;
         for (uint32_t i = chunk_count(chunk, slot); i-- > 0;) {
-            if (chunk->times[(size_t)slot * chunk->rows + i] == in_day) {
+            if (chunk_times(chunk, slot)[i] == in_day) {
                 *ret_row = chunk_row(chunk, slot, i);
                 return true;
             }
@@ -382,6 +437,8 @@ void head_reclaim(struct head *head)
         }
         unlink_chunk(head, chunk);
         head->chunk_bytes -= chunk_size(chunk->rows);
+        if (chunk->own_times != NULL)
+            head->chunk_bytes -= own_times_size(chunk->rows);
         if (chunk->sketches != NULL)
             head->chunk_bytes -= (size_t)GROUP_SERIES * chunk->rows * sizeof(struct head_blob *);
         epoch_retire(head->epoch, chunk, chunk_free);
@@ -449,13 +506,14 @@ static void slice_chunk(const struct chunk *chunk, unsigned slot, int64_t from_m
 
     if (count == 0)
         return;
+    const uint32_t *times = chunk_times(chunk, slot);
     uint64_t unsorted =
         atomic_load_explicit(&((struct chunk *)chunk)->unsorted, memory_order_relaxed);
     if ((unsorted >> slot & 1) != 0) {
         rows->sorted = false;
     } else {
-        first = first_from(chunk->times + at, count, from_ms - day_ms);
-        count = first_from(chunk->times + at, count, to_ms - day_ms + 1);
+        first = first_from(times, count, from_ms - day_ms);
+        count = first_from(times, count, to_ms - day_ms + 1);
     }
     if (first >= count)
         return;
@@ -463,7 +521,7 @@ static void slice_chunk(const struct chunk *chunk, unsigned slot, int64_t from_m
         atomic_load_explicit(&((struct chunk *)chunk)->sketches, memory_order_acquire);
     *add_slice(rows) = (struct head_slice){
         .day_ms = day_ms,
-        .times = chunk->times + at + first,
+        .times = times + first,
         .values = chunk->values + at + first,
         .sketches = sketches == NULL ? NULL : sketches + at + first,
         .count = count - first,
