@@ -150,8 +150,10 @@ class BenchmarksPage(Scenario):
         page.press("Enter")
         page.wait_for("document.querySelector('.benchmark-state')?.textContent"
                       ".match(/Cannot tell yet: .* Ask again in [34] min/)", 30)
+        page.wait_for("document.activeElement.textContent === 'just now'", 5, "the focus went along")
         page.press("Escape")
         page.wait_for("document.querySelector('.benchmark-detail').hidden")
+        page.wait_for("document.activeElement.matches('.benchmark-row')", 5, "and came back")
         page.press("/")
         page.wait_for("document.activeElement?.name === 'name'")
         page.press("Escape")
@@ -183,6 +185,9 @@ class BenchmarksPage(Scenario):
         page.wait_for("document.querySelector('.benchmark-worse').textContent"
                       ".match(/web shop GET .cart p95.*since/)", 30)
         page.wait_for("document.querySelector('.benchmark-history .verdict-strip rect')")
+        page.evaluate("document.querySelector('.benchmark-history summary').click()")
+        page.wait_for("document.querySelector('.benchmark-runs tbody tr').textContent"
+                      ".includes('web shop GET /cart p95')")
         self.keep(page, "shop")
         href = page.evaluate("document.querySelector('.benchmark-table a').getAttribute('href')")
         self.assertTrue(href.startswith("#/operation?"), href)

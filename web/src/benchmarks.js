@@ -12,7 +12,7 @@ import {
     formatValue,
     significant,
 } from './format.js';
-import { parseDuration, spellMoment } from './range.js';
+import { spellMoment } from './range.js';
 
 /* Verdict -> its key among the counts, what it looks like and its word, worst first. */
 export const VERDICTS = {
@@ -140,15 +140,10 @@ export function marksOf(runs = []) {
         .map(({ end_ms, verdict, counts, degraded, error, reason }) => ({
             time_ms: end_ms,
             look: lookOf(error ? 'cannot tell' : verdict).look,
-            share: degraded && counts ? shareOf(counts) : 0,
+            degraded: degraded ?? [],
             text: error ?? (countsText(counts) || (reason ?? verdict)),
         }))
         .reverse();
-}
-
-function shareOf(counts) {
-    const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
-    return all === 0 ? 0 : counts.degraded / all;
 }
 
 /* ---- The way to a chart. ---- */
@@ -199,12 +194,6 @@ export function requestOf({ name, range, end_ms, every, services, expressions })
     if (every.trim()) request.every = every.trim();
     if (Object.keys(queries).length > 0) request.queries = queries;
     return request;
-}
-
-/* How long the first comparison has to wait: four values, a sixtieth of the stretch each. */
-export function firstVerdictMs(range) {
-    const range_ms = parseDuration(range || '1h');
-    return range_ms === null ? null : 4 * Math.max(1000, Math.floor(range_ms / 60));
 }
 
 /* "a value every minute". */

@@ -104,10 +104,10 @@ test('marks are in the order of time, and a failed run is unknown', () => {
         { end_ms: 1, error: 'no value', degraded: [] },
     ]);
     assert.deepEqual(
-        marks.map(({ time_ms, look, text }) => [time_ms, look, text]),
+        marks.map(({ time_ms, look, text, degraded }) => [time_ms, look, text, degraded.length]),
         [
-            [1, 'unknown', 'no value'],
-            [2, 'degraded', '1 degraded, 1 stable'],
+            [1, 'unknown', 'no value', 0],
+            [2, 'degraded', '1 degraded, 1 stable', 1],
         ],
     );
 });

@@ -28,9 +28,10 @@ import {
 } from '../benchmarks.js';
 import { serverNow } from '../clock.js';
 import { h, icon, redraw, setText, withCode } from '../dom.js';
-import { formatSeconds, formatSince, formatWindow } from '../format.js';
+import { formatSeconds, formatWindow } from '../format.js';
 import { Poll } from '../poll.js';
 import { RegressionsCard } from '../regressions_card.js';
+import { VerdictHistory } from '../verdict_history.js';
 import { verdictStrip } from '../verdict_strip.js';
 
 const PERIOD_MS = 10000;
@@ -42,9 +43,11 @@ export class BenchmarksPage {
     #card;
     #form;
     #table;
+    #history = new VerdictHistory();
     #parts;
     #list = null;
     #worse = null; /* The answer about regressions. */
+    #arrived = false; /* At a benchmark that is not drawn yet. */
     #removing = null; /* The name that is about to be removed, if so it is wished. */
     #open = null; /* { kept, told, known }: the benchmark that is open. */
 
@@ -76,9 +79,11 @@ export class BenchmarksPage {
 
     update({ params, before }) {
         if (params.name === before.name) return;
+        this.#arrived = Boolean(params.name);
         this.#open = null;
         this.#removing = null;
         this.#draw();
+        if (before.name && !params.name) this.#rowOf(before.name)?.focus();
         this.#poll.now();
     }
 
@@ -101,7 +106,6 @@ export class BenchmarksPage {
             list: h('div', { class: 'benchmark-list' }),
             title: h('h2', { tabindex: '-1' }),
             about: h('p', { class: 'table-note' }),
-            history: h('div', { class: 'benchmark-history' }),
             actions: h('div', { class: 'load-actions' }),
             state: h('p', { class: 'benchmark-state', role: 'status' }),
             note: h('p', { class: 'table-note' }),
@@ -121,7 +125,7 @@ export class BenchmarksPage {
             { class: 'card benchmark-detail', 'aria-label': 'Benchmark', hidden: true },
             h('header', { class: 'panel-head' }, parts.title, parts.actions),
             parts.about,
-            parts.history,
+            this.#history.element,
             parts.state,
             this.#table.element,
             parts.note,
@@ -232,6 +236,10 @@ export class BenchmarksPage {
         );
     }
 
+    #rowOf(name) {
+        return [...this.#parts.list.children].find(({ dataset }) => dataset.focus === name);
+    }
+
     #empty() {
         return h(
             'div',
@@ -293,8 +301,15 @@ export class BenchmarksPage {
         state.dataset.look = lookOf(told.verdict).look;
         this.#table.draw(told.metrics);
         setText(note, this.#noteText(told));
-        this.#drawHistory(name);
+        this.#history.draw(this.#runsOf(name));
         this.#drawActions(name);
+        this.#arrive();
+    }
+
+    /* The eye goes with the focus: on a phone the list is below what was opened from it. */
+    #arrive() {
+        if (this.#arrived) this.#parts.title.focus();
+        this.#arrived = false;
     }
 
     #aboutText(kept, { start_ms, end_ms, wait_ms }) {
@@ -319,22 +334,6 @@ export class BenchmarksPage {
             parts.push(`${missing} metrics are on one side only and were not compared.`);
         if (strange > 0) parts.push(`${strange} changed their unit and were not compared.`);
         return parts.join(' ');
-    }
-
-    #drawHistory(name) {
-        const runs = this.#runsOf(name);
-        redraw(this.#parts.history, JSON.stringify(runs), () =>
-            runs.length === 0
-                ? []
-                : [
-                      verdictStrip(marksOf(runs)),
-                      h(
-                          'span',
-                          { class: 'table-note' },
-                          `${runs.length === 1 ? 'One verdict' : `${runs.length} verdicts`} on schedule, since ${formatSince(runs[runs.length - 1].end_ms, serverNow())}`,
-                      ),
-                  ],
-        );
     }
 
     #drawActions(name) {
