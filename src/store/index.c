@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE_FIRST = 64, TEXT_SIZE_MAX = UINT16_MAX };
+enum { TABLE_FIRST = 64, TEXT_SIZE_MAX = UINT16_MAX, LISTS_ROOM = 4096 };
 
 static const size_t TEXTS_BUDGET = (size_t)1 << 40; /* Bounded by the limit of series. */
 
@@ -126,6 +126,23 @@ static const char *text_keep(struct index *index, struct str text)
         must_memory(text.size);
     memcpy(kept, &size, sizeof(size));
     memcpy(kept + sizeof(size), text.data, text.size);
+    return kept;
+}
+
+/* One by one, each would be rounded up to the arena's alignment. */
+static const uint32_t *list_keep(struct index *index, const uint32_t *numbers, uint32_t count)
+{
+    if (index->lists_room < count) {
+        index->lists = arena_array(index->texts, LISTS_ROOM, sizeof(*index->lists));
+        if (index->lists == NULL)
+            must_memory(LISTS_ROOM * sizeof(*index->lists));
+        index->lists_room = LISTS_ROOM;
+    }
+    uint32_t *kept = index->lists;
+    for (uint32_t i = 0; i < count; i++)
+        kept[i] = numbers[i];
+    index->lists += count;
+    index->lists_room -= count;
     return kept;
 }
 
@@ -329,19 +346,14 @@ enum err index_add(struct index *index, const struct labels *labels, uint32_t id
         if (str_eq(label.name, LABEL_NAME))
             track->metric = numbers[count];
     }
-    uint32_t *kept = arena_array(index->texts, count, sizeof(*kept));
-    if (kept == NULL)
-        must_memory(count * sizeof(*kept));
-    if (count > 0)
-        memcpy(kept, numbers, count * sizeof(*kept));
-    track->pairs = kept;
+    track->pairs = list_keep(index, numbers, count);
     track->pair_count = (uint16_t)count;
     atomic_init(&track->last_ms, INT64_MIN);
     *ret_number = paged_count(index->tracks);
     paged_publish(index->tracks);
     track_table_add(index, labels->hash, *ret_number);
     for (uint32_t i = 0; i < count; i++)
-        posting_add(index, &index_pair(index, kept[i])->tracks, *ret_number);
+        posting_add(index, &index_pair(index, numbers[i])->tracks, *ret_number);
     return ERR_NONE;
 }
 

@@ -52,6 +52,8 @@ struct label_key {
 struct index {
     struct epoch *epoch;
     struct arena *texts; /* Names, values and pair lists. */
+    uint32_t *lists;     /* Writer: where the next pair lists go, one behind the other. */
+    uint32_t lists_room;
     struct paged *tracks;
     struct paged *pairs;
     struct paged *keys;

@@ -124,6 +124,7 @@ void tenant_abandon(struct tenant *tenant)
 static enum err commit_stages(struct tenant *tenant, struct why *why)
 {
     TRY(tenant_save_catalog(tenant, why));
+    tenant_fit_chunks(tenant); /* Many series may just have come at once. */
     for (size_t i = 0; i < TENANT_DAYS_OPEN_MAX; i++) {
         struct stage *stage = &tenant->stages[i];
         if (stage->day == NULL || stage_is_empty(stage))

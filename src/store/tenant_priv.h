@@ -16,3 +16,5 @@ void tenant_activate(struct tenant *tenant, struct track *track);
 
 /* Before a batch: what is held beyond its measure goes to blocks. */
 CHECKED enum err tenant_make_room(struct tenant *tenant, struct why *why);
+/* Chunks from now on have room for what the head may hold of each active series. */
+void tenant_fit_chunks(struct tenant *tenant);

@@ -38,7 +38,7 @@ static bool head_is_full(const struct tenant *tenant, uint64_t rows)
            clock_monotonic_ns() - tenant->sealed_ns >= HEAVY_NS;
 }
 
-static void fit_chunks(struct tenant *tenant)
+void tenant_fit_chunks(struct tenant *tenant)
 {
     uint64_t active = tenant->active == 0 ? 1 : tenant->active;
     uint64_t rows = head_rows_max(tenant) / active;
@@ -80,7 +80,6 @@ enum err tenant_make_room(struct tenant *tenant, struct why *why)
     }
     TRY(tenant_seal_all(tenant, why));
     tenant->sealed_ns = clock_monotonic_ns();
-    fit_chunks(tenant);
     return tenant_compact(tenant, COMPACT_SLICE_NS, why);
 }
 
