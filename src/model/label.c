@@ -364,7 +364,7 @@ static struct str raw_of(const struct memo_row *row)
 
 static void memo_start(struct label_memo *memo)
 {
-    memo->pool = label_pool_new(memo->budget);
+    memo->pool = label_pool_new(2 * memo->budget); /* See label_memo_put. */
     memo->arena = arena_new(memo->budget);
 }
 
@@ -502,7 +502,8 @@ enum err label_memo_put(struct label_memo *memo, struct str raw, struct label *p
 
     TRY(build_set(pairs, count, &scratch, &built, why));
     enum err err = memo_set(memo, raw, built, ret_labels, why);
-    if (err == ERR_LIMIT)
+    /* A message that crosses the budget still parses: refused is only one that alone is over it. */
+    if (arena_used(memo->pool->arena) >= memo->budget)
         memo->spent = true;
     TRY(err);
     struct memo_row *row = row_new(memo, raw, *ret_labels);

@@ -124,4 +124,24 @@ TEST(a_memo_that_has_spent_its_budget_starts_afresh)
     label_memo_free(memo);
 }
 
+TEST(messages_within_the_budget_are_never_refused)
+{
+    struct label_memo *memo = label_memo_new(4000);
+    char raw[32];
+    int begun = 0;
+
+    for (int i = 0; i < 1000; i++) {
+        if (i % 20 == 0) {
+            struct label_pool *pool = label_memo_begin(memo);
+            begun += label_pool_count(pool) == 0;
+        }
+        (void)snprintf(raw, sizeof(raw), "metric_%d", i);
+        struct label pairs[] = {pair("__name__", raw)};
+        const struct labels *labels;
+        EXPECT(label_memo_put(memo, str_of(raw), pairs, 1, &labels, NULL) == ERR_NONE);
+    }
+    EXPECT(begun > 1);
+    label_memo_free(memo);
+}
+
 TEST_MAIN
