@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs as machines make them: what verdicts are tried on. Every kind draws runs about 1."""
 import math
+import statistics
 
 
 def memory(draw, correlation, count):
@@ -47,3 +48,38 @@ def result(draw, kinds, runs, share=None, factor=1):
     return {f"metric{i}": [100 * (i + 1) * (factor if i == 0 else 1) * value for value in
                            kind(draw, share or 0.02 * (1 + i // len(KINDS) % 5), shared)]
             for i, kind in enumerate(kinds)}
+
+
+# ---- The limit: who knows the noise, and estimates nothing but the shift. ----
+
+def independent_runs(correlations):
+    """How many independent runs say as much of the mean: 1'S1, S the inverse of the correlations.
+    Gauss' elimination."""
+    rows = [[*line, 1.0] for line in correlations]
+    for i, pivot in enumerate(rows):
+        for line in rows[i + 1:]:
+            factor = line[i] / pivot[i]
+            for k in range(i, len(line)):
+                line[k] -= factor * pivot[k]
+    return sum(row[-1] ** 2 / row[i] for i, row in enumerate(rows))
+
+
+def falling(count, correlation, share=1):
+    return [[1 if i == j else share * correlation ** abs(i - j) for j in range(count)]
+            for i in range(count)]
+
+
+# The information of a kind about its centre, in runs of a normal with its share for deviation.
+# Student's t with f degrees of freedom has (f + 1) / (f + 3) of that; hills so far apart tell which
+# path a run took, and what is left scatters by a third.
+INFORMATION = {"lognormal": lambda runs: runs, "long tails": lambda runs: 0.6 * runs,
+               "two hills": lambda runs: 9 * runs,
+               "neighbours correlate by 0.6": lambda runs: independent_runs(falling(runs, 0.6)),
+               "same machine": lambda runs: independent_runs(falling(runs, 0.5, 0.5))}
+
+
+def detectable(kind, runs, share, factor, alpha):
+    """The chance that an oracle's two-sided test sees the shift at alpha."""
+    normal = statistics.NormalDist()
+    distance = math.log(factor) / share * math.sqrt(INFORMATION[kind](runs) / 2)
+    return normal.cdf(distance - normal.inv_cdf(1 - alpha / 2))

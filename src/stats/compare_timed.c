@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs that follow each other resemble each other, so a mean of them varies more than one of
  * independent runs: by (1 + r) / (1 - r) in an AR(1) series. How much they do is a belief
- * (resemblance.h), and p is its average over that belief, the test's variance being inflated by
- * each factor in turn: what is open about r then counts as what is open about the difference. */
+ * (resemblance.h), and p is its average over that belief, a rank test being made for each r in
+ * turn: what is open about r then counts as what is open about the difference. Given how runs of a
+ * side differ among each other, such an average errs as often as it says if the belief is right. */
 #include "base/must.h"
 #include "stats/array.h"
 #include "stats/compare.h"
@@ -27,21 +28,19 @@ struct mann_whitney compare_mann_whitney_timed(const double *a, size_t a_count, 
                                                size_t b_count, const struct resemblance *belief)
 {
     struct mann_whitney test = compare_mann_whitney(a, a_count, b, b_count, COMPARE_AUTO);
+    double by_rank[RESEMBLANCE_COUNT];
     double distance[RESEMBLANCE_COUNT];
     bool apart = fabs(test.cliff) >= APART;
-    double p = 0;
+    double p = belief->weight[0] * test.p;
 
     if (isnan(test.p) || belief->weight[0] >= 1)
         return test;
+    resemblance_rank_distance(a, a_count, b, b_count, by_rank);
     if (apart) /* Ranks cannot say how far; with few independent runs they never suffice. */
         resemblance_distance(a, a_count, b, b_count, distance);
-    for (size_t k = 0; k < RESEMBLANCE_COUNT; k++) {
-        double inflation = resemblance_inflation_at(k);
-        double here;
-        if (belief->weight[k] <= 0)
-            continue;
-        here = compare_inflate(test, a_count + b_count, inflation).p;
-        if (k > 0 && apart && !isnan(distance[k]))
+    for (size_t k = 1; k < RESEMBLANCE_COUNT; k++) {
+        double here = isnan(by_rank[k]) ? test.p : fmax(test.p, by_rank[k]);
+        if (apart && !isnan(distance[k]))
             here = fmin(here, fmax(test.p, distance[k]));
         p += belief->weight[k] * here;
     }

@@ -17,7 +17,14 @@
  *
  * Where r is given, the difference of two means over its error is exactly Student's t with n - 2
  * degrees of freedom (generalized least squares): each value, less r times the one before, is a
- * fresh look at the scatter, however few independent looks at the mean there are. */
+ * fresh look at the scatter, however few independent looks at the mean there are.
+ *
+ * The same on the ranks of all values together (Conover and Iman 1981) is a rank test for such a
+ * series: neither tails nor hills make it err. As in the rank test of independent runs, scatter is
+ * that about the common mean, of n - 1 degrees, which holds the false alarms down where the memory
+ * is not quite that of the model. Nothing is taken from the degrees of freedom for the resemblance:
+ * that would see 69 instead of 84 of 100 shifts of 5 % in 30 + 30 runs that scatter by 3 % with
+ * r = 0.6, where who knew r would see 91 (bench/noise.py). */
 #include "stats/resemblance.h"
 #include "stats/array.h"
 #include "stats/describe.h"
@@ -73,6 +80,20 @@ static struct sums sums_of(const double *values, size_t count)
         sums.product += here * before;
         sums.total += here;
         before = here;
+    }
+    return sums;
+}
+
+/* Of values that need no clipping. */
+static struct sums sums_of_ranks(const double *ranks, size_t count)
+{
+    struct sums sums = {.end = ranks[0] + ranks[count - 1],
+                        .end_square = ranks[0] * ranks[0] + ranks[count - 1] * ranks[count - 1]};
+
+    for (size_t i = 0; i < count; i++) {
+        sums.square += ranks[i] * ranks[i];
+        sums.product += i > 0 ? ranks[i] * ranks[i - 1] : 0;
+        sums.total += ranks[i];
     }
     return sums;
 }
@@ -136,6 +157,65 @@ void resemblance_distance(const double *a, size_t a_count, const double *b, size
         double t = difference / sqrt(variance * (1 / a_fit.ones + 1 / b_fit.ones));
         if (variance > 0 && isfinite(t))
             ret_p[k] = 2 * student_sf(fabs(t), freedom);
+    }
+}
+
+static size_t count_below(const double *sorted, size_t count, double value, bool or_equal)
+{
+    size_t low = 0;
+    size_t high = count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (sorted[middle] < value || (or_equal && sorted[middle] == value))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Of each value among those of both samples, about 0; ties share the middle. Returns a's, then b's;
+ * the caller frees them. */
+static double *ranks_of(const double *a, size_t a_count, const double *b, size_t b_count)
+{
+    size_t all = a_count + b_count;
+    double *sorted CLEANUP(array_freep) = array_new(all);
+    double *ranks = array_new(all);
+
+    for (size_t i = 0; i < all; i++)
+        sorted[i] = i < a_count ? a[i] : b[i - a_count];
+    array_sort(sorted, all);
+    for (size_t i = 0; i < all; i++) {
+        double value = i < a_count ? a[i] : b[i - a_count];
+        size_t below = count_below(sorted, all, value, false);
+        size_t up_to = count_below(sorted, all, value, true);
+        ranks[i] = 0.5 * ((double)below + (double)up_to - (double)all);
+    }
+    return ranks;
+}
+
+void resemblance_rank_distance(const double *a, size_t a_count, const double *b, size_t b_count,
+                               double ret_p[RESEMBLANCE_COUNT])
+{
+    bool enough = a_count >= 2 && b_count >= 2;
+    double *ranks CLEANUP(array_freep) = ranks_of(a, a_count, b, b_count);
+    struct sums a_sums = enough ? sums_of_ranks(ranks, a_count) : (struct sums){0};
+    struct sums b_sums = enough ? sums_of_ranks(ranks + a_count, b_count) : (struct sums){0};
+    double all = (double)(a_count + b_count);
+
+    for (size_t k = 0; k < RESEMBLANCE_COUNT; k++) {
+        ret_p[k] = NAN;
+        if (!enough)
+            continue;
+        struct fit a_fit = fit_at(&a_sums, a_count, correlation_at(k));
+        struct fit b_fit = fit_at(&b_sums, b_count, correlation_at(k));
+        double difference = b_fit.above - a_fit.above;
+        double error = 1 / a_fit.ones + 1 / b_fit.ones;
+        double rest = a_fit.rest + b_fit.rest + difference * difference / error;
+        double z = difference / sqrt(rest / (all - 1) * error);
+        if (isfinite(z))
+            ret_p[k] = 2 * student_sf(fabs(z), all - 2);
     }
 }
 

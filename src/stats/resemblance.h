@@ -35,6 +35,11 @@ struct resemblance resemblance_believe(const struct resemblance *prior,
 void resemblance_distance(const double *a, size_t a_count, const double *b, size_t b_count,
                           double ret_p[RESEMBLANCE_COUNT]);
 
+/* The same by the ranks that values have among both samples: no unit, no outliers, and no way to
+ * say how far samples are apart that do not overlap. */
+void resemblance_rank_distance(const double *a, size_t a_count, const double *b, size_t b_count,
+                               double ret_p[RESEMBLANCE_COUNT]);
+
 /* By what factor the variance of a mean exceeds that of independent runs; the belief's median. */
 double resemblance_inflation(const struct resemblance *belief);
 
