@@ -38,10 +38,10 @@ static void series_done(struct series *series)
 }
 
 static void series_init(struct series *series, const struct bench_result *result,
-                         const struct bench_metric *metric)
+                        const struct bench_metric *metric)
 {
     *series = (struct series){result, metric, array_new(metric->count),
-                                calloc(metric->count + 1, sizeof(size_t)), 0};
+                              calloc(metric->count + 1, sizeof(size_t)), 0};
     if (series->places == NULL)
         must_memory((metric->count + 1) * sizeof(size_t));
     for (size_t i = 0; i < metric->count; i++) {

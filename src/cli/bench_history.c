@@ -182,9 +182,8 @@ static void write_line(const struct bench_result *result, const char *commit, st
     json_close(&json, '}');
 }
 
-enum err bench_history_append(struct bench_history *history,
-                              const struct bench_result *result, const char *commit,
-                              struct why *why)
+enum err bench_history_append(struct bench_history *history, const struct bench_result *result,
+                              const char *commit, struct why *why)
 {
     struct buf out CLEANUP(buf_done) = {0};
     struct buf answer CLEANUP(buf_done) = {0};
