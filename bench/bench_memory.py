@@ -13,10 +13,11 @@ REPLICAS = (5, 50)
 
 
 def send(program, replicas):
+    generator = data_set.generator()
     path = data_set.FOLDER / f"metrics-{STEPS}-x{replicas}.rw"
     if not path.exists():
         with open(path, "wb") as out:
-            subprocess.run([data_set.generator(), "rw", str(STEPS), str(data_set.START_S),
+            subprocess.run([generator, "rw", str(STEPS), str(data_set.START_S),
                             str(replicas)], stdout=out, check=True)
     connection = http.client.HTTPConnection("127.0.0.1", program.port)
     headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf",

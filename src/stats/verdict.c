@@ -2,6 +2,7 @@
 #include "stats/verdict.h"
 #include "stats/array.h"
 #include "stats/distribution.h"
+#include "stats/verdict_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ static bool has_many_hills(const double *values, size_t count)
     return 2 * distinct > count && describe_dip(values, count).p <= DIP_P_MAX;
 }
 
-static double scatter(const double *values, size_t count)
+double verdict_scatter(const double *values, size_t count)
 {
     double robust = DESCRIBE_MAD_SCALE * describe_mad(values, count);
 
@@ -113,8 +114,8 @@ static struct verdict measure(const struct verdict_input *input, const struct re
     verdict.method = test.method;
     if (shift.shift == 0 && test.cliff != 0 && a_count > 1 && b_count > 1)
         measure_means(input, &verdict);
-    verdict.noise = fmax(relative(scatter(a, a_count), verdict.before),
-                         relative(scatter(b, b_count), verdict.after));
+    verdict.noise = fmax(relative(verdict_scatter(a, a_count), verdict.before),
+                         relative(verdict_scatter(b, b_count), verdict.after));
     verdict.before_many_hills = has_many_hills(a, a_count);
     verdict.after_many_hills = has_many_hills(b, b_count);
     verdict.more_runs = runs_missing(input, &verdict);
@@ -123,7 +124,7 @@ static struct verdict measure(const struct verdict_input *input, const struct re
 
 /* ---- Deciding. ---- */
 
-static void decide(const struct verdict_options *options, bool enough, struct verdict *verdict)
+void verdict_decide(const struct verdict_options *options, struct verdict *verdict)
 {
     double size = fabs(verdict->shift);
     bool unlikely = verdict->p_adjusted <= options->alpha;
@@ -132,10 +133,7 @@ static void decide(const struct verdict_options *options, bool enough, struct ve
 
     verdict->kind = VERDICT_CANNOT_TELL;
     verdict->severity = VERDICT_INFO;
-    if (!enough) {
-        verdict->reason = VERDICT_REASON_FEW;
-    } else if (unlikely && size >= options->min_change &&
-               fabs(verdict->cliff) >= options->min_cliff) {
+    if (unlikely && size >= options->min_change && fabs(verdict->cliff) >= options->min_cliff) {
         bool better = (verdict->shift > 0) == options->higher_is_better;
         verdict->kind = better ? VERDICT_IMPROVED : VERDICT_DEGRADED;
         verdict->reason = VERDICT_REASON_CHANGED;
@@ -178,7 +176,12 @@ void verdict_judge_all(const struct verdict_input *inputs, size_t count,
                       input->after_count >= VERDICT_COUNT_MIN &&
                       ret_verdicts[i].p_min <= input->options.alpha;
         ret_verdicts[i].p_adjusted = isnan(adjusted[i]) ? ret_verdicts[i].p : adjusted[i];
-        decide(&input->options, enough, &ret_verdicts[i]);
+        verdict_decide(&input->options, &ret_verdicts[i]);
+        if (enough)
+            continue;
+        ret_verdicts[i].kind = VERDICT_CANNOT_TELL;
+        ret_verdicts[i].severity = VERDICT_INFO;
+        ret_verdicts[i].reason = VERDICT_REASON_FEW;
     }
 }
 

@@ -11,6 +11,7 @@
 #include "stats/array.h"
 #include "stats/distribution.h"
 #include "stats/paired.h"
+#include "stats/verdict_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -116,10 +117,7 @@ static double *ratios_of(const struct verdict_pairs *pairs)
 /* Of a single run, but for what it shares with its neighbour. */
 static double noise_of(const double *ratios, size_t count)
 {
-    double robust = DESCRIBE_MAD_SCALE * describe_mad(ratios, count);
-
-    /* More than half the pairs equal: the rest still scatters. */
-    return (robust > 0 ? robust : sqrt(fmax(describe_variance(ratios, count), 0))) / M_SQRT2;
+    return verdict_scatter(ratios, count) / M_SQRT2;
 }
 
 /* For each correlation of neighbours, how likely so large a mean ratio is by chance. A second
@@ -183,29 +181,6 @@ static void measure(const struct verdict_input *input, const double *ratios, siz
     verdict->more_runs = fmax(needed - (double)count, 0);
 }
 
-static void decide(const struct verdict_options *options, struct verdict *verdict)
-{
-    double size = fabs(verdict->shift);
-    bool unlikely = verdict->p_adjusted <= options->alpha;
-    bool excluded = verdict->change_interval.low > -options->threshold &&
-                    verdict->change_interval.high < options->threshold;
-
-    verdict->kind = VERDICT_CANNOT_TELL;
-    verdict->severity = VERDICT_INFO;
-    if (unlikely && size >= options->min_change && fabs(verdict->cliff) >= options->min_cliff) {
-        bool better = (verdict->shift > 0) == options->higher_is_better;
-        verdict->kind = better ? VERDICT_IMPROVED : VERDICT_DEGRADED;
-        verdict->reason = VERDICT_REASON_CHANGED;
-        if (size >= options->threshold)
-            verdict->severity = size >= 2 * options->threshold ? VERDICT_CRITICAL : VERDICT_WARNING;
-    } else if (excluded) {
-        verdict->kind = VERDICT_STABLE;
-        verdict->reason = unlikely ? VERDICT_REASON_SMALL : VERDICT_REASON_EXCLUDED;
-    } else {
-        verdict->reason = verdict->inflation > 2 ? VERDICT_REASON_CORRELATED : VERDICT_REASON_NOISE;
-    }
-}
-
 static void judge_pairs(const struct verdict_input *inputs, const struct verdict_pairs *pairs,
                         const struct families *families, size_t count, struct verdict *verdicts)
 {
@@ -241,7 +216,7 @@ static void judge_pairs(const struct verdict_input *inputs, const struct verdict
         verdicts[i].p_adjusted =
             isnan(adjusted[i]) ? verdicts[i].p
                                : fmin(1, adjusted[i] * families->tests / families->paired_tests);
-        decide(&inputs[i].options, &verdicts[i]);
+        verdict_decide(&inputs[i].options, &verdicts[i]);
     }
 }
 
