@@ -5,7 +5,7 @@
 import { createBenchmark } from './api.js';
 import { requestOf } from './benchmarks.js';
 import { serverNow } from './clock.js';
-import { h, icon, setText, withCode } from './dom.js';
+import { h, icon, setText, textField, withCode } from './dom.js';
 import { parseMoment } from './range.js';
 
 export class BenchmarkForm {
@@ -31,10 +31,10 @@ export class BenchmarkForm {
                 },
                 oninput: () => this.#calm(),
             },
-            this.#field('name', 'Name', { placeholder: 'before the release', required: true }),
-            this.#field('range', 'Over how long', { placeholder: '1h' }),
-            this.#field('until', 'Until', { placeholder: 'now' }),
-            this.#field('every', 'Compare by itself every', { placeholder: 'never; or 10m, 1d' }),
+            textField(this.#fields, 'name', 'Name', { placeholder: 'before the release', required: true }),
+            textField(this.#fields, 'range', 'Over how long', { placeholder: '1h' }),
+            textField(this.#fields, 'until', 'Until', { placeholder: 'now' }),
+            textField(this.#fields, 'every', 'Compare by itself every', { placeholder: 'never; or 10m, 1d' }),
             this.#what(),
             h('div', { class: 'benchmark-do' }, this.#submit, this.#problem, this.#taken),
         );
@@ -42,17 +42,6 @@ export class BenchmarkForm {
 
     focus() {
         this.#fields.name.focus();
-    }
-
-    #field(name, label, attributes) {
-        this.#fields[name] = h('input', {
-            type: 'text',
-            name,
-            spellcheck: 'false',
-            autocomplete: 'off',
-            ...attributes,
-        });
-        return h('label', { class: 'field' }, h('span', {}, label), this.#fields[name]);
     }
 
     #what() {

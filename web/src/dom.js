@@ -83,6 +83,18 @@ export function iconButton(name, label, onclick, attributes = {}) {
     );
 }
 
+/* A line to write in, with its label; fields[name] becomes the input. */
+export function textField(fields, name, label, attributes = {}) {
+    fields[name] = h('input', {
+        type: 'text',
+        name,
+        spellcheck: 'false',
+        autocomplete: 'off',
+        ...attributes,
+    });
+    return h('label', { class: 'field' }, h('span', {}, label), fields[name]);
+}
+
 /* Writes only what changed: the same text again would still cost layout. */
 export function setText(element, text) {
     if (element.textContent !== text) element.textContent = text;

@@ -6,7 +6,7 @@
  * In the address: id (the load that is open), against (what it is compared with). */
 import { compareLoads, isAbort, loadRun, loadRuns, removeLoad, startLoad, stopLoad } from '../api.js';
 import { Chart } from '../chart.js';
-import { h, icon, setText } from '../dom.js';
+import { h, icon, setText, textField } from '../dom.js';
 import { formatCount, formatDateTime, formatValue } from '../format.js';
 import { curvesOf, figuresOf, figuresSoFar, requestOf, stateOf } from '../load_runs.js';
 import { targetElements } from '../load_target.js';
@@ -112,16 +112,8 @@ export class LoadPage {
     }
 
     #form() {
-        const field = (name, label, attributes = {}) => {
-            this.#fields[name] = h('input', {
-                type: 'text',
-                name,
-                spellcheck: 'false',
-                autocomplete: 'off',
-                ...attributes,
-            });
-            return h('label', { class: `field` }, h('span', {}, label), this.#fields[name]);
-        };
+        const field = (...what) => textField(this.#fields, ...what);
+
         this.#fields.test = h(
             'select',
             { name: 'test' },
